@@ -1,0 +1,1 @@
+"""What is computed: one module per stage of dvc.yaml, and beside them the few that stages share."""

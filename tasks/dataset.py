@@ -1,0 +1,78 @@
+"""The ingested images and labels: how they lie in data/raw, written by ingest, read by the rest."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tasks import paths
+from tasks.errors import InputError
+from tasks.files import sha256_of, write_json
+
+MANIFEST_NAME = "manifest.json"
+
+SplitName = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class ImageSplit:
+    """Images and their labels.
+
+    Attributes:
+        images: (n, height, width, channels) uint8 in 0..255.
+        labels: (n,) uint8, positions in the list of classes.
+
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def save_splits(folder: Path, splits: dict[SplitName, ImageSplit], origin: object) -> None:
+    """Writes each split as two .npy files, which can be mapped into memory, and a manifest.
+
+    Args:
+        origin: what the arrays were made from, kept in the manifest.
+
+    """
+    folder.mkdir(parents=True)
+    arrays = {}
+    for name, split in splits.items():
+        for part, array in (("images", split.images), ("labels", split.labels)):
+            path = folder / f"{name}_{part}.npy"
+            np.save(path, array, allow_pickle=False)
+            arrays[path.name] = {"shape": list(array.shape), "sha256": sha256_of(path)}
+    write_json(folder / MANIFEST_NAME, {"origin": origin, "arrays": arrays})
+
+
+def load_split(name: SplitName, folder: Path = paths.RAW) -> ImageSplit:
+    """Opens one split, mapped into memory, after a check of its bytes against the manifest.
+
+    Raises:
+        InputError: a file is missing or isn't what ingest wrote.
+
+    """
+    manifest = load_manifest(folder)
+    arrays = []
+    for part in ("images", "labels"):
+        path = folder / f"{name}_{part}.npy"
+        expected = manifest["arrays"][path.name]["sha256"]
+        found = sha256_of(path) if path.is_file() else "no file"
+        if found != expected:
+            raise InputError(
+                f"{path} is damaged: its SHA-256 is {found}, the manifest says {expected}."
+                f" Mend it: rm -r {folder}; dvc repro --force ingest"
+            )
+        arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+    return ImageSplit(*arrays)
+
+
+def load_manifest(folder: Path = paths.RAW) -> dict[str, dict[str, dict[str, str]]]:
+    """Reads the manifest that lies beside the arrays."""
+    path = folder / MANIFEST_NAME
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read ({error}). Run: dvc repro ingest") from None

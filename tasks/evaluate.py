@@ -1,0 +1,150 @@
+"""Stage evaluate: judges the model that ships, on the test images, once.
+
+python -m tasks.evaluate
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+from sklearn.metrics import (
+    accuracy_score,
+    classification_report,
+    confusion_matrix,
+    log_loss,
+    top_k_accuracy_score,
+)
+
+from tasks import paths
+from tasks.classifier import Classifier
+from tasks.dataset import load_split
+from tasks.files import replacing, write_json, write_text
+from tasks.parameters import load_parameters
+from tasks.stage import run_stage
+
+
+def main() -> None:
+    """Load, predict, measure, save."""
+    parameters = load_parameters()
+    classes = parameters.data.classes
+    split = load_split("test")
+    probabilities = Classifier(paths.EXPORTED_MODEL.read_bytes()).predict(split.images)
+    predictions = tabulate_predictions(split.labels, probabilities, classes=classes)
+    metrics = measure(
+        split.labels,
+        probabilities,
+        classes=classes,
+        confidence=parameters.evaluate.confidence,
+        calibration_bins=parameters.evaluate.calibration_bins,
+    )
+    names = np.array(classes)
+    confusion = pd.DataFrame(
+        {"actual": names[split.labels], "predicted": names[predictions["predicted"].to_numpy()]}
+    )
+    write_json(paths.METRICS, metrics)
+    write_text(paths.CONFUSION, confusion.to_csv(index=False, lineterminator="\n"))
+    with replacing(paths.PREDICTIONS) as temporary:
+        predictions.to_parquet(temporary, index=False)
+    low, high = metrics["accuracy_interval"]
+    print(f"accuracy {metrics['accuracy']:.4f} [{low:.4f}, {high:.4f}]", flush=True)
+
+
+def tabulate_predictions(
+    labels: np.ndarray, probabilities: np.ndarray, *, classes: tuple[str, ...]
+) -> pd.DataFrame:
+    """One row per image: index, label, predicted, confidence, and a probability per class.
+
+    Args:
+        labels: (n,) the true classes.
+        probabilities: (n, classes) float32.
+
+    """
+    table = pd.DataFrame(
+        {
+            "index": np.arange(len(labels)),
+            "label": labels,
+            "predicted": probabilities.argmax(axis=1).astype(labels.dtype),
+            "confidence": probabilities.max(axis=1),
+        }
+    )
+    columns = pd.DataFrame(probabilities, columns=[f"probability: {name}" for name in classes])
+    return pd.concat([table, columns], axis=1)
+
+
+def measure(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    classes: tuple[str, ...],
+    confidence: float,
+    calibration_bins: int,
+) -> dict:
+    """The metrics of a classifier.
+
+    Args:
+        labels: (n,) the true classes.
+        probabilities: (n, classes).
+        classes: their names.
+        confidence: of Wilson's score interval around the accuracy.
+        calibration_bins: equal bins of confidence in the expected calibration error.
+
+    """
+    predicted = probabilities.argmax(axis=1)
+    every = list(range(len(classes)))
+    correct = int((predicted == labels).sum())
+    interval = binomtest(correct, len(labels)).proportion_ci(confidence, method="wilson")
+    report = classification_report(
+        labels,
+        predicted,
+        labels=every,
+        target_names=classes,
+        output_dict=True,
+        zero_division=0,  # pyright: ignore[reportArgumentType] - the stub forgets numbers
+    )
+    assert isinstance(report, dict)
+    macro = report["macro avg"]
+    distribution = probabilities.astype(np.float64)
+    distribution /= distribution.sum(axis=1, keepdims=True)
+    return {
+        "num_images": len(labels),
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "accuracy_interval": [float(interval.low), float(interval.high)],
+        "top_2_accuracy": float(top_k_accuracy_score(labels, distribution, k=2, labels=every)),
+        "loss": float(log_loss(labels, distribution, labels=every)),
+        "macro_precision": float(macro["precision"]),
+        "macro_recall": float(macro["recall"]),
+        "macro_f1": float(macro["f1-score"]),
+        "expected_calibration_error": calibration_error(
+            labels, probabilities, num_bins=calibration_bins
+        ),
+        "brier_score": float(((distribution - np.eye(len(classes))[labels]) ** 2).sum(1).mean()),
+        "classes": {
+            name: {
+                "precision": float(report[name]["precision"]),
+                "recall": float(report[name]["recall"]),
+                "f1": float(report[name]["f1-score"]),
+                "support": int(report[name]["support"]),
+            }
+            for name in classes
+        },
+        "confusion_matrix": confusion_matrix(labels, predicted, labels=every).tolist(),
+    }
+
+
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, num_bins: int) -> float:
+    """Expected calibration error: the mean gap between confidence and accuracy, over equal bins.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599.
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * num_bins).astype(int), num_bins - 1)
+    gaps = [
+        abs(confidence[bins == number].mean() - correct[bins == number].mean())
+        * (bins == number).mean()
+        for number in np.unique(bins)
+    ]
+    return float(sum(gaps))
+
+
+if __name__ == "__main__":
+    run_stage("evaluate", main)

@@ -1,0 +1,1 @@
+"""Stage ingest: gets the labelled images from the first place that has them."""

@@ -1,0 +1,185 @@
+"""The parameters of the pipeline: params.yaml, read, typed and closed.
+
+    python -m tasks.parameters
+
+checks params.yaml and prints nothing if every value is possible.
+"""
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tasks.errors import InputError
+
+PARAMETERS_PATH = Path("params.yaml")
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: every key required, no other key allowed, values never coerced."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataParameters(Section):
+    """What the images and the labels are."""
+
+    name: Text
+    classes: Annotated[tuple[Text, ...], Field(min_length=2, strict=False)]
+    height: Count
+    width: Count
+    channels: Literal[1, 3]
+    train_images: Count | None
+    test_images: Count | None
+
+
+class IdxHashes(Section):
+    """SHA-256 of the four IDX files, unpacked."""
+
+    train_images: Sha256 = Field(alias="train-images-idx3-ubyte")
+    train_labels: Sha256 = Field(alias="train-labels-idx1-ubyte")
+    test_images: Sha256 = Field(alias="t10k-images-idx3-ubyte")
+    test_labels: Sha256 = Field(alias="t10k-labels-idx1-ubyte")
+
+    def by_file_name(self) -> dict[str, str]:
+        """The hashes under the names of the IDX files."""
+        return self.model_dump(by_alias=True)
+
+
+class IngestParameters(Section):
+    """Where the images come from, in the order in which the places are tried."""
+
+    folder: Text
+    system_folder: Text
+    urls: Annotated[tuple[Text, ...], Field(strict=False)]
+    debian_package: Text
+    timeout: Positive
+    sha256: IdxHashes | None
+
+
+class ValidateParameters(Section):
+    """What the data must be like before anything is trained on it."""
+
+    share_tolerance: Share
+    max_divergence: Positive
+    pixel_minimum: Annotated[int, Field(ge=0, le=255)]
+    pixel_maximum: Annotated[int, Field(ge=0, le=255)]
+    min_spread: Positive
+
+
+class PrepareParameters(Section):
+    """How the validation split is held out."""
+
+    validation_share: Share
+    seed: Seed
+
+
+class TrainParameters(Section):
+    """The network and its recipe."""
+
+    architecture: Literal["article"]
+    seed: Seed
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    patience: Count
+    threads: Count
+    onednn: bool
+    export_tolerance: Positive
+
+
+class EvaluateParameters(Section):
+    """How the test result is stated."""
+
+    confidence: Share
+    calibration_bins: Count
+
+
+class ReportParameters(Section):
+    """How much the report shows."""
+
+    mistakes: Count
+    samples_per_class: Count
+    confused_pairs: Count
+
+
+class Parameters(Section):
+    """All of params.yaml."""
+
+    data: DataParameters
+    ingest: IngestParameters
+    validate_: ValidateParameters = Field(alias="validate")
+    prepare: PrepareParameters
+    train: TrainParameters
+    evaluate: EvaluateParameters
+    report: ReportParameters
+
+
+def load_parameters(path: Path = PARAMETERS_PATH) -> Parameters:
+    """Reads and checks a parameters file.
+
+    Raises:
+        InputError: with one line per fault, each naming the key, its value and what is allowed.
+
+    """
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing. Run this from the project's folder.") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        cause = " ".join(str(error).split())
+        raise InputError(f"{path} is not valid YAML: {cause}") from None
+    if not isinstance(content, dict):
+        allowed = ", ".join(_allowed_keys(()))
+        raise InputError(f"{path} holds no sections. Expected the sections {allowed}.")
+    try:
+        return Parameters.model_validate(content)
+    except ValidationError as error:
+        faults = [_describe_fault(path, content, fault) for fault in error.errors()]
+        raise InputError("\n".join(faults)) from None
+
+
+def _describe_fault(path: Path, content: object, fault: object) -> str:
+    assert isinstance(fault, dict)
+    location: tuple[str | int, ...] = fault["loc"]
+    key = ".".join(str(part) for part in location)
+    parent, name = location[:-1], str(location[-1])
+    if fault["type"] == "missing":
+        return f"{path}: {key} is missing. Expected keys: {', '.join(_allowed_keys(parent))}."
+    if fault["type"] == "extra_forbidden":
+        allowed = _allowed_keys(parent)
+        close = difflib.get_close_matches(name, allowed, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        return (
+            f"{path}: {key} = {fault['input']!r} is unknown. Allowed: {', '.join(allowed)}.{hint}"
+        )
+    return f"{path}: {key} = {fault['input']!r} is not allowed. {fault['msg']}."
+
+
+def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
+    model: type[BaseModel] = Parameters
+    for part in location:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        annotation = fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+if __name__ == "__main__":
+    try:
+        load_parameters()
+    except InputError as input_error:
+        sys.exit(str(input_error))

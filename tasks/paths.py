@@ -1,0 +1,17 @@
+"""Where the stages' outputs lie. dvc.yaml lists the same paths; tests/test_wiring.py compares."""
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+SPLIT = Path("data/prepared/split.npz")
+KERAS_MODEL = Path("models/model.keras")
+EXPORTED_MODEL = Path("models/classifier.tflite")
+MODEL_CARD = Path("models/card.json")
+MODEL_SUMMARY = Path("models/summary.txt")
+VALIDATION = Path("reports/validation.json")
+HISTORY = Path("reports/history.csv")
+METRICS = Path("reports/metrics.json")
+PREDICTIONS = Path("reports/predictions.parquet")
+CONFUSION = Path("reports/confusion.csv")
+REPORT_PAGE = Path("reports/report.html")
+REPORT_TEXT = Path("reports/report.md")

@@ -1,0 +1,83 @@
+"""How every stage runs: alone in its workspace, gone when DVC is gone, clear when it fails."""
+
+import ctypes
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from tasks import paths
+from tasks.errors import InputError, NetworkError
+from tasks.files import write_text
+from tasks.lock import hold_stage
+
+STALE_SLOT = "<!-- stale -->"
+
+# sysexits.h: the flow tries again after this exit status and after no other.
+EXIT_TRY_AGAIN = os.EX_TEMPFAIL
+_PR_SET_PDEATHSIG = 1
+
+
+def run_stage(name: str, main: Callable[[], None]) -> NoReturn:
+    """Runs a stage's `main` and ends the process.
+
+    Exit status: 0 done, 75 the network failed and a second try may succeed, 1 any other failure.
+    """
+    _end_with_parent()
+    signal.signal(signal.SIGTERM, _raise_exit)
+    try:
+        with hold_stage(f"the stage {name}"):
+            try:
+                main()
+            except BaseException:
+                mark_report_stale(paths.REPORT_PAGE, f"the stage {name} has failed")
+                raise
+    except NetworkError as error:
+        _fail(name, str(error), EXIT_TRY_AGAIN)
+    except InputError as error:
+        _fail(name, str(error), 1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        _fail(name, f"{error}. Nothing was written in part. Mend this and run again.", 1)
+    except KeyboardInterrupt:
+        _fail(name, "interrupted", 128 + signal.SIGINT)
+    sys.exit(0)
+
+
+def mark_report_stale(path: Path, reason: str) -> None:
+    """Makes a report that is there say that it describes an earlier run."""
+    try:
+        page = path.read_text(encoding="utf-8")
+        banner = (
+            '<p class="stale" role="alert"><strong>Out of date.</strong> This report describes an'
+            f" earlier run: since then {reason}.</p>"
+        )
+        write_text(path, page.replace(STALE_SLOT, banner, 1))
+    except OSError:
+        # There is no report, or the disk is full: the stage's own error is the one to tell.
+        return
+
+
+def _fail(name: str, message: str, status: int) -> NoReturn:
+    for line in message.splitlines():
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def _raise_exit(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def _end_with_parent() -> None:
+    """Asks Linux to kill this process when its parent ends, so that no stage outlives its DVC."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(f"The process {parent} that started this stage has ended.")
