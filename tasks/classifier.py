@@ -27,6 +27,7 @@ class Classifier:
             raise InputError(f"This isn't an exported model: {error}") from None
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]
+        self._batch_size = 0
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -50,10 +51,10 @@ class Classifier:
         return np.concatenate(batches) if batches else np.empty((0, self._output["shape"][-1]))
 
     def _predict_batch(self, images: np.ndarray) -> np.ndarray:
-        if self._input["shape"][0] != len(images):
+        if self._batch_size != len(images):
             self._interpreter.resize_tensor_input(self._input["index"], images.shape)
             self._interpreter.allocate_tensors()
-            self._input = self._interpreter.get_input_details()[0]
+            self._batch_size = len(images)
         self._interpreter.set_tensor(self._input["index"], np.ascontiguousarray(images))
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output["index"])

@@ -1,6 +1,7 @@
 """Writes a trained network as files: for Keras, and as the model that ships."""
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -33,8 +34,6 @@ def _without_times(archive: bytes) -> bytes:
 
 
 def _without_date(metadata: bytes) -> bytes:
-    import json
-
     content = json.loads(metadata)
     content.pop("date_saved", None)
     return json.dumps(content, sort_keys=True).encode()
@@ -47,11 +46,7 @@ def convert_to_litert(model: keras.Model) -> bytes:
         A flatbuffer from (n, height, width, channels) uint8 to (n, classes) float32 probabilities.
 
     """
-    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")  # pyright: ignore[reportCallIssue]
-
-    @tf.function(input_signature=[signature])
-    def classify(images: tf.Tensor) -> tf.Tensor:
-        return model(tf.cast(images, tf.float32), training=False)
-
-    concrete = classify.get_concrete_function()
-    return tf.lite.TFLiteConverter.from_concrete_functions([concrete], model).convert()
+    images = keras.Input(model.input_shape[1:], dtype="uint8", name="images")
+    probabilities = model(keras.ops.cast(images, "float32"))
+    serving = keras.Model(images, probabilities, name="classifier")
+    return tf.lite.TFLiteConverter.from_keras_model(serving).convert()
