@@ -114,6 +114,13 @@ class ReportParameters(Section):
     confused_pairs: Count
 
 
+class FlowParameters(Section):
+    """How the Prefect flow runs the stages."""
+
+    retries: Annotated[int, Field(ge=0)]
+    retry_delay: Positive
+
+
 class Parameters(Section):
     """All of params.yaml."""
 
@@ -124,6 +131,7 @@ class Parameters(Section):
     train: TrainParameters
     evaluate: EvaluateParameters
     report: ReportParameters
+    flow: FlowParameters
 
 
 def load_parameters(path: Path = PARAMETERS_PATH) -> Parameters:

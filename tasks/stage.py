@@ -27,7 +27,7 @@ def run_stage(name: str, main: Callable[[], None]) -> NoReturn:
 
     Exit status: 0 done, 75 the network failed and a second try may succeed, 1 any other failure.
     """
-    _end_with_parent()
+    end_with_parent()
     signal.signal(signal.SIGTERM, _raise_exit)
     try:
         with hold_stage(f"the stage {name}"):
@@ -73,7 +73,7 @@ def _raise_exit(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Asks Linux to kill this process when its parent ends, so that no stage outlives its DVC."""
     if sys.platform != "linux":
         return

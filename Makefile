@@ -1,0 +1,48 @@
+# `make repro` makes the environment, gets the data, runs the pipeline and says where the report is.
+# `make test` makes the environment where it is missing and runs the tests.
+
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test check lint plan lock
+
+INSTALLED := .venv/installed
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
+
+repro: $(INSTALLED) ## run what has to run, and say where the report is
+	@python -m tasks.parameters
+	@dvc repro
+	@python -m tasks.headline
+
+test: $(INSTALLED) ## run the tests
+	@python -m pytest
+
+check: $(INSTALLED) ## refuse impossible parameters
+	@python -m tasks.parameters
+
+plan: $(INSTALLED) ## say which stages would run, and why
+	@python -m flows.plan
+
+lint: $(INSTALLED) ## check style, format and types
+	@ruff check .
+	@ruff format --check .
+	@pyright
+
+lock: ## resolve the dependencies anew; needs uv
+	uv pip compile --quiet --universal --python-version 3.11 --group dev --generate-hashes \
+		--no-annotate --no-emit-index-url --custom-compile-command "make lock" \
+		--output-file requirements.lock pyproject.toml
+
+# pip compiles what it installs to bytecode; without that, every process would compile TensorFlow.
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+		"Python %d.%d is not supported; name another: make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'Python lacks its venv module; on Debian: apt install python3-venv'; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements.lock
+	@touch $@

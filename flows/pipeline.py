@@ -1,0 +1,94 @@
+"""The pipeline as a Prefect flow: one task per stage of dvc.yaml, in DVC's order.
+
+    python -m flows.pipeline
+
+needs no server: Prefect starts a temporary one.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from prefect import Task, flow, get_run_logger
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
+
+from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
+from tasks.errors import InputError
+from tasks.lock import hold_run
+from tasks.parameters import FlowParameters, load_parameters
+
+
+@flow(name="pipeline", retries=0, persist_result=False)
+def pipeline() -> dict[str, Outcome]:
+    """Brings every stage up to date.
+
+    Returns:
+        For each stage, in order: ran, restored (from DVC's cache) or unchanged.
+
+    """
+    root = Path.cwd()
+    parameters = load_parameters().flow
+    outcomes: dict[str, Outcome] = {}
+    with hold_run("the Prefect flow pipeline") as token:
+        for stage in read_stages(root):
+            may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
+            update = stage_task(stage.name, parameters)
+            state = update(
+                stage.name,
+                token=token,
+                skip=not (stage.reasons or may_have_changed),
+                return_state=True,
+            )
+            outcomes[stage.name] = state.result()
+    return outcomes
+
+
+def stage_task(name: str, parameters: FlowParameters) -> Task[..., Any]:
+    """The Prefect task that stands for a stage, under the stage's name."""
+    return Task(
+        _update,
+        name=name,
+        task_run_name=name,
+        retries=parameters.retries,
+        retry_delay_seconds=parameters.retry_delay,
+        retry_condition_fn=_may_pass,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+
+def _update(name: str, *, token: str, skip: bool) -> State[Outcome]:
+    """Asks DVC for one stage; the state's name says what happened."""
+    logger = get_run_logger()
+    outcome: Outcome = (
+        "unchanged"
+        if skip
+        else bring_up_to_date(name, root=Path.cwd(), token=token, on_line=logger.info)
+    )
+    return Completed(name=outcome.capitalize(), message=f"{name}: {outcome}", data=outcome)
+
+
+def _may_pass(task: Task[..., Any], run: TaskRun, state: State) -> bool:
+    """Retries only what may pass at a second try, never a deterministic failure."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, StageFailedError) and error.may_pass
+
+
+def main() -> None:
+    """Checks the parameters, runs the flow, prints what happened to each stage."""
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    try:
+        load_parameters()
+        outcomes = pipeline()
+    except InputError as error:
+        sys.exit(str(error))
+    except StageFailedError as error:
+        sys.exit("\n".join([str(error), *error.lines[1:]]))
+    print(", ".join(f"{name} {outcome}" for name, outcome in outcomes.items()))
+
+
+if __name__ == "__main__":
+    main()
