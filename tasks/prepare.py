@@ -46,7 +46,7 @@ def require_valid(path: Path) -> None:
     """
     try:
         success = json.loads(path.read_text(encoding="utf-8"))["success"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} can't be read ({error}). Run: dvc repro validate") from None
     if success is not True:
         raise InputError(f"{path} says that the data is bad. Mend it, then run: dvc repro")

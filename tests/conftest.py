@@ -1,0 +1,91 @@
+"""What the tests share: the real parameters, and a small workspace with real images."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+PROJECT = Path(__file__).parent.parent
+FIXTURE = Path(__file__).parent / "fixtures" / "fashion_mnist"
+
+
+@pytest.fixture
+def raw_parameters() -> dict:
+    """params.yaml as plain values."""
+    return YAML(typ="safe", pure=True).load((PROJECT / "params.yaml").read_text("utf-8"))
+
+
+@pytest.fixture
+def small_parameters(raw_parameters: dict) -> dict:
+    """params.yaml for the small data set of the fixture."""
+    raw_parameters["data"] |= {"train_images": 400, "test_images": 100}
+    raw_parameters["ingest"] |= {"folder": "data/source", "urls": [], "sha256": None}
+    raw_parameters["prepare"]["validation_share"] = 0.25
+    raw_parameters["train"]["epochs"] = 1
+    raw_parameters["flow"]["retry_delay"] = 0.1
+    return raw_parameters
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, small_parameters: dict) -> Path:
+    """A real Git and DVC repository with the project's code and the small data set."""
+    root = tmp_path / "workspace"
+    root.mkdir()
+    for name in ("tasks", "flows"):
+        shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "prefect.toml", ".dvcignore", ".gitignore"):
+        shutil.copy(PROJECT / name, root / name)
+    shutil.copytree(FIXTURE, root / "data" / "source")
+    write_parameters(root, small_parameters)
+    (root / ".dvc").mkdir()
+    # Its own state database, so that a workspace knows nothing of any other.
+    (root / ".dvc" / "config").write_text(
+        f"[core]\n    analytics = false\n    check_update = false\n    site_cache_dir = {root}/.site\n"
+    )
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
+    subprocess.run([*git, "init", "-q"], cwd=root, check=True)
+    subprocess.run([*git, "add", "-A"], cwd=root, check=True)
+    subprocess.run([*git, "commit", "-qm", "workspace"], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def run(workspace: Path) -> Run:
+    """Runs a Python module in the workspace, as a person would, and returns what it printed."""
+
+    def run_module(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        completed = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=workspace,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check:
+            assert completed.returncode == 0, completed.stdout + completed.stderr
+        return completed
+
+    return run_module
+
+
+def environment() -> dict[str, str]:
+    """The environment of a person who has activated the project's Python."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
+
+
+def write_parameters(root: Path, parameters: dict) -> None:
+    """Writes params.yaml."""
+    with (root / "params.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump(parameters, file)

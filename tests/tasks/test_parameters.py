@@ -1,0 +1,118 @@
+"""params.yaml is typed and closed: each fault is one line with the key, the value, what is allowed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from tasks.errors import InputError
+from tasks.parameters import load_parameters
+from tests.conftest import PROJECT, write_parameters
+
+
+def message_for(folder: Path, parameters: dict) -> str:
+    write_parameters(folder, parameters)
+    with pytest.raises(InputError) as caught:
+        load_parameters(folder / "params.yaml")
+    return str(caught.value)
+
+
+def test_the_projects_own_parameters_are_possible() -> None:
+    assert load_parameters(PROJECT / "params.yaml").data.name == "Fashion-MNIST"
+
+
+def test_a_negative_count_is_refused(tmp_path: Path, raw_parameters: dict) -> None:
+    raw_parameters["train"]["epochs"] = -3
+    message = message_for(tmp_path, raw_parameters)
+    assert message.count("\n") == 0
+    assert "train.epochs = -3" in message
+    assert "greater than or equal to 1" in message
+
+
+def test_a_misspelt_key_is_named_with_the_one_that_is_meant(
+    tmp_path: Path, raw_parameters: dict
+) -> None:
+    raw_parameters["train"]["epoch"] = 3
+    message = message_for(tmp_path, raw_parameters)
+    assert message.count("\n") == 0
+    assert "train.epoch = 3 is unknown" in message
+    assert "Did you mean epochs?" in message
+
+
+def test_a_missing_section_is_named_with_those_expected(
+    tmp_path: Path, raw_parameters: dict
+) -> None:
+    del raw_parameters["train"]
+    message = message_for(tmp_path, raw_parameters)
+    assert message.count("\n") == 0
+    assert "train is missing" in message
+    assert "data, ingest, validate, prepare, train, evaluate, report" in message
+
+
+def test_every_fault_gets_its_own_line(tmp_path: Path, raw_parameters: dict) -> None:
+    raw_parameters["train"]["epochs"] = "many"
+    raw_parameters["prepare"]["validation_share"] = 1.5
+    lines = message_for(tmp_path, raw_parameters).splitlines()
+    assert ["prepare.validation_share = 1.5" in lines[0], "train.epochs = 'many'" in lines[1]] == [
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("value", [True, "3", 3.0, None, [3]])
+def test_a_value_of_another_type_is_never_converted(
+    tmp_path: Path, raw_parameters: dict, value: object
+) -> None:
+    raw_parameters["train"]["epochs"] = value
+    assert "train.epochs" in message_for(tmp_path, raw_parameters)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "- a list", "a: [", "a: 1\na: 2", "!!python/object:os.x {}"]
+)
+def test_a_file_that_is_no_mapping_of_sections_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"params\.yaml"):
+        load_parameters(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is missing"):
+        load_parameters(tmp_path / "params.yaml")
+
+
+@given(share=st.floats())
+def test_a_share_lies_strictly_between_0_and_1(
+    tmp_path_factory: pytest.TempPathFactory, share: float
+) -> None:
+    folder = tmp_path_factory.mktemp("share")
+    parameters = YAML(typ="safe", pure=True).load((PROJECT / "params.yaml").read_text("utf-8"))
+    parameters["prepare"]["validation_share"] = share
+    if 0 < share < 1:
+        write_parameters(folder, parameters)
+        assert load_parameters(folder / "params.yaml").prepare.validation_share == share
+    else:
+        assert "prepare.validation_share" in message_for(folder, parameters)
+
+
+def test_the_command_ends_with_one_line_and_a_failing_status(
+    tmp_path: Path, raw_parameters: dict
+) -> None:
+    raw_parameters["train"]["epochs"] = -3
+    write_parameters(tmp_path, raw_parameters)
+    completed = subprocess.run(
+        [sys.executable, "-m", "tasks.parameters"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("params.yaml: train.epochs = -3")
+    assert completed.stderr.count("\n") == 1

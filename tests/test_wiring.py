@@ -1,0 +1,187 @@
+"""dvc.yaml tells the truth about the code: what it imports, which parameters it reads, its paths."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from flows.repository import read_stages
+from tasks import paths
+from tasks.parameters import Parameters
+
+PROJECT = Path(__file__).parent.parent
+STAGES: dict[str, dict] = YAML(typ="safe", pure=True).load(
+    (PROJECT / "dvc.yaml").read_text("utf-8")
+)["stages"]
+
+
+def names_of(entries: list) -> list[str]:
+    """The paths of a list in dvc.yaml, whose entries may carry options."""
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def outputs_of(stage: dict) -> list[str]:
+    return names_of([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])
+
+
+def entry_files(module: str) -> set[Path]:
+    """The files that `python -m MODULE` runs."""
+    path = PROJECT / module.replace(".", "/")
+    return set(path.rglob("*.py")) if path.is_dir() else {path.with_suffix(".py")}
+
+
+def imported_files(file: Path) -> set[Path]:
+    """The first-party files that a file imports, also those inside its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} has a relative import"
+            modules = [node.module or ""]
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            path = PROJECT / module.replace(".", "/")
+            if path.with_suffix(".py").is_file():
+                found.add(path.with_suffix(".py"))
+            elif (path / "__init__.py").is_file() and path.name != "tasks":
+                found.add(path / "__init__.py")
+    return found
+
+
+def reachable_files(module: str) -> set[Path]:
+    """Every first-party file that a stage may execute."""
+    reached: set[Path] = set()
+    waiting = entry_files(module)
+    while waiting:
+        file = waiting.pop()
+        reached.add(file)
+        waiting |= imported_files(file) - reached
+    return reached
+
+
+def sections_read(module: str) -> set[str]:
+    """The sections of params.yaml that a stage's own code reads from `load_parameters()`."""
+    sections = {field.alias or name for name, field in Parameters.model_fields.items()}
+    read = set()
+    for file in entry_files(module):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "parameters"
+                and node.attr.rstrip("_") in sections
+            ):
+                read.add(node.attr.rstrip("_"))
+    return read
+
+
+def module_of(stage: str) -> str:
+    return STAGES[stage]["cmd"].removeprefix("python -m ")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_import_of_a_stage_is_among_its_dependencies(stage: str) -> None:
+    dependencies = [PROJECT / name for name in names_of(STAGES[stage]["deps"])]
+    missing = {
+        str(file.relative_to(PROJECT))
+        for file in reachable_files(module_of(stage))
+        if not any(file == path or path in file.parents for path in dependencies)
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_code_is_a_dependency_that_a_stage_does_not_import(stage: str) -> None:
+    reached = reachable_files(module_of(stage))
+    code = [name for name in names_of(STAGES[stage]["deps"]) if name.startswith("tasks/")]
+    unused = {
+        name
+        for name in code
+        if not any((PROJECT / name) in (file, *file.parents) for file in reached)
+    }
+    assert unused == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_reads_the_parameters_that_it_declares(stage: str) -> None:
+    assert sections_read(module_of(stage)) == set(STAGES[stage]["params"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_runs_one_module_of_its_own_name(stage: str) -> None:
+    assert STAGES[stage]["cmd"] == f"python -m tasks.{stage}"
+    assert f"tasks/{stage}" in {
+        name.removesuffix(".py") for name in names_of(STAGES[stage]["deps"])
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_says_in_one_line_what_it_does(stage: str) -> None:
+    assert "\n" not in STAGES[stage]["desc"].strip()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_paths_in_the_code_are_those_in_the_graph(stage: str) -> None:
+    """A path that a stage's own code names is one of its dependencies or outputs."""
+    named = {
+        node.attr
+        for file in entry_files(module_of(stage))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "paths"
+    }
+    declared = {*names_of(STAGES[stage]["deps"]), *outputs_of(STAGES[stage])}
+    outside = {
+        name
+        for name in named
+        if not any(
+            str(path) in declared for path in (getattr(paths, name), *getattr(paths, name).parents)
+        )
+    }
+    assert outside == set()
+
+
+def test_every_output_has_a_path_in_the_code_and_back() -> None:
+    outputs = {name for stage in STAGES.values() for name in outputs_of(stage)}
+    constants = {value for name, value in vars(paths).items() if name.isupper()}
+    for path in constants:
+        assert {str(path), *map(str, path.parents)} & outputs, path
+    for output in outputs:
+        assert any(Path(output) in (path, *path.parents) for path in constants), output
+
+
+def test_the_flow_sees_the_stages_in_the_order_of_the_graph() -> None:
+    """Each stage comes after every stage whose outputs it reads."""
+    stages = read_stages(PROJECT)
+    assert {stage.name for stage in stages} == set(STAGES)
+    seen: set[str] = set()
+    for stage in stages:
+        assert set(stage.upstream) <= seen
+        seen.add(stage.name)
+        producers = {
+            name
+            for name, other in STAGES.items()
+            if set(outputs_of(other)) & set(names_of(STAGES[stage.name]["deps"]))
+        }
+        assert producers == set(stage.upstream)
+
+
+def test_no_stage_name_stands_in_flow_code() -> None:
+    for file in (PROJECT / "flows").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant):
+                assert node.value not in STAGES, f"{file.name}:{node.lineno}"
+
+
+def test_stages_import_neither_prefect_nor_dvc() -> None:
+    for file in (PROJECT / "tasks").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert name.partition(".")[0] not in ("prefect", "dvc", "flows"), file
