@@ -48,7 +48,8 @@ def workspace(tmp_path: Path, small_parameters: dict) -> Path:
     (root / ".dvc").mkdir()
     # Its own state database, so that a workspace knows nothing of any other.
     (root / ".dvc" / "config").write_text(
-        f"[core]\n    analytics = false\n    check_update = false\n    site_cache_dir = {root}/.site\n"
+        "[core]\n    analytics = false\n    check_update = false\n"
+        f"    site_cache_dir = {root}/.site\n"
     )
     git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
     subprocess.run([*git, "init", "-q"], cwd=root, check=True)

@@ -1,4 +1,4 @@
-"""dvc.yaml tells the truth about the code: what it imports, which parameters it reads, its paths."""
+"""dvc.yaml tells the truth about the code: its imports, its parameters, its paths."""
 
 import ast
 from pathlib import Path

@@ -11,7 +11,7 @@ from tasks import paths
 from tasks.classifier import Classifier
 from tasks.dataset import load_manifest, load_split
 from tasks.errors import InputError
-from tasks.files import replacing, write_bytes, write_json, write_text
+from tasks.files import replacing, write_json, write_text
 from tasks.parameters import DataParameters, TrainParameters, load_parameters
 from tasks.stage import run_stage
 
@@ -49,25 +49,24 @@ def main() -> None:
     )
     best = history.iloc[int(history["val_loss"].to_numpy().argmin())]
 
-    with replacing(paths.KERAS_MODEL) as temporary:
-        save_keras(network, temporary)
-    write_bytes(paths.EXPORTED_MODEL, model)
     lines: list[str] = []
     network.summary(line_length=88, print_fn=lambda line, **_: lines.append(line))
-    write_text(paths.MODEL_SUMMARY, "\n".join(lines) + "\n")
+    card = make_card(data, train) | {
+        "num_parameters": network.count_params(),
+        "chosen_epoch": int(best["epoch"]),
+        "validation_loss": float(best["val_loss"]),
+        "validation_accuracy": float(best["val_accuracy"]),
+        "export_difference": difference,
+        "data": load_manifest()["origin"],
+    }
+
+    with replacing(paths.CANDIDATE) as folder:
+        folder.mkdir()
+        save_keras(network, folder / paths.KERAS_MODEL.name)
+        (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
+        write_text(folder / paths.MODEL_SUMMARY.name, "\n".join(lines) + "\n")
+        write_json(folder / paths.MODEL_CARD.name, card)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
-    write_json(
-        paths.MODEL_CARD,
-        make_card(data, train)
-        | {
-            "num_parameters": network.count_params(),
-            "chosen_epoch": int(best["epoch"]),
-            "validation_loss": float(best["val_loss"]),
-            "validation_accuracy": float(best["val_accuracy"]),
-            "export_difference": difference,
-            "data": load_manifest()["origin"],
-        },
-    )
     print(f"chose epoch {int(best['epoch'])}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""params.yaml is typed and closed: each fault is one line with the key, the value, what is allowed."""
+"""params.yaml is typed and closed: each fault is one line that names key and value."""
 
 import subprocess
 import sys

@@ -28,7 +28,7 @@ def hashes() -> IdxHashes:
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass
 
 
@@ -39,7 +39,7 @@ class BreaksOff(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"only this")
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass
 
 

@@ -1,0 +1,1 @@
+"""Stage report: the page from which people judge the model."""

@@ -1,0 +1,123 @@
+"""The whole pipeline on a small real data set, through both doors, counted by stage."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, Run, write_parameters
+
+STAGES = ["ingest", "validate", "prepare", "train", "evaluate", "report"]
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)':", output)
+
+
+def outcomes(output: str) -> dict[str, str]:
+    """What the flow's last line says of each stage."""
+    line = output.strip().splitlines()[-1]
+    return dict(part.split(" ") for part in line.split(", "))
+
+
+@pytest.fixture
+def limits(small_parameters: dict) -> dict:
+    return small_parameters
+
+
+def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
+    workspace: Path, run: Run, limits: dict
+) -> None:
+    assert stages_run(run("dvc", "repro").stdout) == STAGES
+    assert stages_run(run("dvc", "repro").stdout) == []
+    lock = (workspace / "dvc.lock").read_bytes()
+    metrics = json.loads((workspace / "reports" / "metrics.json").read_text())
+    assert metrics["num_images"] == 100
+
+    limits["train"]["seed"] += 1
+    write_parameters(workspace, limits)
+    plan = run("flows.plan").stdout
+    assert (
+        f"parameter train.seed: {limits['train']['seed'] - 1} → {limits['train']['seed']}" in plan
+    )
+    assert re.findall(r"^(\w+) +would run", plan, re.MULTILINE) == ["train", "evaluate", "report"]
+    assert re.findall(r"^(\w+) +is up to date", plan, re.MULTILINE) == [
+        "ingest",
+        "validate",
+        "prepare",
+    ]
+    # The other door continues.
+    found = outcomes(run("flows.pipeline").stdout)
+    assert found == dict.fromkeys(STAGES, "unchanged") | dict.fromkeys(STAGES[3:], "ran")
+    assert (workspace / "dvc.lock").read_bytes() != lock
+
+    limits["train"]["seed"] -= 1
+    write_parameters(workspace, limits)
+    found = outcomes(run("flows.pipeline").stdout)
+    assert found == dict.fromkeys(STAGES, "unchanged") | {
+        "train": "restored",
+        "evaluate": "restored",
+        "report": "ran",  # its text lives in Git, which keeps it out of DVC's cache of runs
+    }
+    assert (workspace / "dvc.lock").read_bytes() == lock
+    assert stages_run(run("dvc", "repro").stdout) == []
+
+
+def test_the_flow_gives_the_lock_that_dvc_gives(workspace: Path, run: Run) -> None:
+    completed = run("flows.pipeline")
+    assert outcomes(completed.stdout) == dict.fromkeys(STAGES, "ran")
+    assert re.findall(r"Task run '(\w+)' - Finished in state (\w+)", completed.stderr) == [
+        (stage, "Ran") for stage in STAGES
+    ]
+    assert re.search(r"Task run 'train' - epoch 1 of at most 1: .*loss", completed.stderr)
+    by_flow = (workspace / "dvc.lock").read_bytes()
+    assert run("dvc", "repro", "--force", "--no-run-cache").returncode == 0
+    assert (workspace / "dvc.lock").read_bytes() == by_flow
+
+
+def test_bad_data_stops_the_pipeline_before_it_is_prepared(
+    workspace: Path, run: Run, limits: dict
+) -> None:
+    limits["validate"]["share_tolerance"] = 0.001
+    limits["data"]["train_images"] = 401
+    write_parameters(workspace, limits)
+    completed = run("flows.pipeline", check=False)
+    assert completed.returncode == 1
+    assert "The stage validate has failed" in completed.stderr
+    assert "AwaitingRetry" not in completed.stderr
+    verdict = json.loads((workspace / "reports" / "validation.json").read_text())
+    assert verdict["success"] is False
+    assert not (workspace / "data" / "prepared").exists()
+    by_hand = run("dvc", "repro", "--single-item", "prepare", check=False)
+    assert by_hand.returncode != 0
+    assert not (workspace / "data" / "prepared").exists()
+
+
+def test_an_impossible_parameter_stops_the_flow_before_anything_is_touched(
+    workspace: Path, run: Run, limits: dict
+) -> None:
+    limits["train"]["epochs"] = -3
+    write_parameters(workspace, limits)
+    completed = run("flows.pipeline", check=False)
+    assert completed.returncode == 1
+    assert completed.stderr.splitlines()[-1].startswith("params.yaml: train.epochs = -3")
+    assert not (workspace / "data" / "raw").exists()
+
+
+def test_only_the_network_is_tried_again(workspace: Path, run: Run, limits: dict) -> None:
+    limits["ingest"] |= {
+        "folder": "flows",
+        "system_folder": "nowhere",
+        "urls": ["http://127.0.0.1:9"],
+    }
+    write_parameters(workspace, limits)
+    completed = run("flows.pipeline", check=False)
+    assert completed.returncode == 1
+    assert completed.stderr.count("Running stage 'ingest'") == 1 + limits["flow"]["retries"]
+
+
+def test_the_committed_lock_belongs_to_the_committed_graph() -> None:
+    """dvc.lock holds every stage of dvc.yaml, with the command that stands there."""
+    lock = (PROJECT / "dvc.lock").read_text("utf-8")
+    assert re.findall(r"^    cmd: python -m tasks\.(\w+)$", lock, re.MULTILINE) == STAGES
