@@ -37,9 +37,10 @@ def main() -> None:
     """Checks the parameters, reads DVC's status, prints the plan."""
     try:
         load_parameters()
+        stages = read_stages(Path.cwd())
     except InputError as error:
         sys.exit(str(error))
-    print("\n".join(describe_plan(read_stages(Path.cwd()))))
+    print("\n".join(describe_plan(stages)))
 
 
 if __name__ == "__main__":

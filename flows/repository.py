@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import networkx
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
+from tasks.errors import InputError
 from tasks.lock import TOKEN_VARIABLE
 from tasks.stage import EXIT_TRY_AGAIN
 
@@ -53,18 +55,25 @@ class Stage:
 
 
 def read_stages(root: Path) -> list[Stage]:
-    """Every stage, in the order in which DVC runs them."""
-    with Repo(str(root)) as repository, repository.lock:
-        graph = repository.index.graph
-        return [
-            Stage(
-                name=stage.addressing,
-                description=stage.desc or "",
-                upstream=tuple(sorted(parent.addressing for parent in graph.successors(stage))),
-                reasons=tuple(_reasons(stage)),
-            )
-            for stage in networkx.dfs_postorder_nodes(graph)
-        ]
+    """Every stage, in the order in which DVC runs them.
+
+    Raises:
+        InputError: DVC can't read its files, or another DVC is at work.
+    """
+    try:
+        with Repo(str(root)) as repository, repository.lock:
+            graph = repository.index.graph
+            return [
+                Stage(
+                    name=stage.addressing,
+                    description=stage.desc or "",
+                    upstream=tuple(sorted(parent.addressing for parent in graph.successors(stage))),
+                    reasons=tuple(_reasons(stage)),
+                )
+                for stage in networkx.dfs_postorder_nodes(graph)
+            ]
+    except DvcException as error:
+        raise InputError(f"DVC: {error}") from error
 
 
 def _reasons(stage: Any) -> Iterator[str]:

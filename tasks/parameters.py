@@ -142,7 +142,8 @@ def load_parameters(path: Path = PARAMETERS_PATH) -> Parameters:
 
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        # The same reader as DVC's, so that both accept the same files.
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing. Run this from the project's folder.") from None
     except (YAMLError, UnicodeDecodeError) as error:

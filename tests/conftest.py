@@ -17,7 +17,7 @@ FIXTURE = Path(__file__).parent / "fixtures" / "fashion_mnist"
 @pytest.fixture
 def raw_parameters() -> dict:
     """params.yaml as plain values."""
-    return YAML(typ="safe", pure=True).load((PROJECT / "params.yaml").read_text("utf-8"))
+    return YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
 
 
 @pytest.fixture
@@ -89,4 +89,4 @@ def environment() -> dict[str, str]:
 def write_parameters(root: Path, parameters: dict) -> None:
     """Writes params.yaml."""
     with (root / "params.yaml").open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump(parameters, file)
+        YAML(typ="safe").dump(parameters, file)

@@ -11,9 +11,7 @@ from tasks import paths
 from tasks.parameters import Parameters
 
 PROJECT = Path(__file__).parent.parent
-STAGES: dict[str, dict] = YAML(typ="safe", pure=True).load(
-    (PROJECT / "dvc.yaml").read_text("utf-8")
-)["stages"]
+STAGES: dict[str, dict] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text("utf-8"))["stages"]
 
 
 def names_of(entries: list) -> list[str]:

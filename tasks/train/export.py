@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-# Keras writes the present time at two places; both files are the same without it.
+# Keras writes the present time at two places, and addresses in memory as the names of objects that
+# layers share. Without them, the same weights give the same bytes.
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -17,18 +18,20 @@ def save_keras(model: keras.Model, path: Path) -> None:
     staging = path.with_name(f"{path.name}.staging.keras")
     try:
         model.save(staging)
-        path.write_bytes(_without_times(staging.read_bytes()))
+        path.write_bytes(_reproducible(staging.read_bytes()))
     finally:
         staging.unlink(missing_ok=True)
 
 
-def _without_times(archive: bytes) -> bytes:
+def _reproducible(archive: bytes) -> bytes:
     output = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(output, "w") as target:
         for entry in source.infolist():
             content = source.read(entry)
             if entry.filename == "metadata.json":
                 content = _without_date(content)
+            elif entry.filename == "config.json":
+                content = _with_numbered_objects(content)
             target.writestr(zipfile.ZipInfo(entry.filename, _FIXED_TIME), content)
     return output.getvalue()
 
@@ -37,6 +40,18 @@ def _without_date(metadata: bytes) -> bytes:
     content = json.loads(metadata)
     content.pop("date_saved", None)
     return json.dumps(content, sort_keys=True).encode()
+
+
+def _with_numbered_objects(config: bytes) -> bytes:
+    numbers: dict[int, int] = {}
+
+    def number_objects(values: dict[str, object]) -> dict[str, object]:
+        address = values.get("shared_object_id")
+        if isinstance(address, int):
+            values["shared_object_id"] = numbers.setdefault(address, len(numbers))
+        return values
+
+    return json.dumps(json.loads(config, object_hook=number_objects)).encode()
 
 
 def convert_to_litert(model: keras.Model) -> bytes:

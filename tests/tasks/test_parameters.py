@@ -91,7 +91,7 @@ def test_a_share_lies_strictly_between_0_and_1(
     tmp_path_factory: pytest.TempPathFactory, share: float
 ) -> None:
     folder = tmp_path_factory.mktemp("share")
-    parameters = YAML(typ="safe", pure=True).load((PROJECT / "params.yaml").read_text("utf-8"))
+    parameters = YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
     parameters["prepare"]["validation_share"] = share
     if 0 < share < 1:
         write_parameters(folder, parameters)
