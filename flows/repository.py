@@ -59,6 +59,7 @@ def read_stages(root: Path) -> list[Stage]:
 
     Raises:
         InputError: DVC can't read its files, or another DVC is at work.
+
     """
     try:
         with Repo(str(root)) as repository, repository.lock:
