@@ -153,9 +153,11 @@ def test_every_output_has_a_path_in_the_code_and_back() -> None:
         assert any(Path(output) in (path, *path.parents) for path in constants), output
 
 
-def test_the_flow_sees_the_stages_in_the_order_of_the_graph() -> None:
+def test_the_flow_sees_the_stages_in_the_order_of_the_graph(
+    workspace: Path,
+) -> None:
     """Each stage comes after every stage whose outputs it reads."""
-    stages = read_stages(PROJECT)
+    stages = read_stages(workspace)
     assert {stage.name for stage in stages} == set(STAGES)
     seen: set[str] = set()
     for stage in stages:
