@@ -66,9 +66,9 @@ def read_stages(root: Path) -> list[Stage]:
             graph = repository.index.graph
             return [
                 Stage(
-                    name=stage.addressing,
+                    name=stage.name,
                     description=stage.desc or "",
-                    upstream=tuple(sorted(parent.addressing for parent in graph.successors(stage))),
+                    upstream=tuple(sorted(parent.name for parent in graph.successors(stage))),
                     reasons=tuple(_reasons(stage)),
                 )
                 for stage in networkx.dfs_postorder_nodes(graph)
