@@ -44,5 +44,5 @@ $(INSTALLED): requirements.lock
 		"Python %d.%d is not supported; name another: make PYTHON=python3.12 ..." % v)'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'Python lacks its venv module; on Debian: apt install python3-venv'; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --compile --require-hashes -r requirements.lock
 	@touch $@
