@@ -1,0 +1,68 @@
+"""data/raw: what ingest writes is what the other stages read, or they refuse it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.dataset import ImageSplit, SplitName, load_manifest, load_split, save_splits
+from tasks.errors import InputError
+
+
+@pytest.fixture
+def splits() -> dict[SplitName, ImageSplit]:
+    generator = np.random.default_rng(0)
+    return {
+        name: ImageSplit(
+            images=generator.integers(0, 256, (count, 4, 4, 1), dtype=np.uint8),
+            labels=generator.integers(0, 3, count, dtype=np.uint8),
+        )
+        for name, count in (("train", 20), ("test", 5))
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, splits: dict[SplitName, ImageSplit]) -> Path:
+    save_splits(tmp_path / "raw", splits, {"data_set": "noise"})
+    return tmp_path / "raw"
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_what_was_saved_is_loaded(
+    folder: Path, splits: dict[SplitName, ImageSplit], name: SplitName
+) -> None:
+    loaded = load_split(name, folder)
+    np.testing.assert_array_equal(loaded.images, splits[name].images)
+    np.testing.assert_array_equal(loaded.labels, splits[name].labels)
+
+
+def test_the_same_arrays_give_the_same_bytes(
+    folder: Path, tmp_path: Path, splits: dict[SplitName, ImageSplit]
+) -> None:
+    save_splits(tmp_path / "again", splits, {"data_set": "noise"})
+    for file in folder.iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_array_is_refused_with_both_hashes_and_the_remedy(
+    folder: Path, damage: str
+) -> None:
+    path = folder / "train_images.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    if damage == "flip":
+        path.write_bytes(content)
+    elif damage == "cut":
+        path.write_bytes(content[:-7])
+    else:
+        path.unlink()
+    expected = load_manifest(folder)["arrays"]["train_images.npy"]["sha256"]
+    with pytest.raises(InputError, match=f"{expected}.*dvc repro --force ingest"):
+        load_split("train", folder)
+
+
+def test_a_damaged_manifest_is_refused_with_the_remedy(folder: Path) -> None:
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match="manifest.json can't be read .* dvc repro ingest"):
+        load_split("train", folder)
