@@ -3,7 +3,9 @@
 from pathlib import Path
 
 RAW = Path("data/raw")
-SPLIT = Path("data/prepared/split.npz")
+PREPARED = Path("data/prepared")
+TRAINING = Path("data/prepared/training.npy")
+VALIDATION_SPLIT = Path("data/prepared/validation.npy")
 CANDIDATE = Path("models/candidate")
 KERAS_MODEL = Path("models/candidate/model.keras")
 EXPORTED_MODEL = Path("models/candidate/classifier.tflite")

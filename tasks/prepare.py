@@ -32,8 +32,10 @@ def main() -> None:
         seed=parameters.prepare.seed,
         classes=parameters.data.classes,
     )
-    with replacing(paths.SPLIT) as temporary, temporary.open("wb") as file:
-        np.savez(file, training=training, validation=validation)
+    with replacing(paths.PREPARED) as folder:
+        folder.mkdir()
+        np.save(folder / paths.TRAINING.name, training, allow_pickle=False)
+        np.save(folder / paths.VALIDATION_SPLIT.name, validation, allow_pickle=False)
     print(f"training {len(training):,}, validation {len(validation):,} images", flush=True)
 
 

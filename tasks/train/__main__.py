@@ -21,8 +21,8 @@ def main() -> None:
     parameters = load_parameters()
     data, train = parameters.data, parameters.train
     split = load_split("train")
-    with np.load(paths.SPLIT, allow_pickle=False) as indices:
-        training, validation = indices["training"], indices["validation"]
+    training = np.load(paths.TRAINING, allow_pickle=False)
+    validation = np.load(paths.VALIDATION_SPLIT, allow_pickle=False)
     pin_environment(train)
 
     from tasks.train.export import convert_to_litert, save_keras
