@@ -64,5 +64,5 @@ def test_a_damaged_array_is_refused_with_both_hashes_and_the_remedy(
 
 def test_a_damaged_manifest_is_refused_with_the_remedy(folder: Path) -> None:
     (folder / "manifest.json").write_text("{")
-    with pytest.raises(InputError, match="manifest.json can't be read .* dvc repro ingest"):
+    with pytest.raises(InputError, match=r"manifest\.json can't be read .* dvc repro ingest"):
         load_split("train", folder)
