@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-faults check lint plan lock
+.PHONY: help repro test test-faults check lint verify plan lock
 
 INSTALLED := .venv/installed
 
@@ -17,6 +17,7 @@ help: ## say what can be made
 repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@python -m tasks.parameters
 	@dvc repro
+	@python -m flows.verify
 	@python -m tasks.headline
 
 test: $(INSTALLED) ## run the tests
@@ -29,6 +30,9 @@ test-faults: $(INSTALLED) ## inject every fault, and write docs/faults.md
 
 check: $(INSTALLED) ## refuse impossible parameters
 	@python -m tasks.parameters
+
+verify: $(INSTALLED) ## compare every output and its record, byte by byte
+	@python -m flows.verify
 
 plan: $(INSTALLED) ## say which stages would run, and why
 	@python -m flows.plan
