@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-faults check lint plan serve lock
+.PHONY: help repro test test-faults check lint verify plan serve lock
 
 INSTALLED := .venv/installed
 
@@ -17,6 +17,7 @@ help: ## say what can be made
 repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@python -m tasks.parameters
 	@dvc repro
+	@python -m flows.verify
 	@python -m tasks.headline
 
 test: $(INSTALLED) ## run the tests
@@ -32,6 +33,9 @@ serve: $(INSTALLED) ## server, schedule and worker for unattended runs, until en
 
 check: $(INSTALLED) ## refuse impossible parameters
 	@python -m tasks.parameters
+
+verify: $(INSTALLED) ## compare every output and its record, byte by byte
+	@python -m flows.verify
 
 plan: $(INSTALLED) ## say which stages would run, and why
 	@python -m flows.plan

@@ -19,6 +19,7 @@ from tasks.classifier import Classifier
 from tasks.dataset import load_split
 from tasks.files import replacing, write_json, write_text
 from tasks.parameters import load_parameters
+from tasks.seal import sealed
 from tasks.stage import run_stage
 
 
@@ -27,7 +28,9 @@ def main() -> None:
     parameters = load_parameters()
     classes = parameters.data.classes
     split = load_split("test")
-    probabilities = Classifier(paths.EXPORTED_MODEL.read_bytes()).predict(split.images)
+    probabilities = Classifier(sealed(paths.EXPORTED_MODEL, stage="train").read_bytes()).predict(
+        split.images
+    )
     predictions = tabulate_predictions(split.labels, probabilities, classes=classes)
     metrics = measure(
         split.labels,

@@ -14,6 +14,7 @@ from tasks.dataset import ImageSplit, load_split
 from tasks.files import write_text
 from tasks.parameters import load_parameters
 from tasks.report.pictures import draw_confusion, draw_curves, draw_image
+from tasks.seal import sealed
 from tasks.stage import run_stage
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     classes = parameters.data.classes
     metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
     history = pd.read_csv(paths.HISTORY)
-    card = json.loads(paths.MODEL_CARD.read_text(encoding="utf-8"))
+    card = json.loads(sealed(paths.MODEL_CARD, stage="train").read_text(encoding="utf-8"))
     predictions = pd.read_parquet(paths.PREDICTIONS)
     test = load_split("test")
     content: dict[str, Any] = {

@@ -13,6 +13,7 @@ from tasks.dataset import load_manifest, load_split
 from tasks.errors import InputError
 from tasks.files import replacing, write_json, write_text
 from tasks.parameters import DataParameters, TrainParameters, load_parameters
+from tasks.seal import seal, sealed
 from tasks.stage import run_stage
 
 
@@ -21,8 +22,8 @@ def main() -> None:
     parameters = load_parameters()
     data, train = parameters.data, parameters.train
     split = load_split("train")
-    training = np.load(paths.TRAINING, allow_pickle=False)
-    validation = np.load(paths.VALIDATION_SPLIT, allow_pickle=False)
+    training = np.load(sealed(paths.TRAINING, stage="prepare"), allow_pickle=False)
+    validation = np.load(sealed(paths.VALIDATION_SPLIT, stage="prepare"), allow_pickle=False)
     pin_environment(train)
 
     from tasks.train.export import convert_to_litert, save_keras
@@ -66,6 +67,7 @@ def main() -> None:
         (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
         write_text(folder / paths.MODEL_SUMMARY.name, "\n".join(lines) + "\n")
         write_json(folder / paths.MODEL_CARD.name, card)
+        seal(folder)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     print(f"chose epoch {int(best['epoch'])}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
 
