@@ -115,12 +115,25 @@ class PrepareParameters(Section):
 class TrainParameters(Section):
     """The network and its recipe."""
 
-    architecture: Literal["article"]
+    architecture: Literal["article", "residual"]
     seed: Seed
     epochs: Count
     batch_size: Count
+    optimizer: Literal["adam", "sgd"]
     learning_rate: Positive
-    patience: Count
+    momentum: Share
+    schedule: Literal["constant", "one_cycle"]
+    warmup_share: Share
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: Literal["none", "balanced"]
+    flip: bool
+    shift: Annotated[int, Field(ge=0)]
+    average_decay: Share | None
+    patience: Count | None
+    mirror: bool
+    precision: Literal["float32", "bfloat16"]
+    deterministic: bool
     threads: Count
     onednn: bool
     export_tolerance: Positive
