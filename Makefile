@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test check lint plan lock
+.PHONY: help repro test check lint plan status baseline lock
 
 INSTALLED := .venv/installed
 
@@ -17,7 +17,7 @@ help: ## say what can be made
 repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@python -m tasks.parameters
 	@dvc repro
-	@python -m tasks.headline
+	@python -m flows.status
 
 test: $(INSTALLED) ## run the tests
 	@python -m pytest
@@ -27,6 +27,12 @@ check: $(INSTALLED) ## refuse impossible parameters
 
 plan: $(INSTALLED) ## say which stages would run, and why
 	@python -m flows.plan
+
+status: $(INSTALLED) ## say how good the model is, and whether its report is up to date
+	@python -m flows.status
+
+baseline: $(INSTALLED) ## compare later results with the last commit's
+	@python -m flows.baseline
 
 lint: $(INSTALLED) ## check style, format and types
 	@ruff check .

@@ -44,6 +44,8 @@ def workspace(tmp_path: Path, small_parameters: dict) -> Path:
     for name in ("dvc.yaml", "prefect.toml", ".dvcignore", ".gitignore"):
         shutil.copy(PROJECT / name, root / name)
     shutil.copytree(FIXTURE, root / "data" / "source")
+    (root / "reports").mkdir()
+    (root / "reports" / "baseline.json").write_text("{}\n")
     write_parameters(root, small_parameters)
     (root / ".dvc").mkdir()
     # Its own state database, so that a workspace knows nothing of any other.
