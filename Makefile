@@ -7,7 +7,11 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help repro test check lint plan status baseline lock
+=======
+.PHONY: help repro test test-faults check lint plan lock
+>>>>>>> main
 
 INSTALLED := .venv/installed
 
@@ -21,6 +25,11 @@ repro: $(INSTALLED) ## run what has to run, and say where the report is
 
 test: $(INSTALLED) ## run the tests
 	@python -m pytest
+
+test-faults: $(INSTALLED) ## inject every fault, and write docs/faults.md
+	@mkdir -p docs
+	@PIPELINE_KILLS=$${PIPELINE_KILLS:-100} python -m pytest tests/faults -m faults --junit-xml=.faults.xml; \
+		status=$$?; python -m tests.faults.table .faults.xml > docs/faults.md; exit $$status
 
 check: $(INSTALLED) ## refuse impossible parameters
 	@python -m tasks.parameters

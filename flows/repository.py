@@ -160,6 +160,8 @@ def bring_up_to_date(
     if process.returncode == 0:
         return _outcome(stage, lines)
     may_pass = any(line.endswith(f"exited with {EXIT_TRY_AGAIN}") for line in lines)
+    if process.returncode < 0:
+        lines = [f"DVC was ended by {signal.Signals(-process.returncode).name}"]
     raise StageFailedError(stage, _cause(stage, lines), may_pass=may_pass)
 
 

@@ -63,6 +63,8 @@ def hold_stage(what: str, folder: Path = LOCK_FOLDER) -> Iterator[None]:
     with _hold(folder / STAGE_LOCK, what, ""):
         holder = _holder(folder / RUN_LOCK)
         token = os.environ.get(TOKEN_VARIABLE)
+        if holder is None and token is not None:
+            raise WorkspaceBusyError("The run that started this stage has ended.")
         if holder is not None and holder.get("token") != token:
             raise WorkspaceBusyError(_describe(holder))
         yield

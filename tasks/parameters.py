@@ -20,6 +20,8 @@ PARAMETERS_PATH = Path("params.yaml")
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Brightness = Annotated[float, Field(ge=0, le=255)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -71,11 +73,22 @@ class IngestParameters(Section):
 class ValidateParameters(Section):
     """What the data must be like before anything is trained on it."""
 
+    shares: Annotated[tuple[Share, ...], Field(strict=False)] | None
     share_tolerance: Share
     max_divergence: Positive
     pixel_minimum: Annotated[int, Field(ge=0, le=255)]
     pixel_maximum: Annotated[int, Field(ge=0, le=255)]
     min_spread: Positive
+    min_zero_share: Fraction
+    max_share_without_zeros: Fraction
+    class_brightness: Annotated[tuple[Brightness, Brightness], Field(strict=False)]
+    max_duplicate_share: Fraction
+    max_leaked_share: Fraction
+    min_centroid_recall: Fraction
+
+    def expected_shares(self, data: DataParameters) -> tuple[float, ...]:
+        """The share of each class that is expected: even if none is stated."""
+        return self.shares or (1 / len(data.classes),) * len(data.classes)
 
 
 class PrepareParameters(Section):

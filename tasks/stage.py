@@ -98,5 +98,8 @@ def end_with_parent() -> None:
         return
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit(f"The process {parent} that started this stage has ended.")
+    # DVC starts a stage in its own session; one whose DVC was killed during the stage's imports has
+    # by now been adopted by a process of another session.
+    adopted = "DVC_STAGE" in os.environ and os.getsid(parent) != os.getsid(0)
+    if adopted or os.getppid() != parent:
+        sys.exit("The process that started this stage has ended.")

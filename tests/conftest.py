@@ -17,12 +17,23 @@ FIXTURE = Path(__file__).parent / "fixtures" / "fashion_mnist"
 @pytest.fixture
 def raw_parameters() -> dict:
     """params.yaml as plain values."""
-    return YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
+    return read_parameters()
 
 
 @pytest.fixture
-def small_parameters(raw_parameters: dict) -> dict:
+def small_parameters() -> dict:
     """params.yaml for the small data set of the fixture."""
+    return read_small_parameters()
+
+
+def read_parameters() -> dict:
+    """params.yaml as plain values."""
+    return YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
+
+
+def read_small_parameters() -> dict:
+    """params.yaml for the small data set of the fixture."""
+    raw_parameters = read_parameters()
     raw_parameters["data"] |= {"train_images": 400, "test_images": 100}
     raw_parameters["ingest"] |= {"folder": "data/source", "urls": [], "sha256": None}
     raw_parameters["prepare"]["validation_share"] = 0.25
@@ -37,8 +48,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def workspace(tmp_path: Path, small_parameters: dict) -> Path:
     """A real Git and DVC repository with the project's code and the small data set."""
-    root = tmp_path / "workspace"
-    root.mkdir()
+    return make_workspace(tmp_path / "workspace", small_parameters)
+
+
+def make_workspace(root: Path, parameters: dict) -> Path:
+    """Makes a Git and DVC repository with the project's code and the small data set."""
+    root.mkdir(parents=True)
     for name in ("tasks", "flows"):
         shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "prefect.toml", ".dvcignore", ".gitignore"):
@@ -46,18 +61,23 @@ def workspace(tmp_path: Path, small_parameters: dict) -> Path:
     shutil.copytree(FIXTURE, root / "data" / "source")
     (root / "reports").mkdir()
     (root / "reports" / "baseline.json").write_text("{}\n")
-    write_parameters(root, small_parameters)
+    write_parameters(root, parameters)
     (root / ".dvc").mkdir()
-    # Its own state database, so that a workspace knows nothing of any other.
-    (root / ".dvc" / "config").write_text(
-        "[core]\n    analytics = false\n    check_update = false\n"
-        f"    site_cache_dir = {root}/.site\n"
-    )
+    configure_dvc(root)
     git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
     subprocess.run([*git, "init", "-q"], cwd=root, check=True)
     subprocess.run([*git, "add", "-A"], cwd=root, check=True)
     subprocess.run([*git, "commit", "-qm", "workspace"], cwd=root, check=True)
     return root
+
+
+def configure_dvc(root: Path) -> None:
+    """Gives a workspace its own state database, so that it knows nothing of any other."""
+    (root / ".dvc" / "config").write_text(
+        "[core]\n    analytics = false\n    check_update = false\n"
+        f"    site_cache_dir = {root}/.site\n",
+        encoding="utf-8",
+    )
 
 
 @pytest.fixture

@@ -86,6 +86,19 @@ def test_a_stage_of_an_earlier_run_is_not_let_in(
         pass
 
 
+def test_a_stage_whose_run_has_ended_is_not_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hold_run("me", tmp_path) as token:
+        pass
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+    with (
+        pytest.raises(WorkspaceBusyError, match="has ended"),
+        hold_stage("an orphan", tmp_path),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "\x00"])
 def test_a_corrupt_lock_file_that_nobody_holds_does_not_matter(
     tmp_path: Path, content: str

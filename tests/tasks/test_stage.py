@@ -107,3 +107,22 @@ def test_a_stage_ends_when_the_process_that_started_it_is_killed(
             break
     else:
         assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_stage_whose_dvc_was_killed_during_its_imports_does_not_start(tmp_path: Path) -> None:
+    """The parent is gone before the stage asks to end with it."""
+    stage = "import time; time.sleep(0.5)" + PROGRAM.format(body="print('it ran', flush=True)")
+    parent = "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]])"
+    completed = subprocess.run(
+        [sys.executable, "-c", parent, stage],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "DVC_STAGE": "example"},
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert (completed.stdout, completed.stderr) == (
+        "",
+        "The process that started this stage has ended.\n",
+    )

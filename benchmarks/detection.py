@@ -1,0 +1,75 @@
+"""Finds the smallest amount of each corruption that validation catches, on the real data.
+
+    python -m benchmarks.detection > docs/validation-table.md
+
+The data must have been ingested. Takes some minutes; no figure depends on the machine.
+"""
+
+import numpy as np
+
+from benchmarks.corruptions import CORRUPTIONS, Corruption, Splits
+from tasks.dataset import ImageSplit, load_split
+from tasks.parameters import Parameters, load_parameters
+from tasks.validate.judge import Finding
+from tasks.validate.verdict import validate
+
+_STEPS = 9
+
+
+def main() -> None:
+    """Prints a Markdown table."""
+    parameters = load_parameters()
+    splits: Splits = {name: _in_memory(load_split(name)) for name in ("train", "test")}
+    print("| corruption | caught by | severity | smallest amount caught |")
+    print("|---|---|---|---|")
+    for corruption in CORRUPTIONS:
+        finding = find(corruption, 1.0, splits, parameters)
+        if finding is None:
+            print(f"| {corruption.name} | nothing | | |", flush=True)
+            continue
+        amount = (
+            "any: it is all or nothing"
+            if corruption.amount is None
+            else f"{smallest(corruption, splits, parameters):.2%} {corruption.amount}"
+        )
+        print(
+            f"| {corruption.name} | {finding['check']} | {finding['severity']} | {amount} |",
+            flush=True,
+        )
+
+
+def find(
+    corruption: Corruption, amount: float, splits: Splits, parameters: Parameters
+) -> Finding | None:
+    """The finding that names the corruption, if that much of it is found."""
+    changed = corruption.change(splits, amount, np.random.default_rng(0))
+    data = parameters.data
+    if corruption.check != "number of images":
+        # Without declared counts, so that each corruption has to be seen for itself.
+        data = data.model_copy(update={"train_images": None, "test_images": None})
+    _, findings = validate(changed, data=data, limits=parameters.validate_)
+    broken = [finding for finding in findings if not finding["success"]]
+    named = [finding for finding in broken if finding["check"] == corruption.check]
+    return (named or [None])[0]
+
+
+def smallest(corruption: Corruption, splits: Splits, parameters: Parameters) -> float:
+    """Bisects, on a logarithmic scale, from one image in 60,000 to all."""
+    low, high = 1 / 60_000, 1.0
+    if find(corruption, low, splits, parameters):
+        return low
+    for _ in range(_STEPS):
+        middle = (low * high) ** 0.5
+        if find(corruption, middle, splits, parameters):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _in_memory(split: ImageSplit) -> ImageSplit:
+    return ImageSplit(np.array(split.images), np.array(split.labels))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What validation costs, against the import of Great Expectations, and how it grows.
+
+    python -m benchmarks.validation
+
+The data must have been ingested. Each measurement is a process of its own; the rival, a process
+that only imports Great Expectations, runs in turn with it. The images are repeated to get more of
+them, which changes nothing but their number.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from tasks.dataset import ImageSplit, SplitName, load_split
+from tasks.parameters import load_parameters
+
+_ROUNDS = 5
+_FACTORS = (1, 2, 4, 10)
+
+
+def main() -> None:
+    """Prints two Markdown tables."""
+    print(describe_machine("great-expectations", "numpy", "pandas"), end="\n\n")
+    imports = []
+    wholes = []
+    for _ in range(_ROUNDS):
+        imports.append(_time("import great_expectations, great_expectations.expectations"))
+        wholes.append(
+            _time("import sys; sys.argv = ['x']; import benchmarks.validation as b; b.judge_real()")
+        )
+    ratios = [whole / alone for whole, alone in zip(wholes, imports, strict=True)]
+    print("| process | median of 5 | ratio to the import |\n|---|---:|---:|")
+    print(f"| import Great Expectations | {statistics.median(imports):.1f} s | 1 |")
+    print(
+        f"| validate 70,000 images, import included | {statistics.median(wholes):.1f} s"
+        f" | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |\n"
+    )
+    print("| images | seconds without the import | peak of its own memory |\n|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder:
+        for factor in _FACTORS:
+            repeat_data(Path(folder), factor)
+            line = subprocess.run(
+                [sys.executable, "-m", "benchmarks.validation", folder],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            seconds, mebibytes = line.split()
+            print(f"| {70_000 * factor:,} | {float(seconds):.1f} | {mebibytes} MiB |", flush=True)
+
+
+def judge_real() -> None:
+    """Validates what was ingested."""
+    from tasks.validate.verdict import validate
+
+    parameters = load_parameters()
+    splits: dict[SplitName, ImageSplit] = {name: load_split(name) for name in ("train", "test")}
+    validate(splits, data=parameters.data, limits=parameters.validate_)
+
+
+def repeat_data(folder: Path, factor: int) -> None:
+    """Writes each split `factor` times in a row."""
+    for name in ("train", "test"):
+        split = load_split(name)
+        for part, array in (("images", split.images), ("labels", split.labels)):
+            target = np.lib.format.open_memmap(
+                folder / f"{name}_{part}.npy",
+                mode="w+",
+                dtype=array.dtype,
+                shape=(len(array) * factor, *array.shape[1:]),
+            )
+            for number in range(factor):
+                target[number * len(array) : (number + 1) * len(array)] = array
+            target.flush()
+
+
+def measure(folder: Path) -> None:
+    """Prints the seconds, and the peak of its own memory in MiB, of validating what lies in a folder."""
+    import great_expectations.expectations  # noqa: F401 - its import isn't measured
+
+    from tasks.validate.verdict import validate
+
+    parameters = load_parameters()
+    peak = _watch_memory()
+    splits: dict[SplitName, ImageSplit] = {
+        name: ImageSplit(
+            np.load(folder / f"{name}_images.npy", mmap_mode="r"),
+            np.load(folder / f"{name}_labels.npy", mmap_mode="r"),
+        )
+        for name in ("train", "test")
+    }
+    started = time.perf_counter()
+    validate(splits, data=parameters.data, limits=parameters.validate_)
+    seconds = time.perf_counter() - started
+    print(seconds, max(peak) // 1024)
+
+
+def _watch_memory() -> list[int]:
+    """Samples, in a thread, the memory in KiB that the process holds of its own.
+
+    Pages of the mapped arrays don't count: the system takes them back when it needs them.
+    """
+    samples: list[int] = []
+
+    def sample() -> None:
+        while True:
+            status = Path("/proc/self/status").read_text(encoding="ascii")
+            samples.append(int(status.partition("RssAnon:")[2].split()[0]))
+            time.sleep(0.01)
+
+    threading.Thread(target=sample, daemon=True).start()
+    return samples
+
+
+def _time(program: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        measure(Path(sys.argv[1]))
+    else:
+        main()

@@ -1,0 +1,1 @@
+"""Stage validate: stops the pipeline, in words, when the data went wrong."""

@@ -1,0 +1,154 @@
+"""Processes of the pipeline are killed at random moments, again and again in one workspace."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.lock import LOCK_FOLDER, WorkspaceBusyError, hold_run
+from tests.conftest import read_small_parameters, write_parameters
+from tests.faults.rig import (
+    BUSY,
+    Reference,
+    copy_workspace,
+    digest_files,
+    kill,
+    processes_in,
+    require_readable_lock,
+    require_sound_cache,
+    run,
+    snapshot,
+    start,
+)
+
+pytestmark = pytest.mark.faults(
+    "`kill -9`, TERM, INT of stage, dvc, flow, at random moments",
+    "no survivor writes once the lock is free; the next run completes or names the holder;"
+    " `dvc.lock` and the cache never describe torn data; in the end, an undisturbed run's bytes",
+)
+
+KILLS = int(os.environ.get("PIPELINE_KILLS", "4"))
+SEED = int(os.environ.get("PIPELINE_KILL_SEED", "0"))
+# So often, and at the end, a run is left alone and compared with the reference.
+COMPARE_EVERY = 10
+
+# One parameter of each stage and its values: runs differ in their bytes, so that a mixture of two
+# can't pass for one.
+CHANGES = {
+    "ingest": ("ingest", "timeout", (30, 31)),
+    "validate": ("validate", "min_spread", (1.0, 1.5)),
+    "prepare": ("prepare", "seed", (0, 1)),
+    "train": ("train", "seed", (0, 1)),
+    "evaluate": ("evaluate", "calibration_bins", (15, 10)),
+    "report": ("report", "mistakes", (24, 12)),
+}
+DOORS = {"dvc": ("dvc", "repro"), "flow": ("flows.pipeline",)}
+KINDS = {"stage": "-m tasks.", "dvc": "dvc", "flow": "-m flows.pipeline"}
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+def test_a_storm_of_kills_tears_nothing(
+    reference: Reference,
+    prefect_api: str,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    root = copy_workspace(reference.root, tmp_path / "workspace")
+    parameters = read_small_parameters()
+    strikes: Counter[str] = Counter()
+    number = 0
+    while strikes.total() < KILLS:
+        generator = random.Random(f"{SEED}-{number}")
+        number += 1
+        stage = generator.choice(list(CHANGES))
+        section, key, values = CHANGES[stage]
+        parameters[section][key] = values[parameters[section][key] == values[0]]
+        write_parameters(root, parameters)
+        # Otherwise many a run would be restored from DVC's cache of runs.
+        shutil.rmtree(root / ".dvc" / "cache" / "runs", ignore_errors=True)
+        door = generator.choice(list(DOORS))
+        startup = reference.startup * (2 if door == "flow" else 1)
+        moment = generator.uniform(0, startup + reference.durations[stage] + 1)
+        print(f"{number}: {door}, because of {stage}: after {moment:.1f} s", flush=True)
+        if struck := strike(root, DOORS[door], moment, generator, prefect_api):
+            strikes[struck] += 1
+        require_readable_lock(root)
+        require_sound_cache(root)
+        if strikes.total() % COMPARE_EVERY == 0 or strikes.total() == KILLS:
+            parameters = read_small_parameters()
+            write_parameters(root, parameters)
+            run("dvc", "repro", root=root)
+            assert digest_files(root) == reference.files
+    record_property("result", f"{KILLS} strikes in a row: {tell(strikes)}")
+
+
+def tell(strikes: Counter[str]) -> str:
+    return ", ".join(f"{count} × {what}" for what, count in sorted(strikes.items()))
+
+
+def strike(
+    root: Path, door: tuple[str, ...], moment: float, generator: random.Random, prefect_api: str
+) -> str | None:
+    """Starts a run and sends a signal to one of its processes; says what was struck, if any."""
+    with start(*door, root=root, PREFECT_API_URL=prefect_api) as process:
+        try:
+            output, _ = process.communicate(timeout=moment)
+        except subprocess.TimeoutExpired:
+            kind, pid = generator.choice(sorted(targets(root, process.pid).items()))
+            number = generator.choice(SIGNALS)
+            struck = f"{number.name} to {kind}"
+            kill(pid, number)
+            output = wait_for_end(process)
+        else:
+            struck = None
+            assert process.returncode == 0 or BUSY.search(output), output
+        print(struck, output[-1000:], sep="\n", flush=True)
+        if survivors := processes_in(root):
+            print("survivors:", survivors, flush=True)
+            again = run("dvc", "repro", root=root, check=False)
+            assert again.returncode == 0 or BUSY.search(again.stdout), again.stdout
+        require_still(root)
+        return struck
+
+
+def targets(root: Path, started: int) -> dict[str, int]:
+    """Kind → process, of the run's processes."""
+    found = {
+        kind: pid
+        for pid, command in processes_in(root).items()
+        for kind, part in KINDS.items()
+        if part in command
+    }
+    return found or {"flow": started}
+
+
+def wait_for_end(process: subprocess.Popen[str]) -> str:
+    """Waits; a run that takes no notice, as DVC of an INT, is interrupted as by Ctrl-C."""
+    for _ in range(60):
+        try:
+            return process.communicate(timeout=3)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGINT)
+    raise AssertionError("The run doesn't end.")
+
+
+def require_still(root: Path) -> None:
+    """Once the locks are free, nothing is written any more."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with hold_run("the test", root / LOCK_FOLDER):
+                before = snapshot(root)
+                survivors = processes_in(root)
+                time.sleep(0.5 if survivors else 0)
+                assert snapshot(root) == before, survivors
+                return
+        except WorkspaceBusyError:
+            assert time.monotonic() < deadline
