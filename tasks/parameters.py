@@ -150,8 +150,12 @@ class ReportParameters(Section):
     """How much the report shows."""
 
     mistakes: Count
+    wrong_labels: Count
+    neighbours: Count
     samples_per_class: Count
     confused_pairs: Count
+    examples_per_pair: Count
+    changed_images: Count
 
 
 class FlowParameters(Section):
