@@ -7,10 +7,18 @@ checks params.yaml and prints nothing if every value is possible.
 
 import difflib
 import sys
+import zoneinfo
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -26,6 +34,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _known_timezone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise ValueError("Allowed are the names of the IANA database, such as Europe/Berlin")
+    return name
 
 
 class Section(BaseModel):
@@ -136,8 +150,12 @@ class ReportParameters(Section):
     """How much the report shows."""
 
     mistakes: Count
+    wrong_labels: Count
+    neighbours: Count
     samples_per_class: Count
     confused_pairs: Count
+    examples_per_pair: Count
+    changed_images: Count
 
 
 class FlowParameters(Section):
@@ -145,6 +163,11 @@ class FlowParameters(Section):
 
     retries: Annotated[int, Field(ge=0)]
     retry_delay: Positive
+    cron: Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
+    timezone: Annotated[str, AfterValidator(_known_timezone)]
+    webhook: Text | None
+    push_to: Text | None
+    commit_to: Text | None
 
 
 class Parameters(Section):

@@ -16,6 +16,7 @@ from tasks.errors import InputError
 from tasks.files import replacing, write_json, write_text
 from tasks.parameters import DataParameters, TrainParameters, load_parameters
 from tasks.quiet import quiet
+from tasks.seal import seal, sealed
 from tasks.stage import run_stage
 from tasks.train.checkpoint import Checkpoint, training_key
 
@@ -26,7 +27,8 @@ def main() -> None:
     data, train = parameters.data, parameters.train
     split = load_split("train")
     positions = [
-        np.load(path, allow_pickle=False) for path in (paths.TRAINING, paths.VALIDATION_SPLIT)
+        np.load(sealed(path, stage="prepare"), allow_pickle=False)
+        for path in (paths.TRAINING, paths.VALIDATION_SPLIT)
     ]
     training, validation = ((split.images[chosen], split.labels[chosen]) for chosen in positions)
     import_tensorflow(train)
@@ -78,6 +80,7 @@ def main() -> None:
         (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
         write_text(folder / paths.MODEL_SUMMARY.name, "\n".join(lines) + "\n")
         write_json(folder / paths.MODEL_CARD.name, card)
+        seal(folder)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     checkpoint.remove()
     print(f"chose epoch {int(best['epoch'])}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
