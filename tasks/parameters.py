@@ -115,7 +115,7 @@ class PrepareParameters(Section):
 class TrainParameters(Section):
     """The network and its recipe."""
 
-    architecture: Literal["article", "residual"]
+    architecture: Literal["article", "strided", "residual", "residual_wide"]
     seed: Seed
     epochs: Count
     batch_size: Count
