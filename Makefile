@@ -7,11 +7,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help repro test check lint plan status baseline lock
-=======
-.PHONY: help repro test test-faults check lint plan lock
->>>>>>> main
+.PHONY: help repro test test-faults check lint verify plan status baseline serve lock
 
 INSTALLED := .venv/installed
 
@@ -21,6 +17,7 @@ help: ## say what can be made
 repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@python -m tasks.parameters
 	@dvc repro
+	@python -m flows.verify
 	@python -m flows.status
 
 test: $(INSTALLED) ## run the tests
@@ -31,8 +28,14 @@ test-faults: $(INSTALLED) ## inject every fault, and write docs/faults.md
 	@PIPELINE_KILLS=$${PIPELINE_KILLS:-100} python -m pytest tests/faults -m faults --junit-xml=.faults.xml; \
 		status=$$?; python -m tests.faults.table .faults.xml > docs/faults.md; exit $$status
 
+serve: $(INSTALLED) ## server, schedule and worker for unattended runs, until ended
+	@exec python -m flows.serve
+
 check: $(INSTALLED) ## refuse impossible parameters
 	@python -m tasks.parameters
+
+verify: $(INSTALLED) ## compare every output and its record, byte by byte
+	@python -m flows.verify
 
 plan: $(INSTALLED) ## say which stages would run, and why
 	@python -m flows.plan

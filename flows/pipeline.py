@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
+from flows.verify import require_recorded_bytes, require_sound_lists
 from tasks.errors import InputError
 from tasks.lock import hold_run
 from tasks.parameters import FlowParameters, load_parameters
@@ -33,6 +34,7 @@ def pipeline() -> dict[str, Outcome]:
     parameters = load_parameters().flow
     outcomes: dict[str, Outcome] = {}
     with hold_run("the Prefect flow pipeline") as token:
+        require_sound_lists(root)
         for stage in read_stages(root):
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
             update = stage_task(stage.name, parameters)
@@ -43,6 +45,7 @@ def pipeline() -> dict[str, Outcome]:
                 return_state=True,
             )
             outcomes[stage.name] = state.result()
+        require_recorded_bytes(root)
     return outcomes
 
 

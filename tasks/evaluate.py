@@ -21,6 +21,7 @@ from tasks.classifier import Classifier
 from tasks.dataset import load_manifest, load_split
 from tasks.files import replacing, sha256_of, write_json, write_text
 from tasks.parameters import load_parameters
+from tasks.seal import sealed
 from tasks.stage import run_stage
 
 
@@ -29,7 +30,9 @@ def main() -> None:
     parameters = load_parameters()
     classes = parameters.data.classes
     split = load_split("test")
-    probabilities = Classifier(paths.EXPORTED_MODEL.read_bytes()).predict(split.images)
+    probabilities = Classifier(sealed(paths.EXPORTED_MODEL, stage="train").read_bytes()).predict(
+        split.images
+    )
     predictions = tabulate_predictions(split.labels, probabilities, classes=classes)
     calibration = bin_confidences(
         split.labels, probabilities, num_bins=parameters.evaluate.calibration_bins

@@ -35,6 +35,7 @@ from tasks.report.pictures import (
     show_images,
 )
 from tasks.report.render import render_markdown, render_page
+from tasks.seal import sealed
 from tasks.stage import run_stage
 
 
@@ -44,7 +45,7 @@ def main() -> None:
     metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
     baseline = json.loads(paths.BASELINE.read_text(encoding="utf-8"))
     validation = json.loads(paths.VALIDATION.read_text(encoding="utf-8"))
-    card = json.loads(paths.MODEL_CARD.read_text(encoding="utf-8"))
+    card = json.loads(sealed(paths.MODEL_CARD, stage="train").read_text(encoding="utf-8"))
     history = pd.read_csv(paths.HISTORY)
     bins = pd.read_csv(paths.CALIBRATION)
     predictions = pd.read_parquet(paths.PREDICTIONS)
