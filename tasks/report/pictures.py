@@ -18,6 +18,7 @@ from markupsafe import Markup
 from matplotlib import ticker
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.stats import binomtest
 
 # Drawn in these colours, then replaced by the style sheet's names for them.
 _INK, _LINE, _BLUE, _ORANGE = "#0000f1", "#0000f2", "#0000f3", "#0000f4"
@@ -150,8 +151,14 @@ def draw_confusion(
         return _as_svg(figure)
 
 
-def draw_reliability(bins: pd.DataFrame) -> Markup:
-    """How often the model is right, for how sure it is; a true statement lies on the diagonal."""
+def draw_reliability(bins: pd.DataFrame, *, confidence: float) -> Markup:
+    """How often the model is right, for how sure it is; a true statement lies on the diagonal.
+
+    Args:
+        bins: as evaluate wrote them.
+        confidence: of the interval around the accuracy of each bin.
+
+    """
     with _style("reliability"):
         figure = Figure(figsize=(4.8, 3.6), layout="constrained")
         axes = figure.subplots()
@@ -164,7 +171,16 @@ def draw_reliability(bins: pd.DataFrame) -> Markup:
             align="edge",
             color=_BLUE,
         )
-        axes.plot(bins["confidence"], bins["accuracy"], "o", color=_ORANGE, markersize=4, zorder=3)
+        intervals = np.array(
+            [
+                binomtest(round(row.accuracy * row.images), row.images).proportion_ci(
+                    confidence, method="wilson"
+                )
+                for row in bins.itertuples()
+            ]
+        )
+        middles = (bins["lower"] + bins["upper"]) / 2
+        axes.vlines(middles, intervals[:, 0], intervals[:, 1], color=_INK, linewidth=1)
         axes.set(
             xlim=(0, 1),
             ylim=(0, 1.02),

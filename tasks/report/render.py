@@ -81,9 +81,9 @@ def format_percent(share: float, digits: int = 1) -> str:
     """0.8798 → 88.0%; never rounds what isn't all or nothing to 100% or 0%."""
     text = f"{100 * share:.{digits}f}"
     if share < 1 and float(text) == 100:
-        return f"over {100 - 10**-digits:.{digits}f}%"
+        return f">{100 - 10**-digits:.{digits}f}%"
     if share > 0 and float(text) == 0:
-        return f"under {10**-digits:.{digits}f}%"
+        return f"<{10**-digits:.{digits}f}%"
     return f"{text}%"
 
 

@@ -103,6 +103,7 @@ def make_report(
         metrics = {
             **measure(labels, probabilities, classes=tuple(classes), confidence=0.95),
             "expected_calibration_error": calibration_error(bins),
+            "calibration_bins": 15,
             "sha256": {"model": "0" * 64, "test_images": "1" * 64, "test_labels": "2" * 64},
         }
         write_json(paths.METRICS, metrics)
@@ -145,7 +146,8 @@ def make_report(
                 }
             ).to_csv(index=False),
         )
-        card = {"chosen_epoch": 2, "num_parameters": 94154, "versions": {"keras": "3.15.1"}}
+        card = {"chosen_epoch": 2, "num_parameters": 94154}
+        card |= {"parameters": {"seed": 0}, "versions": {"keras": "3.15.1"}}
         write_json(paths.MODEL_CARD, card)
         write_text(paths.MODEL_SUMMARY, "Total params: 94,154\n")
         paths.KERAS_MODEL.write_bytes(b"weights")

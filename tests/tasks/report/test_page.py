@@ -209,8 +209,8 @@ def test_one_image_per_class_is_enough_and_none_is_survived(make_report: MakeRep
         (0.8798, "88.0%"),
         (0, "0.0%"),
         (1, "100.0%"),
-        (0.9999, "over 99.9%"),
-        (0.0001, "under 0.1%"),
+        (0.9999, ">99.9%"),
+        (0.0001, "<0.1%"),
     ],
 )
 def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
