@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
+from flows.heal import remove_broken_leftovers, require_readable_lock
 from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
 from flows.verify import require_recorded_bytes, require_sound_lists
 from tasks.errors import InputError
@@ -34,6 +35,9 @@ def pipeline() -> dict[str, Outcome]:
     parameters = load_parameters().flow
     outcomes: dict[str, Outcome] = {}
     with hold_run("the Prefect flow pipeline") as token:
+        for path in remove_broken_leftovers(root):
+            get_run_logger().warning("removed %s, which a killed DVC had left broken", path)
+        require_readable_lock(root)
         require_sound_lists(root)
         for stage in read_stages(root):
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
