@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-faults check lint verify plan lock
+.PHONY: help repro test test-faults check lint verify plan serve lock
 
 INSTALLED := .venv/installed
 
@@ -28,6 +28,9 @@ test-faults: $(INSTALLED) ## inject every fault, and write docs/faults.md
 	@mkdir -p docs
 	@PIPELINE_KILLS=$${PIPELINE_KILLS:-100} python -m pytest tests/faults -m faults --junit-xml=.faults.xml; \
 		status=$$?; python -m tests.faults.table .faults.xml > docs/faults.md; exit $$status
+
+serve: $(INSTALLED) ## server, schedule and worker for unattended runs, until ended
+	@exec python -m flows.serve
 
 check: $(INSTALLED) ## refuse impossible parameters
 	@python -m tasks.parameters
