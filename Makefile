@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-faults check lint verify plan serve lock
+.PHONY: help repro test test-faults check lint verify plan status baseline serve lock
 
 INSTALLED := .venv/installed
 
@@ -19,7 +19,7 @@ repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@python -m flows.heal
 	@dvc repro
 	@python -m flows.verify
-	@python -m tasks.headline
+	@python -m flows.status
 
 test: $(INSTALLED) ## run the tests
 	@python -m pytest
@@ -40,6 +40,12 @@ verify: $(INSTALLED) ## compare every output and its record, byte by byte
 
 plan: $(INSTALLED) ## say which stages would run, and why
 	@python -m flows.plan
+
+status: $(INSTALLED) ## say how good the model is, and whether its report is up to date
+	@python -m flows.status
+
+baseline: $(INSTALLED) ## compare later results with the last commit's
+	@python -m flows.baseline
 
 lint: $(INSTALLED) ## check style, format and types
 	@ruff check .

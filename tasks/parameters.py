@@ -115,7 +115,7 @@ class PrepareParameters(Section):
 class TrainParameters(Section):
     """The network and its recipe."""
 
-    architecture: Literal["article", "residual"]
+    architecture: Literal["article", "strided", "residual", "residual_wide"]
     seed: Seed
     epochs: Count
     batch_size: Count
@@ -150,8 +150,12 @@ class ReportParameters(Section):
     """How much the report shows."""
 
     mistakes: Count
+    wrong_labels: Count
+    neighbours: Count
     samples_per_class: Count
     confused_pairs: Count
+    examples_per_pair: Count
+    changed_images: Count
 
 
 class FlowParameters(Section):
