@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from flows.artifacts import follow_progress, show_summary
+from flows.heal import remove_broken_leftovers, require_readable_lock
 from flows.publish import publish, require_publishable
 from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
 from flows.verify import require_recorded_bytes, require_sound_lists
@@ -40,6 +41,9 @@ def pipeline() -> dict[str, Outcome]:
     seconds: dict[str, float] = {}
     require_publishable(parameters, root)
     with hold_run("the Prefect flow pipeline") as token:
+        for path in remove_broken_leftovers(root):
+            get_run_logger().warning("removed %s, which a killed DVC had left broken", path)
+        require_readable_lock(root)
         require_sound_lists(root)
         for stage in read_stages(root):
             started = time.monotonic()

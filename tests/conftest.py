@@ -84,11 +84,17 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> "Reference":
     return run_undisturbed(make_workspace(root, read_small_parameters()))
 
 
-def configure_dvc(root: Path) -> None:
-    """Gives a workspace its own state database, so that it knows nothing of any other."""
-    (root / ".dvc" / "config").write_text(
+def configure_dvc(folder: Path, root: Path | None = None) -> None:
+    """Gives a workspace its own state database, so that it knows nothing of any other.
+
+    Args:
+        folder: the workspace.
+        root: where its own processes see it, if elsewhere.
+
+    """
+    (folder / ".dvc" / "config").write_text(
         "[core]\n    analytics = false\n    check_update = false\n"
-        f"    site_cache_dir = {root}/.site\n",
+        f"    site_cache_dir = {root or folder}/.site\n",
         encoding="utf-8",
     )
 
