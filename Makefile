@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-faults check lint plan lock
+.PHONY: help repro test test-faults check lint verify plan status baseline serve lock
 
 INSTALLED := .venv/installed
 
@@ -17,7 +17,8 @@ help: ## say what can be made
 repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@python -m tasks.parameters
 	@dvc repro
-	@python -m tasks.headline
+	@python -m flows.verify
+	@python -m flows.status
 
 test: $(INSTALLED) ## run the tests
 	@python -m pytest
@@ -27,11 +28,23 @@ test-faults: $(INSTALLED) ## inject every fault, and write docs/faults.md
 	@PIPELINE_KILLS=$${PIPELINE_KILLS:-100} python -m pytest tests/faults -m faults --junit-xml=.faults.xml; \
 		status=$$?; python -m tests.faults.table .faults.xml > docs/faults.md; exit $$status
 
+serve: $(INSTALLED) ## server, schedule and worker for unattended runs, until ended
+	@exec python -m flows.serve
+
 check: $(INSTALLED) ## refuse impossible parameters
 	@python -m tasks.parameters
 
+verify: $(INSTALLED) ## compare every output and its record, byte by byte
+	@python -m flows.verify
+
 plan: $(INSTALLED) ## say which stages would run, and why
 	@python -m flows.plan
+
+status: $(INSTALLED) ## say how good the model is, and whether its report is up to date
+	@python -m flows.status
+
+baseline: $(INSTALLED) ## compare later results with the last commit's
+	@python -m flows.baseline
 
 lint: $(INSTALLED) ## check style, format and types
 	@ruff check .

@@ -82,7 +82,7 @@ def repeat_data(folder: Path, factor: int) -> None:
 
 
 def measure(folder: Path) -> None:
-    """Prints the seconds, and the peak of its own memory in MiB, of validating what lies in a folder."""
+    """Validates what lies in a folder; prints the seconds and the peak of its own memory in MiB."""
     import great_expectations.expectations  # noqa: F401 - its import isn't measured
 
     from tasks.validate.verdict import validate

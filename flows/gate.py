@@ -8,23 +8,22 @@ before. Writes reports/verdict.json and reports/verdict.md.
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flows.repository import read_stages
 from tasks import paths
 from tasks.champion import (
     CHAMPIONS,
-    MANIFEST_NAME,
     MODEL_NAME,
     Event,
     champion_folder,
     promote,
-    read_manifest,
     read_record,
     remove_old_versions,
     version_of,
@@ -39,6 +38,7 @@ from tasks.parameters import GateParameters, load_parameters
 
 VERDICT = Path("reports/verdict.json")
 VERDICT_TEXT = Path("reports/verdict.md")
+_TEST_ARRAYS = ("test_images", "test_labels")
 
 
 def run_gate(limits: GateParameters, *, because: str | None = None) -> Verdict:
@@ -63,16 +63,27 @@ def run_gate(limits: GateParameters, *, because: str | None = None) -> Verdict:
 
 
 def judge_candidate(limits: GateParameters) -> Verdict:
-    """Judges models/candidate by what `evaluate` measured, and against the champion."""
+    """Judges models/candidate by what `evaluate` measured, and against the champion.
+
+    Raises:
+        InputError: what was measured isn't about this model and the present test images.
+
+    """
     version = version_of(paths.EXPORTED_MODEL)
-    record = read_record()
+    metrics = read_metrics(paths.METRICS)
+    measured = metrics["sha256"]
+    if measured["model"][: len(version)] != version or _test_set_of(metrics) != read_test_set():
+        raise InputError(
+            f"{paths.METRICS} is about another model or other test images than those that are here."
+            " See: python -m flows.plan. Mend it: dvc repro"
+        )
     folder = champion_folder()
     return judge(
         version,
-        json.loads(paths.METRICS.read_text(encoding="utf-8")),
-        _read_judged(paths.CANDIDATE, paths.PREDICTIONS, test_set=read_test_set()),
+        metrics,
+        _read_judged(paths.CANDIDATE, paths.METRICS, paths.PREDICTIONS),
         champion=(folder.name, judge_champion(folder)) if folder else None,
-        withdrawn=record.withdrawn.get(version),
+        withdrawn=read_record().withdrawn.get(version),
         limits=limits,
     )
 
@@ -80,12 +91,10 @@ def judge_candidate(limits: GateParameters) -> Verdict:
 def judge_champion(folder: Path) -> Judged:
     """The champion's predictions: those of its promotion, or new ones if the test set has changed.
 
-    If its classes or the size of its images aren't the present ones, the old ones remain, and the
-    gate says that they can't be compared.
+    If it takes images of another size, the old ones remain, and the gate says that they can't be
+    compared.
     """
-    before = _read_judged(
-        folder, folder / paths.PREDICTIONS.name, test_set=read_manifest(folder)["test_set"]
-    )
+    before = _read_judged(folder, folder / paths.METRICS.name, folder / paths.PREDICTIONS.name)
     test_set = read_test_set()
     if before.test_set == test_set:
         return before
@@ -97,31 +106,45 @@ def judge_champion(folder: Path) -> Judged:
     return Judged(before.classes, split.labels, predicted, test_set, judged_anew=True)
 
 
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Reads a file of metrics.
+
+    Raises:
+        InputError: there is none, or it isn't whole.
+
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read ({error}). Mend it: dvc repro") from None
+
+
 def read_test_set() -> dict[str, str]:
     """The SHA-256 of the present test images and labels."""
     arrays = load_manifest()["arrays"]
     return {
-        name: arrays[name]["sha256"]  # pyright: ignore[reportArgumentType]
-        for name in ("test_images.npy", "test_labels.npy")
+        name: str(arrays[f"{name}.npy"]["sha256"])  # pyright: ignore[reportArgumentType]
+        for name in _TEST_ARRAYS
     }
 
 
-def _read_judged(model: Path, predictions: Path, *, test_set: dict[str, str]) -> Judged:
+def _test_set_of(metrics: Mapping[str, Any]) -> dict[str, str]:
+    return {name: metrics["sha256"][name] for name in _TEST_ARRAYS}
+
+
+def _read_judged(model: Path, metrics: Path, predictions: Path) -> Judged:
     card = json.loads((model / paths.MODEL_CARD.name).read_text(encoding="utf-8"))
     table = pd.read_parquet(predictions, columns=["label", "predicted"])
     return Judged(
         classes=tuple(card["classes"]),
         labels=table["label"].to_numpy(np.int64),
         predicted=table["predicted"].to_numpy(np.int64),
-        test_set=test_set,
+        test_set=_test_set_of(read_metrics(metrics)),
     )
 
 
 def _promote(verdict: Verdict, because: str | None, *, keep: int) -> None:
     overridden = verdict.decision == "rejected"
-    files = {path.name: path for path in sorted(paths.CANDIDATE.iterdir()) if path.is_file()}
-    files |= {path.name: path for path in (paths.METRICS, paths.PREDICTIONS)}
-    assert MANIFEST_NAME not in files
     event = Event(
         what="overridden" if overridden else "promoted",
         version=verdict.version,
@@ -129,8 +152,8 @@ def _promote(verdict: Verdict, because: str | None, *, keep: int) -> None:
         time=now(),
         reason=f"{because} (the gate: {describe(verdict)})" if overridden else describe(verdict),
     )
-    record = promote(files, event, read_test_set())
-    remove_old_versions(record, keep=keep)
+    files = [*sorted(paths.CANDIDATE.iterdir()), paths.METRICS, paths.PREDICTIONS]
+    remove_old_versions(promote(files, event), keep=keep)
 
 
 def now() -> str:
@@ -138,27 +161,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def require_up_to_date(root: Path) -> None:
-    """Refuses to judge what does not belong together.
-
-    Raises:
-        InputError: the model, the metrics or the data have changed since the pipeline ran.
-
-    """
-    outdated = [stage.name for stage in read_stages(root) if stage.reasons]
-    if outdated:
-        raise InputError(
-            f"The pipeline isn't up to date ({', '.join(outdated)}), so what it left can't be"
-            " judged. See: python -m flows.plan. Mend it: dvc repro"
-        )
-
-
 def main() -> None:
-    """Checks that the pipeline is up to date, judges, promotes, prints the verdict."""
+    """Judges, promotes, prints the verdict."""
     try:
         limits = load_parameters().gate
         with hold_run("the gate"):
-            require_up_to_date(Path.cwd())
             verdict = run_gate(limits)
     except InputError as error:
         sys.exit(str(error))

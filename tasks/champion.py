@@ -7,17 +7,17 @@ rollback is the replacement of that one file: whoever reads sees the old champio
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tasks.errors import InputError
 from tasks.files import replacing, sha256_of, write_json
+from tasks.seal import SEAL_NAME, check_seal, read_seal, seal
 
 CHAMPIONS = Path("models/champion")
 RECORD_NAME = "champion.json"
-MANIFEST_NAME = "manifest.json"
 MODEL_NAME = "classifier.tflite"
 _VERSION_DIGITS = 12
 
@@ -84,15 +84,12 @@ def read_record(folder: Path = CHAMPIONS) -> Record:
         ) from None
 
 
-def promote(
-    files: Mapping[str, Path], event: Event, test_set: Mapping[str, str], folder: Path = CHAMPIONS
-) -> Record:
+def promote(files: Iterable[Path], event: Event, folder: Path = CHAMPIONS) -> Record:
     """Makes a copy of a model the champion.
 
     Args:
-        files: what to copy, under the names that the copies get.
+        files: what to copy, the model among it.
         event: the promotion; its version names the copy.
-        test_set: SHA-256 of the arrays that the predictions are about.
 
     Raises:
         InputError: the model is the champion already, or changed while it was copied.
@@ -103,15 +100,12 @@ def promote(
         raise InputError(f"{event.version} is the champion already")
     with replacing(folder / event.version) as target:
         target.mkdir()
-        for name, source in files.items():
-            shutil.copyfile(source, target / name)
-        hashes = {name: sha256_of(target / name) for name in files}
-        if not hashes[MODEL_NAME].startswith(event.version):
-            raise InputError(f"{files[MODEL_NAME]} changed while it was copied. Run this again")
-        write_json(
-            target / MANIFEST_NAME,
-            {"version": event.version, "files": hashes, "test_set": dict(test_set)},
-        )
+        for source in files:
+            if source.name != SEAL_NAME:
+                shutil.copyfile(source, target / source.name)
+        if version_of(target / MODEL_NAME) != event.version:
+            raise InputError("The candidate changed while it was copied. Run this again")
+        seal(target)
     withdrawn = {key: why for key, why in record.withdrawn.items() if key != event.version}
     return _write(
         replace(
@@ -194,39 +188,23 @@ def champion_folder(folder: Path = CHAMPIONS) -> Path | None:
     return folder / record.current
 
 
-def read_manifest(version_folder: Path) -> dict[str, Any]:
-    """What was written when a version was promoted: the hashes of its files, and of its test set.
-
-    Raises:
-        InputError: there is no such version.
-
-    """
-    path = version_folder / MANIFEST_NAME
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        parent = version_folder.parent
-        there = sorted(entry.name for entry in parent.iterdir() if entry.is_dir())
-        raise InputError(
-            f"{path} can't be read ({error}). Versions in {parent}: {', '.join(there) or 'none'}"
-        ) from None
-
-
 def verify(version_folder: Path) -> None:
     """Compares a version's bytes with those that were promoted.
 
     Raises:
-        InputError: a file is missing or damaged.
+        InputError: the version isn't there, or a file is missing or damaged.
 
     """
-    for name, expected in read_manifest(version_folder)["files"].items():
-        path = version_folder / name
-        found = sha256_of(path) if path.is_file() else "no file"
-        if found != expected:
-            raise InputError(
-                f"{path} is damaged: its SHA-256 is {found}, at its promotion it was {expected}."
-                " Go back to an earlier champion: python -m flows.champion rollback"
-            )
+    parent = version_folder.parent
+    versions = sorted(path.name for path in parent.iterdir() if path.is_dir())
+    if version_folder.name not in versions:
+        raise InputError(
+            f"There is no version {version_folder.name}. Versions in {parent}:"
+            f" {', '.join(versions) or 'none'}"
+        )
+    remedy = "Go back to an earlier champion: python -m flows.champion rollback"
+    for name in read_seal(version_folder, remedy=remedy):
+        check_seal(version_folder / name, remedy=remedy)
 
 
 def _write(record: Record, folder: Path) -> Record:

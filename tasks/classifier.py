@@ -4,6 +4,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from tasks.errors import InputError
+from tasks.quiet import quiet
 
 _BATCH_SIZE = 256
 
@@ -22,7 +23,8 @@ class Classifier:
 
     def __init__(self, model: bytes, *, num_threads: int = 2) -> None:
         try:
-            self._interpreter = Interpreter(model_content=model, num_threads=num_threads)
+            with quiet():
+                self._interpreter = Interpreter(model_content=model, num_threads=num_threads)
         except ValueError as error:
             raise InputError(f"This isn't an exported model: {error}") from None
         self._input = self._interpreter.get_input_details()[0]
@@ -53,7 +55,8 @@ class Classifier:
     def _predict_batch(self, images: np.ndarray) -> np.ndarray:
         if self._batch_size != len(images):
             self._interpreter.resize_tensor_input(self._input["index"], images.shape)
-            self._interpreter.allocate_tensors()
+            with quiet():
+                self._interpreter.allocate_tensors()
             self._batch_size = len(images)
         self._interpreter.set_tensor(self._input["index"], np.ascontiguousarray(images))
         self._interpreter.invoke()

@@ -1,6 +1,8 @@
 """Stage evaluate: judges the model that ships, on the test images, once.
 
 python -m tasks.evaluate
+
+reports/predictions.parquet holds a row per test image, for whoever wants to look further.
 """
 
 import numpy as np
@@ -16,9 +18,10 @@ from sklearn.metrics import (
 
 from tasks import paths
 from tasks.classifier import Classifier
-from tasks.dataset import load_split
-from tasks.files import replacing, write_json, write_text
+from tasks.dataset import load_manifest, load_split
+from tasks.files import replacing, sha256_of, write_json, write_text
 from tasks.parameters import load_parameters
+from tasks.seal import sealed
 from tasks.stage import run_stage
 
 
@@ -27,21 +30,36 @@ def main() -> None:
     parameters = load_parameters()
     classes = parameters.data.classes
     split = load_split("test")
-    probabilities = Classifier(paths.EXPORTED_MODEL.read_bytes()).predict(split.images)
-    predictions = tabulate_predictions(split.labels, probabilities, classes=classes)
-    metrics = measure(
-        split.labels,
-        probabilities,
-        classes=classes,
-        confidence=parameters.evaluate.confidence,
-        calibration_bins=parameters.evaluate.calibration_bins,
+    probabilities = Classifier(sealed(paths.EXPORTED_MODEL, stage="train").read_bytes()).predict(
+        split.images
     )
+    predictions = tabulate_predictions(split.labels, probabilities, classes=classes)
+    calibration = bin_confidences(
+        split.labels, probabilities, num_bins=parameters.evaluate.calibration_bins
+    )
+    arrays = load_manifest()["arrays"]
+    metrics = {
+        **measure(
+            split.labels,
+            probabilities,
+            classes=classes,
+            confidence=parameters.evaluate.confidence,
+        ),
+        "expected_calibration_error": calibration_error(calibration),
+        "calibration_bins": parameters.evaluate.calibration_bins,
+        "sha256": {
+            "model": sha256_of(paths.EXPORTED_MODEL),
+            "test_images": arrays["test_images.npy"]["sha256"],
+            "test_labels": arrays["test_labels.npy"]["sha256"],
+        },
+    }
     names = np.array(classes)
     confusion = pd.DataFrame(
         {"actual": names[split.labels], "predicted": names[predictions["predicted"].to_numpy()]}
     )
     write_json(paths.METRICS, metrics)
     write_text(paths.CONFUSION, confusion.to_csv(index=False, lineterminator="\n"))
+    write_text(paths.CALIBRATION, calibration.to_csv(index=False, lineterminator="\n"))
     with replacing(paths.PREDICTIONS) as temporary:
         predictions.to_parquet(temporary, index=False)
     low, high = metrics["accuracy_interval"]
@@ -76,16 +94,14 @@ def measure(
     *,
     classes: tuple[str, ...],
     confidence: float,
-    calibration_bins: int,
 ) -> dict:
-    """The metrics of a classifier.
+    """The metrics of a classifier, without those that need bins.
 
     Args:
         labels: (n,) the true classes.
         probabilities: (n, classes).
         classes: their names.
         confidence: of Wilson's score interval around the accuracy.
-        calibration_bins: equal bins of confidence in the expected calibration error.
 
     """
     predicted = probabilities.argmax(axis=1)
@@ -108,14 +124,16 @@ def measure(
         "num_images": len(labels),
         "accuracy": float(accuracy_score(labels, predicted)),
         "accuracy_interval": [float(interval.low), float(interval.high)],
-        "top_2_accuracy": float(top_k_accuracy_score(labels, distribution, k=2, labels=every)),
+        "interval_confidence": confidence,
+        "interval_method": "Wilson's score",
+        # scikit-learn refuses the question where the answer is always yes.
+        "top_2_accuracy": 1.0
+        if len(classes) == 2
+        else float(top_k_accuracy_score(labels, distribution, k=2, labels=every)),
         "loss": float(log_loss(labels, distribution, labels=every)),
         "macro_precision": float(macro["precision"]),
         "macro_recall": float(macro["recall"]),
         "macro_f1": float(macro["f1-score"]),
-        "expected_calibration_error": calibration_error(
-            labels, probabilities, num_bins=calibration_bins
-        ),
         "brier_score": float(((distribution - np.eye(len(classes))[labels]) ** 2).sum(1).mean()),
         "classes": {
             name: {
@@ -130,20 +148,42 @@ def measure(
     }
 
 
-def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, num_bins: int) -> float:
-    """Expected calibration error: the mean gap between confidence and accuracy, over equal bins.
+def bin_confidences(
+    labels: np.ndarray, probabilities: np.ndarray, *, num_bins: int
+) -> pd.DataFrame:
+    """Compares how sure the model is with how often it is right.
+
+    Returns:
+        One row per bin that holds images: lower and upper edge (equal steps from 0 to 1), images,
+        and their mean confidence and accuracy.
+
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    table = pd.DataFrame(
+        {
+            "bin": np.minimum((confidence * num_bins).astype(int), num_bins - 1),
+            "confidence": confidence,
+            "accuracy": (probabilities.argmax(axis=1) == labels).astype(np.float64),
+        }
+    )
+    bins = table.groupby("bin").agg(
+        images=("confidence", "size"),
+        confidence=("confidence", "mean"),
+        accuracy=("accuracy", "mean"),
+    )
+    edges = np.arange(num_bins + 1) / num_bins
+    bins.insert(0, "lower", edges[bins.index])
+    bins.insert(1, "upper", edges[bins.index + 1])
+    return bins.reset_index(drop=True)
+
+
+def calibration_error(bins: pd.DataFrame) -> float:
+    """Expected calibration error: the mean gap between confidence and accuracy, over the images.
 
     Source: Guo et al., On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599.
     """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * num_bins).astype(int), num_bins - 1)
-    gaps = [
-        abs(confidence[bins == number].mean() - correct[bins == number].mean())
-        * (bins == number).mean()
-        for number in np.unique(bins)
-    ]
-    return float(sum(gaps))
+    gaps = (bins["confidence"] - bins["accuracy"]).abs()
+    return float(np.average(gaps, weights=bins["images"]))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,18 @@ checks params.yaml and prints nothing if every value is possible.
 
 import difflib
 import sys
+import zoneinfo
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -26,6 +34,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _known_timezone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise ValueError("Allowed are the names of the IANA database, such as Europe/Berlin")
+    return name
 
 
 class Section(BaseModel):
@@ -101,12 +115,25 @@ class PrepareParameters(Section):
 class TrainParameters(Section):
     """The network and its recipe."""
 
-    architecture: Literal["article"]
+    architecture: Literal["article", "strided", "residual", "residual_wide"]
     seed: Seed
     epochs: Count
     batch_size: Count
+    optimizer: Literal["adam", "sgd"]
     learning_rate: Positive
-    patience: Count
+    momentum: Share
+    schedule: Literal["constant", "one_cycle"]
+    warmup_share: Share
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    class_weights: Literal["none", "balanced"]
+    flip: bool
+    shift: Annotated[int, Field(ge=0)]
+    average_decay: Share | None
+    patience: Count | None
+    mirror: bool
+    precision: Literal["float32", "bfloat16"]
+    deterministic: bool
     threads: Count
     onednn: bool
     export_tolerance: Positive
@@ -123,8 +150,12 @@ class ReportParameters(Section):
     """How much the report shows."""
 
     mistakes: Count
+    wrong_labels: Count
+    neighbours: Count
     samples_per_class: Count
     confused_pairs: Count
+    examples_per_pair: Count
+    changed_images: Count
 
 
 class FlowParameters(Section):
@@ -132,6 +163,11 @@ class FlowParameters(Section):
 
     retries: Annotated[int, Field(ge=0)]
     retry_delay: Positive
+    cron: Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
+    timezone: Annotated[str, AfterValidator(_known_timezone)]
+    webhook: Text | None
+    push_to: Text | None
+    commit_to: Text | None
 
 
 class GateParameters(Section):
@@ -148,8 +184,7 @@ class GateParameters(Section):
 class PredictParameters(Section):
     """How images that come from outside are classified."""
 
-    adapt: bool
-    max_pixels: Count
+    resize: Literal["refuse", "stretch"]
     batch_size: Count
     threads: Count
 

@@ -17,6 +17,7 @@ from tasks.dataset import load_split
 from tasks.errors import InputError
 from tasks.files import replacing
 from tasks.parameters import load_parameters
+from tasks.seal import seal
 from tasks.stage import run_stage
 
 
@@ -36,6 +37,7 @@ def main() -> None:
         folder.mkdir()
         np.save(folder / paths.TRAINING.name, training, allow_pickle=False)
         np.save(folder / paths.VALIDATION_SPLIT.name, validation, allow_pickle=False)
+        seal(folder)
     print(f"training {len(training):,}, validation {len(validation):,} images", flush=True)
 
 

@@ -2,7 +2,9 @@
 
 import ctypes
 import errno
+import html
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from tasks.files import write_text
 from tasks.lock import hold_stage
 
 STALE_SLOT = "<!-- stale -->"
+_BANNER = re.compile(r'<div class="stale" role="alert">.*?</div><!-- /stale -->', re.DOTALL)
 
 # sysexits.h: the flow tries again after this exit status and after no other.
 EXIT_TRY_AGAIN = os.EX_TEMPFAIL
@@ -53,14 +56,30 @@ def mark_report_stale(path: Path, reason: str) -> None:
     """Makes a report that is there say that it describes an earlier run."""
     try:
         page = path.read_text(encoding="utf-8")
-        banner = (
-            '<p class="stale" role="alert"><strong>Out of date.</strong> This report describes an'
-            f" earlier run: since then {reason}.</p>"
-        )
-        write_text(path, page.replace(STALE_SLOT, banner, 1))
+        write_text(path, with_marks(page, read_marks(page) or [reason]))
     except OSError:
         # There is no report, or the disk is full: the stage's own error is the one to tell.
         return
+
+
+def with_marks(page: str, reasons: list[str]) -> str:
+    """A report that says at its top why it is out of date; without reasons, one that doesn't."""
+    clean = _BANNER.sub(STALE_SLOT, page, count=1)
+    if not reasons:
+        return clean
+    items = "".join(f"<li>{html.escape(reason)}</li>" for reason in reasons)
+    banner = (
+        '<div class="stale" role="alert"><strong>Out of date.</strong> This report describes an'
+        f" earlier run. Since then:<ul>{items}</ul></div><!-- /stale -->"
+    )
+    return clean.replace(STALE_SLOT, banner, 1)
+
+
+def read_marks(page: str) -> list[str]:
+    """The reasons that a report gives for being out of date."""
+    banner = _BANNER.search(page)
+    items = re.findall("<li>(.*?)</li>", banner[0], re.DOTALL) if banner else []
+    return [html.unescape(item) for item in items]
 
 
 def _fail(name: str, message: str, status: int) -> NoReturn:

@@ -59,6 +59,8 @@ def make_workspace(root: Path, parameters: dict) -> Path:
     for name in ("dvc.yaml", "prefect.toml", ".dvcignore", ".gitignore"):
         shutil.copy(PROJECT / name, root / name)
     shutil.copytree(FIXTURE, root / "data" / "source")
+    (root / "reports").mkdir()
+    (root / "reports" / "baseline.json").write_text("{}\n")
     write_parameters(root, parameters)
     (root / ".dvc").mkdir()
     configure_dvc(root)

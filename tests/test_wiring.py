@@ -148,9 +148,10 @@ def test_the_paths_in_the_code_are_those_in_the_graph(stage: str) -> None:
 
 def test_every_output_has_a_path_in_the_code_and_back() -> None:
     outputs = {name for stage in STAGES.values() for name in outputs_of(stage)}
+    inputs = {name for stage in STAGES.values() for name in names_of(stage["deps"])}
     constants = {value for name, value in vars(paths).items() if name.isupper()}
     for path in constants:
-        assert {str(path), *map(str, path.parents)} & outputs, path
+        assert {str(path), *map(str, path.parents)} & (outputs | inputs), path
     for output in outputs:
         assert any(Path(output) in (path, *path.parents) for path in constants), output
 

@@ -1,88 +1,187 @@
 """Stage report: reports/report.html and report.md from what the other stages found.
 
 python -m tasks.report
+
+The page is one file: no script, no address outside it. What a page can't do is look at the
+workspace; a failing stage and `make status` write into it that it is out of date.
 """
 
+import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tasks import paths
-from tasks.dataset import ImageSplit, load_split
-from tasks.files import write_text
-from tasks.parameters import load_parameters
-from tasks.report.pictures import draw_confusion, draw_curves, draw_image
+from tasks.dataset import ImageSplit, load_manifest, load_split
+from tasks.files import sha256_of, write_text
+from tasks.parameters import Parameters, load_parameters
+from tasks.report.comparison import Comparison, compare, is_comparable, unpack_predicted
+from tasks.report.findings import (
+    ask_neighbours,
+    choose_samples,
+    choose_surest,
+    find_confused_pairs,
+    find_doubtful_labels,
+    find_mistakes,
+    probabilities_of,
+)
+from tasks.report.pictures import (
+    draw_confidences,
+    draw_confusion,
+    draw_curve,
+    draw_reliability,
+    show_images,
+)
+from tasks.report.render import render_markdown, render_page
+from tasks.seal import sealed
 from tasks.stage import run_stage
 
 
 def main() -> None:
-    """Load, draw, render, save."""
+    """Load, find, draw, render, save."""
     parameters = load_parameters()
-    classes = parameters.data.classes
     metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
+    baseline = json.loads(paths.BASELINE.read_text(encoding="utf-8"))
+    validation = json.loads(paths.VALIDATION.read_text(encoding="utf-8"))
+    card = json.loads(sealed(paths.MODEL_CARD, stage="train").read_text(encoding="utf-8"))
     history = pd.read_csv(paths.HISTORY)
-    card = json.loads(paths.MODEL_CARD.read_text(encoding="utf-8"))
+    bins = pd.read_csv(paths.CALIBRATION)
     predictions = pd.read_parquet(paths.PREDICTIONS)
-    test = load_split("test")
-    content: dict[str, Any] = {
+    training, test = load_split("train"), load_split("test")
+
+    classes = parameters.data.classes
+    comparison = compare_with(baseline, metrics, predictions, classes=classes)
+    content = {
         "data": parameters.data,
         "metrics": metrics,
+        "baseline": baseline,
+        "comparison": comparison,
+        "validation": validation,
         "card": card,
         "summary": paths.MODEL_SUMMARY.read_text(encoding="utf-8"),
-        "validation": json.loads(paths.VALIDATION.read_text(encoding="utf-8")),
-        "curves": draw_curves(history, chosen_epoch=card["chosen_epoch"]),
-        "confusion": draw_confusion(metrics["confusion_matrix"], classes),
-        "mistakes": find_mistakes(predictions, test, classes, number=parameters.report.mistakes),
+        "history": history.to_dict(orient="records"),
+        "recipe": describe_recipe(parameters.prepare.model_dump(), card, metrics),
+        "fingerprints": take_fingerprints(metrics),
+        "pairs": find_confused_pairs(
+            predictions,
+            number=parameters.report.confused_pairs,
+            examples=parameters.report.examples_per_pair,
+        ),
     }
-    environment = Environment(
-        loader=PackageLoader("tasks.report"), autoescape=True, undefined=StrictUndefined
+    pictures = {
+        "curves": {
+            name: draw_curve(history, name, chosen_epoch=card["chosen_epoch"])
+            for name in ("loss", "accuracy")
+        },
+        "confusion": {
+            shares: draw_confusion(metrics["confusion_matrix"], classes, shares=shares)
+            for shares in (True, False)
+        },
+        "reliability": draw_reliability(bins, confidence=metrics["interval_confidence"]),
+        "confidences": draw_confidences(predictions, num_bins=metrics["calibration_bins"]),
+        "samples": [
+            show_images(training.images[positions]) if positions else None
+            for positions in choose_samples(
+                training.labels,
+                num_classes=len(classes),
+                number=parameters.report.samples_per_class,
+            )
+        ],
+    }
+    galleries = choose_galleries(predictions, training, test, comparison, parameters)
+    write_text(
+        paths.REPORT_PAGE,
+        render_page(content | pictures | galleries, predictions, {"train": training, "test": test}),
     )
-    write_text(paths.REPORT_PAGE, environment.get_template("page.html.j2").render(content))
-    write_text(paths.REPORT_TEXT, describe(metrics, parameters.data.name))
+    write_text(paths.REPORT_TEXT, render_markdown(content))
     print(f"wrote {paths.REPORT_PAGE}", flush=True)
 
 
-def find_mistakes(
-    predictions: pd.DataFrame, test: ImageSplit, classes: tuple[str, ...], *, number: int
-) -> list[dict[str, object]]:
-    """The mistakes that the model was surest of, most confident first."""
-    wrong = predictions[predictions["label"] != predictions["predicted"]]
-    surest = wrong.sort_values(["confidence", "index"], ascending=[False, True]).head(number)
-    return [
-        {
-            "picture": draw_image(test.images[int(row["index"])]),
-            "actual": classes[int(row["label"])],
-            "predicted": classes[int(row["predicted"])],
-            "confidence": float(row["confidence"]),
-            "index": int(row["index"]),
-        }
-        for row in surest.to_dict(orient="records")
-    ]
-
-
-def describe(metrics: dict[str, Any], name: str) -> str:
-    """The report as Markdown."""
-    low, high = metrics["accuracy_interval"]
-    headline = (
-        f"Accuracy **{metrics['accuracy']:.4f}** [{low:.4f}, {high:.4f}] on"
-        f" {metrics['num_images']:,} test images; macro F1 {metrics['macro_f1']:.4f}."
+def compare_with(
+    baseline: dict[str, Any],
+    metrics: dict[str, Any],
+    predictions: pd.DataFrame,
+    *,
+    classes: tuple[str, ...],
+) -> Comparison | None:
+    """The change against the baseline; None if there is none, or one for other test images."""
+    if not baseline or not is_comparable(baseline, metrics):
+        return None
+    return compare(
+        predictions["label"].to_numpy(),
+        unpack_predicted(baseline),
+        predictions["predicted"].to_numpy(),
+        classes=classes,
+        confidence=metrics["interval_confidence"],
     )
-    lines = [
-        f"# {name}",
-        "",
-        headline,
-        "",
-        "| class | precision | recall | F1 | images |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for label, row in metrics["classes"].items():
-        lines.append(
-            f"| {label} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f}"
-            f" | {row['support']} |"
-        )
-    return "\n".join(lines) + "\n"
+
+
+def choose_galleries(
+    predictions: pd.DataFrame,
+    training: ImageSplit,
+    test: ImageSplit,
+    comparison: Comparison | None,
+    parameters: Parameters,
+) -> dict[str, Any]:
+    """The test images that are shown one by one, as positions or with what is known of them."""
+    wanted = parameters.report
+    probabilities = probabilities_of(predictions)
+    doubtful = ask_neighbours(
+        test.images,
+        test.labels,
+        predictions["predicted"].to_numpy(),
+        find_doubtful_labels(test.labels, probabilities),
+        training=(training.images, training.labels),
+        number=wanted.neighbours,
+    )
+    supported = [label for label in doubtful if label.supporters > label.opponents]
+    return {
+        "mistakes": find_mistakes(predictions, number=wanted.mistakes),
+        "doubtful": supported[: wanted.wrong_labels],
+        "num_doubted": len(doubtful),
+        "num_supported": len(supported),
+        "num_neighbours": min(wanted.neighbours, len(training.labels)),
+        **{
+            name: choose_surest(predictions, positions, number=wanted.changed_images)
+            for name, positions in (
+                ("fixed", [] if comparison is None else comparison.fixed),
+                ("broken", [] if comparison is None else comparison.broken),
+            )
+        },
+        "answer": np.argsort(-probabilities[0], kind="stable")[:10].tolist(),
+        "answer_probabilities": probabilities[0].tolist(),
+    }
+
+
+def describe_recipe(
+    prepare: dict[str, Any], card: dict[str, Any], metrics: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The parameters and versions from which this model and its figures came, a table each."""
+    return {
+        "train": card["parameters"],
+        "prepare": prepare,
+        "evaluate": {
+            "confidence": metrics["interval_confidence"],
+            "calibration_bins": metrics["calibration_bins"],
+        },
+        "versions": card["versions"],
+    }
+
+
+def take_fingerprints(metrics: dict[str, Any]) -> dict[str, Any]:
+    """SHA-256 of what went in and came out, and the MD5 by which dvc.lock knows the metrics."""
+    arrays = load_manifest()["arrays"]
+    return {
+        "files": {
+            str(paths.EXPORTED_MODEL): metrics["sha256"]["model"],
+            str(paths.KERAS_MODEL): sha256_of(paths.KERAS_MODEL),
+            **{str(paths.RAW / name): array["sha256"] for name, array in arrays.items()},
+            str(paths.METRICS): sha256_of(paths.METRICS),
+        },
+        "metrics_md5": hashlib.md5(paths.METRICS.read_bytes(), usedforsecurity=False).hexdigest(),
+    }
 
 
 if __name__ == "__main__":

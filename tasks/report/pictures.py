@@ -1,61 +1,270 @@
-"""Pictures as text that stands in the page: SVG for drawings, PNG data for images."""
+"""Pictures as text that stands in the page: SVG for drawings, data addresses for images.
+
+Drawings have no background and take their colours from the page's style sheet, light or dark.
+"""
 
 import base64
 import io
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from matplotlib import ticker
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.stats import binomtest
 
-_STYLE: Any = {"svg.hashsalt": "report", "font.family": "DejaVu Sans", "font.size": 9}
+# Drawn in these colours, then replaced by the style sheet's names for them.
+_INK, _LINE, _BLUE, _ORANGE = "#0000f1", "#0000f2", "#0000f3", "#0000f4"
+_NAMES = {
+    _INK: "currentColor",
+    _LINE: "var(--line)",
+    _BLUE: "var(--blue)",
+    _ORANGE: "var(--orange)",
+}
+_RIGHT, _WRONG = (0, 114, 178), (213, 94, 0)  # told apart by the colour-blind: Okabe and Ito
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.edgecolor": _LINE,
+    "axes.labelcolor": _INK,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": _LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": _LINE,
+    "ytick.color": _LINE,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+_MAX_SIDE = 64  # pixels; larger images are shown as thumbnails
+_MAX_NAME = 22  # letters of a class's name beside a drawing
+_MAX_NUMBERED = 16  # classes up to which the cells of the confusion matrix hold numbers
+_MAX_NAMED = 40  # classes up to which each has its name beside the drawing
 
 
-def draw_curves(history: pd.DataFrame, *, chosen_epoch: int) -> Markup:
-    """Loss and accuracy per epoch, with the chosen epoch marked."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8, 2.8), layout="constrained")
-        for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-            axes.plot(history["epoch"], history[name], color="#0072b2", label="training")
-            axes.plot(history["epoch"], history[f"val_{name}"], color="#d55e00", label="validation")
-            axes.axvline(chosen_epoch, color="#888888", linestyle=":", label="chosen epoch")
-            axes.set(title=name, xlabel="epoch")
-            axes.legend(frameon=False)
-        return _as_svg(figure)
-
-
-def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Markup:
-    """The confusion matrix: rows are the actual classes, shares of each row as colour."""
-    counts = np.array(matrix)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8, 6.4), layout="constrained")
+def draw_curve(history: pd.DataFrame, name: str, *, chosen_epoch: int) -> Markup:
+    """A value per epoch on the training and the validation split, the chosen epoch marked."""
+    with _style(f"curve {name}"):
+        figure = Figure(figsize=(4.8, 3.0), layout="constrained")
         axes = figure.subplots()
-        axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
-        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-        axes.set_yticks(range(len(classes)), classes)
-        axes.set(xlabel="predicted", ylabel="actual")
-        for (row, column), count in np.ndenumerate(counts):
-            color = "black" if shares[row, column] > 0.5 else "white"
-            axes.text(column, row, str(count), ha="center", va="center", color=color)
+        axes.plot(
+            history["epoch"], history[name], color=_BLUE, linewidth=1.8, marker="o", markersize=3
+        )
+        validation = history[f"val_{name}"]
+        axes.plot(
+            history["epoch"], validation, color=_ORANGE, linewidth=1.8, marker="s", markersize=3
+        )
+        chosen = float(validation[history["epoch"] == chosen_epoch].iloc[0])
+        axes.axvline(chosen_epoch, color=_INK, linestyle=":", linewidth=1)
+        axes.plot([chosen_epoch], [chosen], marker="o", markersize=9, color=_INK, fillstyle="none")
+        axes.annotate(
+            f"epoch {chosen_epoch}: {chosen:.3f}",
+            (chosen_epoch, chosen),
+            xytext=(0, 12 if name == "loss" else -18),
+            textcoords="offset points",
+            ha="right" if chosen_epoch > len(history) / 2 else "left",
+        )
+        last = len(history) - 1
+        margin = max(len(history) * 0.02, 0.02)
+        for column, label, color in (
+            (name, "training", _BLUE),
+            (f"val_{name}", "validation", _ORANGE),
+        ):
+            axes.text(
+                float(history["epoch"].iloc[last]) + margin,
+                float(history[column].iloc[last]),
+                label,
+                color=color,
+                va="center",
+            )
+        axes.set(xlabel="epoch")
+        axes.margins(x=0.02)
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         return _as_svg(figure)
 
 
-def draw_image(image: np.ndarray) -> str:
-    """A data address of an image, (height, width, channels) uint8."""
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
+def draw_confusion(
+    matrix: Sequence[Sequence[int]], classes: Sequence[str], *, shares: bool
+) -> Markup:
+    """The confusion matrix as a heat map: rows are the true classes.
+
+    Args:
+        matrix: counts.
+        classes: their names.
+        shares: whether the cells say percent of their row, or how many images.
+
+    What is right is blue, what is wrong orange, as strong as the share of its row; the wrong by its
+    root, so that a few percent can be seen.
+
+    """
+    counts = np.array(matrix)
+    parts_of_row = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    right = np.eye(len(counts), dtype=bool)
+    colors = np.empty((*counts.shape, 4))
+    colors[..., :3] = np.where(right[..., None], _RIGHT, _WRONG) / np.array(255)
+    colors[..., 3] = np.where(right, parts_of_row, np.sqrt(parts_of_row))
+    with _style(f"confusion {shares}"):
+        figure = Figure(figsize=(4.8, 4.8), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(colors, interpolation="none")
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        axes.set_xticks(np.arange(len(counts) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(counts) + 1) - 0.5, minor=True)
+        axes.tick_params(which="minor", length=0)
+        if len(counts) <= _MAX_NAMED:
+            axes.grid(visible=True, which="minor", linewidth=0.5)
+        step = -(-len(counts) // _MAX_NAMED)
+        named = range(0, len(counts), step)
+        names = [_shorten(classes[label]) for label in named]
+        size = 9 if len(counts) <= _MAX_NUMBERED else 6
+        axes.set_xticks(named, names, rotation=90, fontsize=size)
+        axes.set_yticks(named, names, fontsize=size)
+        axes.set(xlabel="the model says", ylabel="the label says")
+        if len(counts) <= _MAX_NUMBERED:
+            for (row, column), count in np.ndenumerate(counts):
+                if count:
+                    axes.text(
+                        column,
+                        row,
+                        _percent(parts_of_row[row, column]) if shares else str(count),
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color="#ffffff" if colors[row, column, 3] > 0.6 else _INK,
+                    )
+        return _as_svg(figure)
+
+
+def draw_reliability(bins: pd.DataFrame, *, confidence: float) -> Markup:
+    """How often the model is right, for how sure it is; a true statement lies on the diagonal.
+
+    Args:
+        bins: as evaluate wrote them.
+        confidence: of the interval around the accuracy of each bin.
+
+    """
+    with _style("reliability"):
+        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=_INK, linestyle=":", linewidth=1)
+        axes.text(0.02, 0.10, "as sure as right", rotation=45, rotation_mode="anchor", va="bottom")
+        axes.bar(
+            bins["lower"],
+            bins["accuracy"],
+            width=(bins["upper"] - bins["lower"]) * 0.9,
+            align="edge",
+            color=_BLUE,
+        )
+        intervals = np.array(
+            [
+                binomtest(round(row.accuracy * row.images), row.images).proportion_ci(
+                    confidence, method="wilson"
+                )
+                for row in bins.itertuples()
+            ]
+        )
+        middles = (bins["lower"] + bins["upper"]) / 2
+        axes.vlines(middles, intervals[:, 0], intervals[:, 1], color=_INK, linewidth=1)
+        axes.set(
+            xlim=(0, 1),
+            ylim=(0, 1.02),
+            xlabel="how sure the model is",
+            ylabel="share that is right",
+        )
+        axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+        axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+        return _as_svg(figure)
+
+
+def draw_confidences(predictions: pd.DataFrame, *, num_bins: int) -> Markup:
+    """How many images are answered with which confidence, right and wrong ones."""
+    right = predictions["label"] == predictions["predicted"]
+    with _style("confidences"):
+        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.hist(
+            [predictions["confidence"][right], predictions["confidence"][~right]],
+            bins=np.linspace(0, 1, num_bins + 1).tolist(),
+            color=[_BLUE, _ORANGE],
+            label=["right", "wrong"],
+            log=True,
+        )
+        axes.legend(frameon=False, loc="upper left", labelcolor=_INK)
+        axes.set(xlim=(0, 1), xlabel="how sure the model is", ylabel="images")
+        axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+        axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+        return _as_svg(figure)
+
+
+def show_images(images: np.ndarray) -> str:
+    """A data address of images side by side, (n, height, width, channels) uint8.
+
+    Small images keep their pixels; larger ones become thumbnails.
+    """
+    thumbnails = [_thumbnail(image) for image in images]
+    width, height = thumbnails[0].size
+    strip = Image.new(thumbnails[0].mode, (width * len(thumbnails), height))
+    for number, thumbnail in enumerate(thumbnails):
+        strip.paste(thumbnail, (number * width, 0))
     output = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(output, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(output.getvalue()).decode()
+    if max(images.shape[1:3]) > _MAX_SIDE:
+        strip.save(output, "JPEG", quality=80, optimize=True)
+        kind = "jpeg"
+    else:
+        strip.save(output, "PNG", optimize=True)
+        kind = "png"
+    return f"data:image/{kind};base64," + base64.b64encode(output.getvalue()).decode()
+
+
+def _thumbnail(image: np.ndarray) -> Image.Image:
+    pixels = image[..., 0] if image.shape[-1] == 1 else image
+    thumbnail = Image.fromarray(np.ascontiguousarray(pixels))
+    thumbnail.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.LANCZOS)
+    return thumbnail
+
+
+@contextmanager
+def _style(salt: str) -> Iterator[None]:
+    """The style of a drawing; `salt` keeps the names inside it apart from those of others."""
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+        # The page's own font shows the letters that matplotlib can only measure.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def _as_svg(figure: Figure) -> Markup:
     output = io.StringIO()
-    figure.savefig(output, format="svg", metadata={"Date": None, "Creator": None})
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(output, format="svg", transparent=True, metadata=nothing)
     drawing = output.getvalue()
+    drawing = re.sub(r'<g id="[^"]*">', "<g>", drawing[drawing.index("<svg") :])
+    drawing = re.sub(
+        r"(stroke|fill): (#0000f\d)", lambda found: f"{found[1]}: {_NAMES[found[2]]}", drawing
+    )
     # matplotlib escapes the texts that it draws, so the drawing is safe as markup.
-    return Markup(drawing[drawing.index("<svg") :])  # noqa: S704
+    return Markup(drawing)  # noqa: S704
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
+
+
+def _percent(share: float) -> str:
+    """Percent without its sign, one decimal below one: 0.004 → 0.4."""
+    return f"{100 * share:.0f}" if share >= 0.00995 else f"{100 * share:.1f}"

@@ -4,6 +4,8 @@ python -m tasks.train
 """
 
 import os
+from importlib import import_module
+from importlib.metadata import version
 
 import numpy as np
 
@@ -13,7 +15,10 @@ from tasks.dataset import load_manifest, load_split
 from tasks.errors import InputError
 from tasks.files import replacing, write_json, write_text
 from tasks.parameters import DataParameters, TrainParameters, load_parameters
+from tasks.quiet import quiet
+from tasks.seal import seal, sealed
 from tasks.stage import run_stage
+from tasks.train.checkpoint import Checkpoint, training_key
 
 
 def main() -> None:
@@ -21,12 +26,15 @@ def main() -> None:
     parameters = load_parameters()
     data, train = parameters.data, parameters.train
     split = load_split("train")
-    training = np.load(paths.TRAINING, allow_pickle=False)
-    validation = np.load(paths.VALIDATION_SPLIT, allow_pickle=False)
-    pin_environment(train)
+    positions = [
+        np.load(sealed(path, stage="prepare"), allow_pickle=False)
+        for path in (paths.TRAINING, paths.VALIDATION_SPLIT)
+    ]
+    training, validation = ((split.images[chosen], split.labels[chosen]) for chosen in positions)
+    import_tensorflow(train)
 
-    from tasks.train.export import convert_to_litert, save_keras
-    from tasks.train.fit import fit, pin_computation
+    from tasks.train.export import convert_to_litert, make_served, save_keras
+    from tasks.train.fit import Validator, fit, pin_computation
     from tasks.train.networks import build_network
 
     pin_computation(train)
@@ -35,17 +43,22 @@ def main() -> None:
         image_shape=(data.height, data.width, data.channels),
         num_classes=len(data.classes),
     )
-    validation_images, validation_labels = split.images[validation], split.labels[validation]
+    served = make_served(network, mirror=train.mirror)
+    key = training_key(parameters=train.model_dump_json(), arrays=[*training, *validation])
+    checkpoint = Checkpoint(key)
     history = fit(
         network,
-        (split.images[training], split.labels[training]),
-        (validation_images, validation_labels),
+        served,
+        training=training,
+        validation=validation,
         parameters=train,
+        checkpoint=checkpoint,
     )
-    model = convert_to_litert(network)
-    expected = network.predict(validation_images, batch_size=256, verbose=0)  # pyright: ignore[reportArgumentType]
+    model = convert_to_litert(served)
     difference = check_parity(
-        Classifier(model).predict(validation_images), expected, tolerance=train.export_tolerance
+        Classifier(model, num_threads=train.threads).predict(validation[0]),
+        Validator(served, *validation).predict(),
+        tolerance=train.export_tolerance,
     )
     best = history.iloc[int(history["val_loss"].to_numpy().argmin())]
 
@@ -54,6 +67,7 @@ def main() -> None:
     card = make_card(data, train) | {
         "num_parameters": network.count_params(),
         "chosen_epoch": int(best["epoch"]),
+        "validation_images": len(validation[1]),
         "validation_loss": float(best["val_loss"]),
         "validation_accuracy": float(best["val_accuracy"]),
         "export_difference": difference,
@@ -66,15 +80,19 @@ def main() -> None:
         (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
         write_text(folder / paths.MODEL_SUMMARY.name, "\n".join(lines) + "\n")
         write_json(folder / paths.MODEL_CARD.name, card)
+        seal(folder)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
+    checkpoint.remove()
     print(f"chose epoch {int(best['epoch'])}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
 
 
-def pin_environment(parameters: TrainParameters) -> None:
-    """Sets what TensorFlow reads from the environment, once, when it is imported."""
+def import_tensorflow(parameters: TrainParameters) -> None:
+    """Sets what TensorFlow reads from the environment at its import, and imports it."""
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = str(int(parameters.onednn))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    with quiet():
+        import_module("tensorflow")
 
 
 def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float) -> float:
@@ -95,8 +113,6 @@ def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float
 
 def make_card(data: DataParameters, train: TrainParameters) -> dict[str, object]:
     """What a user of the model must know: its input, its classes, how it was trained."""
-    from importlib.metadata import version
-
     return {
         "input": f"uint8 images (n, {data.height}, {data.width}, {data.channels}) in 0..255",
         "output": f"float32 probabilities (n, {len(data.classes)})",

@@ -8,6 +8,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from tasks.quiet import quiet
+
 # Keras writes the present time at two places, and addresses in memory as the names of objects that
 # layers share. Without them, the same weights give the same bytes.
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
@@ -54,14 +56,31 @@ def _with_numbered_objects(config: bytes) -> bytes:
     return json.dumps(json.loads(config, object_hook=number_objects)).encode()
 
 
-def convert_to_litert(model: keras.Model) -> bytes:
-    """Converts to LiteRT, with raw uint8 images of any batch size as input.
+def make_served(network: keras.Model, *, mirror: bool) -> keras.Model:
+    """The network as it ships, sharing its weights: raw uint8 images in, probabilities out.
+
+    Args:
+        network: from images to probabilities, with a layer `logits`.
+        mirror: average the logits of each image with those of its mirror image.
+
+    """
+    images = keras.Input(network.input_shape[1:], dtype="uint8", name="images")
+    pixels = keras.ops.cast(images, "float32")
+    if mirror:
+        classify = keras.Model(network.inputs, network.get_layer("logits").output)
+        logits = (classify(pixels) + classify(keras.ops.flip(pixels, axis=2))) / 2
+        probabilities = keras.ops.softmax(logits)
+    else:
+        probabilities = network(pixels)
+    return keras.Model(images, probabilities, name="classifier")
+
+
+def convert_to_litert(served: keras.Model) -> bytes:
+    """Converts what `make_served` gives to LiteRT, with any batch size.
 
     Returns:
         A flatbuffer from (n, height, width, channels) uint8 to (n, classes) float32 probabilities.
 
     """
-    images = keras.Input(model.input_shape[1:], dtype="uint8", name="images")
-    probabilities = model(keras.ops.cast(images, "float32"))
-    serving = keras.Model(images, probabilities, name="classifier")
-    return tf.lite.TFLiteConverter.from_keras_model(serving).convert()
+    with quiet():
+        return tf.lite.TFLiteConverter.from_keras_model(served).convert()

@@ -1,14 +1,21 @@
 """Fits a network and keeps the epoch with the lowest validation loss."""
 
-import sys
-import time
+import math
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tasks.errors import InputError
 from tasks.parameters import TrainParameters
+from tasks.quiet import quiet
+from tasks.train.checkpoint import Checkpoint, TrainingState
+from tasks.train.learner import Learner
+from tasks.train.progress import Progress
+from tasks.train.schedule import num_steps, plan_epoch
+
+_VALIDATION_BATCH = 512
 
 
 def pin_computation(parameters: TrainParameters) -> None:
@@ -16,62 +23,129 @@ def pin_computation(parameters: TrainParameters) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(parameters.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(parameters.seed)
-    tf.config.experimental.enable_op_determinism()
+    if parameters.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with quiet():
+        tf.config.list_logical_devices()
 
 
 def fit(
-    model: keras.Model,
+    network: keras.Model,
+    served: keras.Model,
+    *,
     training: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
-    *,
     parameters: TrainParameters,
+    checkpoint: Checkpoint,
 ) -> pd.DataFrame:
-    """Trains the model in place and restores the weights of its best epoch.
+    """Trains the network in place and leaves it with the weights of its best epoch.
 
     Args:
+        network: from images to probabilities.
+        served: the network as it ships, sharing its weights; this is what is validated.
         training: images (n, height, width, channels) uint8 and labels (n,).
         validation: the same, held out of training; the best epoch is chosen on it.
+        parameters: the recipe.
+        checkpoint: where a killed training left its state, and where this one leaves it.
 
     Returns:
         One row per epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
 
+    Raises:
+        InputError: the loss is no longer a number.
+
     """
-    model.compile(
-        optimizer=keras.optimizers.Adam(parameters.learning_rate),  # pyright: ignore[reportArgumentType]
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    history = model.fit(
-        *training,
-        validation_data=validation,
-        epochs=parameters.epochs,
-        batch_size=parameters.batch_size,
-        verbose=0,  # pyright: ignore[reportArgumentType]
-        callbacks=[
-            keras.callbacks.EarlyStopping(
-                monitor="val_loss", patience=parameters.patience, restore_best_weights=True
-            ),
-            keras.callbacks.TerminateOnNaN(raise_error=True),
-            EpochLines(parameters.epochs),
-        ],
-    )
-    frame = pd.DataFrame(history.history)
-    frame.insert(0, "epoch", np.arange(1, len(frame) + 1))
-    return frame[["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]]
+    images, labels = training
+    learner = Learner(network, images, labels, parameters=parameters)
+    validate = Validator(served, *validation)
+    state = checkpoint.load()
+    if state is None:
+        state = TrainingState(history=[], learner=[], best=[])
+    else:
+        learner.restore(state.learner)
+        print(f"going on after epoch {len(state.history)}, where a training was ended", flush=True)
+    done = len(state.history)
+    with Progress(parameters.epochs, done=done) as progress:
+        for epoch in range(done, parameters.epochs):
+            if _has_waited_enough(state.history, parameters.patience):
+                break
+            figures = _run_epoch(learner, epoch, len(images), parameters, progress)
+            learner.publish()
+            figures |= validate()
+            state.history.append({"epoch": epoch + 1} | figures)
+            if best_row(state.history) == epoch:
+                state.best = network.get_weights()
+            state.learner = learner.state()
+            checkpoint.save(state)
+            progress.end_epoch(epoch + 1, figures)
+    network.set_weights(state.best)
+    return pd.DataFrame(state.history)
 
 
-class EpochLines(keras.callbacks.Callback):
-    """Prints a line per epoch, with the time left if every epoch is used."""
+def best_row(history: list[dict[str, float]]) -> int:
+    """The position of the first epoch with the lowest validation loss."""
+    return min(range(len(history)), key=lambda row: history[row]["val_loss"])
 
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self.epochs = epochs
-        self.started = time.monotonic()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Prints the epoch's figures."""
-        done = epoch + 1
-        left = (time.monotonic() - self.started) / done * (self.epochs - done)
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
-        print(f"epoch {done} of at most {self.epochs}: {figures}; {left:.0f} s left at most")
-        sys.stdout.flush()
+def _has_waited_enough(history: list[dict[str, float]], patience: int | None) -> bool:
+    if patience is None or not history:
+        return False
+    return len(history) - 1 - best_row(history) >= patience
+
+
+def _run_epoch(
+    learner: Learner, epoch: int, num_images: int, parameters: TrainParameters, progress: Progress
+) -> dict[str, float]:
+    """Learns from every batch of an epoch; gives the mean loss and accuracy along the way."""
+    steps = num_steps(num_images, parameters.batch_size)
+    total = correct = seen = 0.0
+    for step, batch in enumerate(
+        plan_epoch(epoch, num_images=num_images, parameters=parameters), start=1
+    ):
+        loss, num_correct = learner.step(batch)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"The loss is {loss} at step {step} of {steps} of epoch {epoch + 1}, with learning"
+                f" rate {batch.rate:.3g}; expected a finite number. Lower train.learning_rate in"
+                " params.yaml, then run: dvc repro"
+            )
+        total += loss * len(batch.positions)
+        correct += num_correct
+        seen += len(batch.positions)
+        progress.advance(1 / steps, loss=loss)
+    return {"loss": total / seen, "accuracy": correct / seen}
+
+
+class Validator:
+    """Measures a model on images that stay in memory.
+
+    Args:
+        served: from uint8 images to probabilities.
+        images: (n, height, width, channels) uint8.
+        labels: (n,).
+
+    """
+
+    def __init__(self, served: keras.Model, images: np.ndarray, labels: np.ndarray) -> None:
+        self._images = images
+        self._labels = labels
+        self._predict = tf.function(lambda batch: served(batch, training=False))
+
+    def predict(self) -> np.ndarray:
+        """(n, classes) float32 probabilities."""
+        size = min(_VALIDATION_BATCH, len(self._images))
+        probabilities = []
+        for start in range(0, len(self._images), size):
+            # The last batch is filled up, so that every batch has the same shape.
+            batch = self._images[np.arange(start, start + size) % len(self._images)]
+            probabilities.append(self._predict(tf.constant(batch)).numpy())
+        return np.concatenate(probabilities)[: len(self._images)]
+
+    def __call__(self) -> dict[str, float]:
+        """The mean loss and the accuracy."""
+        probabilities = self.predict()
+        chosen = probabilities[np.arange(len(self._labels)), self._labels].astype(np.float64)
+        return {
+            "val_loss": float(-np.log(np.maximum(chosen, 1e-7)).mean()),
+            "val_accuracy": float((probabilities.argmax(axis=1) == self._labels).mean()),
+        }

@@ -1,6 +1,5 @@
 """The champion changes at once or not at all, and every change can be undone."""
 
-import json
 import os
 import random
 import signal
@@ -33,18 +32,18 @@ def champions(tmp_path: Path) -> Path:
     return tmp_path / "champion"
 
 
-def write_candidate(folder: Path, content: bytes) -> dict[str, Path]:
+def write_candidate(folder: Path, content: bytes) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classifier.tflite").write_bytes(content)
     (folder / "card.json").write_text("{}")
-    return {path.name: path for path in folder.iterdir()}
+    return [folder / "classifier.tflite", folder / "card.json"]
 
 
 def promote_content(content: bytes, champions: Path) -> str:
     files = write_candidate(champions.parent / "candidate", content)
-    version = version_of(files["classifier.tflite"])
+    version = version_of(files[0])
     replaced = read_record(champions).current
-    promote(files, Event("promoted", version, replaced, NOON, "good"), {"images": "x"}, champions)
+    promote(files, Event("promoted", version, replaced, NOON, "good"), champions)
     return version
 
 
@@ -65,11 +64,12 @@ def test_a_promotion_copies_what_retraining_will_overwrite(champions: Path) -> N
 
 def test_a_candidate_that_is_a_link_into_the_cache_is_copied_as_a_file(champions: Path) -> None:
     files = write_candidate(champions.parent / "candidate", b"first")
-    linked = champions.parent / "linked.tflite"
-    linked.symlink_to(files["classifier.tflite"])
+    linked = champions.parent / "links" / "classifier.tflite"
+    linked.parent.mkdir()
+    linked.symlink_to(files[0])
     version = version_of(linked)
     event = Event("promoted", version, None, NOON, "good")
-    promote({"classifier.tflite": linked}, event, {}, champions)
+    promote([linked], event, champions)
     assert not (champions / version / "classifier.tflite").is_symlink()
 
 
@@ -102,7 +102,7 @@ def test_there_is_nothing_to_go_back_to_from_the_first_champion(champions: Path)
     first = promote_content(b"first", champions)
     with pytest.raises(InputError, match=f"the only one is {first}"):
         find_predecessor(read_record(champions), champions)
-    with pytest.raises(InputError, match=f"abc.*Versions in .*: {first}"):
+    with pytest.raises(InputError, match=f"no version abc.*Versions in .*: {first}"):
         roll_back("abc", reason="?", time=NOON, folder=champions)
 
 
@@ -136,10 +136,10 @@ def test_a_broken_record_is_an_error_and_not_an_empty_one(champions: Path) -> No
 def test_a_promotion_that_fails_leaves_the_champion(champions: Path) -> None:
     first = promote_content(b"first", champions)
     files = write_candidate(champions.parent / "candidate", b"second")
-    version = version_of(files["classifier.tflite"])
-    files["card.json"].unlink()
+    version = version_of(files[0])
+    files[1].unlink()
     with pytest.raises(FileNotFoundError):
-        promote(files, Event("promoted", version, first, NOON, ""), {}, champions)
+        promote(files, Event("promoted", version, first, NOON, ""), champions)
     assert champion_folder(champions) == champions / first
     assert sorted(path.name for path in champions.iterdir()) == sorted([first, "champion.json"])
 

@@ -12,12 +12,13 @@ from tasks.errors import InputError
 @pytest.fixture
 def splits() -> dict[SplitName, ImageSplit]:
     generator = np.random.default_rng(0)
+    counts: dict[SplitName, int] = {"train": 20, "test": 5}
     return {
         name: ImageSplit(
             images=generator.integers(0, 256, (count, 4, 4, 1), dtype=np.uint8),
             labels=generator.integers(0, 3, count, dtype=np.uint8),
         )
-        for name, count in (("train", 20), ("test", 5))
+        for name, count in counts.items()
     }
 
 

@@ -1,0 +1,101 @@
+"""The state of a training after its last whole epoch, so that a killed one can go on.
+
+It lies outside of what DVC tracks, counts only for the same inputs, parameters, code and versions,
+and is removed when the training has ended.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from tasks.files import replacing, sha256_of
+from tasks.lock import LOCK_FOLDER
+
+CHECKPOINT = LOCK_FOLDER / "training.npz"
+
+
+@dataclass
+class TrainingState:
+    """What the next epoch depends on.
+
+    Attributes:
+        history: one row per whole epoch.
+        learner: the state of the learner.
+        best: the weights of the best epoch so far.
+
+    """
+
+    history: list[dict[str, float]]
+    learner: list[np.ndarray]
+    best: list[np.ndarray]
+
+
+class Checkpoint:
+    """A training's state on disk.
+
+    Args:
+        key: of the training; a state with another key is ignored.
+        path: of the file.
+
+    """
+
+    def __init__(self, key: str, path: Path = CHECKPOINT) -> None:
+        self._key = key
+        self._path = path
+
+    def load(self) -> TrainingState | None:
+        """The state that a killed training left; None if there is none of this key."""
+        try:
+            content = io.BytesIO(self._path.read_bytes())
+            with np.load(content, allow_pickle=False) as arrays:
+                if str(arrays["key"]) != self._key:
+                    return None
+                return TrainingState(
+                    history=json.loads(str(arrays["history"])),
+                    learner=[arrays[f"learner_{i}"] for i in range(int(arrays["num_learner"]))],
+                    best=[arrays[f"best_{i}"] for i in range(int(arrays["num_best"]))],
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def save(self, state: TrainingState) -> None:
+        """Writes the state, whole or not at all."""
+        arrays = {
+            "key": np.array(self._key),
+            "history": np.array(json.dumps(state.history)),
+            "num_learner": np.array(len(state.learner)),
+            "num_best": np.array(len(state.best)),
+            **{f"learner_{i}": array for i, array in enumerate(state.learner)},
+            **{f"best_{i}": array for i, array in enumerate(state.best)},
+        }
+        with replacing(self._path) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def remove(self) -> None:
+        """Forgets the state."""
+        self._path.unlink(missing_ok=True)
+
+
+def training_key(*, parameters: str, arrays: list[np.ndarray]) -> str:
+    """A hash of everything that decides a training's outcome.
+
+    Args:
+        parameters: as text.
+        arrays: what is trained and validated on.
+
+    """
+    digest = hashlib.sha256(parameters.encode())
+    for array in arrays:
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    for name in ("tensorflow", "keras", "numpy"):
+        digest.update(f"{name} {version(name)}".encode())
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(sha256_of(module).encode())
+    return digest.hexdigest()

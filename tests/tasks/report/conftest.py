@@ -1,0 +1,157 @@
+"""What the report is made from, for data sets of any size, without training anything."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks import paths
+from tasks.dataset import ImageSplit, save_splits
+from tasks.evaluate import bin_confidences, calibration_error, measure, tabulate_predictions
+from tasks.files import write_json, write_text
+from tasks.idx import parse_idx
+from tasks.report.__main__ import main
+from tasks.report.comparison import pack_baseline
+from tests.conftest import FIXTURE, write_parameters
+
+MakeReport = Callable[..., str]
+
+
+def real_splits() -> dict[str, ImageSplit]:
+    """The 400 and 100 real images of the fixture."""
+    splits = {}
+    for name, prefix in (("train", "train"), ("test", "t10k")):
+        images, labels = (
+            parse_idx(
+                gzip.decompress((FIXTURE / f"{prefix}-{part}-ubyte.gz").read_bytes()),
+                name=part,
+                num_dimensions=number,
+            )
+            for part, number in (("images-idx3", 3), ("labels-idx1", 1))
+        )
+        splits[name] = ImageSplit(images[..., None], labels)
+    return splits
+
+
+def made_up_splits(
+    *, num_classes: int, shape: tuple[int, int, int], num_test: int
+) -> dict[str, ImageSplit]:
+    """Noise, a few images per class."""
+    random = np.random.default_rng(0)
+    splits = {}
+    for name, number in (("train", 3 * num_classes), ("test", num_test)):
+        images = random.integers(0, 256, (number, *shape), dtype=np.uint8)
+        splits[name] = ImageSplit(images, (np.arange(number) % num_classes).astype(np.uint8))
+    return splits
+
+
+def made_up_answers(labels: np.ndarray, *, num_classes: int, seed: int) -> np.ndarray:
+    """Probabilities of a model that is right more often than not."""
+    random = np.random.default_rng(seed)
+    scores = random.normal(0, 1, (len(labels), num_classes))
+    scores[np.arange(len(labels)), labels] += 3
+    exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return (exponents / exponents.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def finding(**changes: Any) -> dict[str, Any]:
+    return {
+        "check": "duplicates within the split",
+        "split": "train",
+        "expected": "at most 0.1% of the images",
+        "observed": "all rows",
+        "severity": "warning",
+        "success": True,
+        "unexpected_count": 0,
+        "first_images": [],
+        "originals": [],
+        "expectation": "expect_column_values_to_be_in_set",
+    } | changes
+
+
+@pytest.fixture
+def make_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_parameters: dict
+) -> MakeReport:
+    """Writes every input of the report into an empty folder, runs the stage, returns the page."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(
+        *,
+        splits: dict[str, ImageSplit] | None = None,
+        classes: list[str] | None = None,
+        findings: list[dict[str, Any]] | None = None,
+        baseline_seed: int | None = None,
+        name: str = "Fashion-MNIST",
+    ) -> str:
+        splits = splits or real_splits()
+        data = small_parameters["data"]
+        classes = classes or data["classes"]
+        height, width, channels = splits["test"].images.shape[1:]
+        data |= {"name": name, "classes": classes}
+        data |= {"height": height, "width": width, "channels": channels}
+        write_parameters(Path(), small_parameters)
+        if not paths.RAW.exists():
+            save_splits(paths.RAW, splits, origin=None)  # pyright: ignore[reportArgumentType]
+        labels = splits["test"].labels
+        probabilities = made_up_answers(labels, num_classes=len(classes), seed=1)
+        bins = bin_confidences(labels, probabilities, num_bins=15)
+        metrics = {
+            **measure(labels, probabilities, classes=tuple(classes), confidence=0.95),
+            "expected_calibration_error": calibration_error(bins),
+            "calibration_bins": 15,
+            "sha256": {"model": "0" * 64, "test_images": "1" * 64, "test_labels": "2" * 64},
+        }
+        write_json(paths.METRICS, metrics)
+        write_text(paths.CALIBRATION, bins.to_csv(index=False))
+        tabulate_predictions(labels, probabilities, classes=tuple(classes)).to_parquet(
+            paths.PREDICTIONS
+        )
+        write_json(paths.BASELINE, {})
+        if baseline_seed is not None:
+            before = made_up_answers(labels, num_classes=len(classes), seed=baseline_seed)
+            old = measure(labels, before, classes=tuple(classes), confidence=0.95)
+            write_json(
+                paths.BASELINE,
+                pack_baseline(
+                    metrics | old, before.argmax(axis=1).astype(np.uint8), origin="commit 1234567"
+                ),
+            )
+        write_json(
+            paths.VALIDATION,
+            {
+                "success": True,
+                "counts": [
+                    {"split": split, "label": label, "class": name, "count": count, "share": 0.1}
+                    for split, part in splits.items()
+                    for label, name in enumerate(classes)
+                    for count in [int((part.labels == label).sum())]
+                ],
+                "findings": findings or [finding()],
+            },
+        )
+        write_text(
+            paths.HISTORY,
+            pd.DataFrame(
+                {
+                    "epoch": [1, 2, 3],
+                    "loss": [1.0, 0.5, 0.3],
+                    "accuracy": [0.5, 0.7, 0.9],
+                    "val_loss": [0.9, 0.6, 0.7],
+                    "val_accuracy": [0.6, 0.7, 0.7],
+                }
+            ).to_csv(index=False),
+        )
+        card = {"chosen_epoch": 2, "num_parameters": 94154}
+        card |= {"parameters": {"seed": 0}, "versions": {"keras": "3.15.1"}}
+        write_json(paths.MODEL_CARD, card)
+        write_text(paths.MODEL_SUMMARY, "Total params: 94,154\n")
+        paths.KERAS_MODEL.write_bytes(b"weights")
+        main()
+        return paths.REPORT_PAGE.read_text("utf-8")
+
+    return make

@@ -1,0 +1,229 @@
+"""The page says what is true, for data sets of any kind, and never lets a name become markup."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tasks import paths
+from tasks.dataset import ImageSplit
+from tasks.report.pictures import show_images
+from tasks.report.render import (
+    escape_markdown,
+    format_chance,
+    format_percent,
+    format_points,
+)
+from tasks.stage import STALE_SLOT
+from tests.tasks.report.conftest import MakeReport, finding, made_up_splits, real_splits
+
+SECTIONS = [
+    "change",
+    "data",
+    "training",
+    "confusion",
+    "classes",
+    "pairs",
+    "mistakes",
+    "labels",
+    "calibration",
+    "answer",
+    "origin",
+]
+HOSTILE = "<script>alert(1)</script> \"'&$x_1^2$|`*"
+
+
+class Outline(HTMLParser):
+    """What a page is made of: tags, ids, images without a text instead, text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.silent_images = 0
+        self.text = ""
+        self._in_style = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        named = dict(attrs)
+        self.ids += [named["id"] or ""] if "id" in named and tag == "section" else []
+        self.silent_images += tag == "img" and not named.get("alt")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_every_section_is_there_and_every_image_has_a_text(make_report: MakeReport) -> None:
+    outline = Outline(make_report())
+    assert outline.ids == SECTIONS
+    assert outline.silent_images == 0
+
+
+def test_the_page_holds_no_script_and_no_address_outside_it(make_report: MakeReport) -> None:
+    outline = Outline(make_report())
+    assert not {"script", "link", "iframe", "object", "base"} & set(outline.tags)
+    addresses = [
+        value or ""
+        for name, value in outline.attributes
+        if name in ("src", "href", "xlink:href", "action", "data", "srcset")
+    ]
+    assert addresses
+    assert all(address.startswith(("#", "data:image/")) for address in addresses)
+
+
+def test_the_same_inputs_give_the_same_bytes(make_report: MakeReport) -> None:
+    first = make_report(baseline_seed=2)
+    text = paths.REPORT_TEXT.read_bytes()
+    assert make_report(baseline_seed=2) == first
+    assert paths.REPORT_TEXT.read_bytes() == text
+
+
+def test_the_slot_in_which_a_failing_stage_writes_is_there_once(make_report: MakeReport) -> None:
+    assert make_report().count(STALE_SLOT) == 1
+
+
+def test_hostile_names_stay_text(make_report: MakeReport) -> None:
+    classes = [HOSTILE, "<img src=x onerror=alert(1)>", STALE_SLOT]
+    page = make_report(
+        splits=made_up_splits(num_classes=3, shape=(8, 8, 1), num_test=60),
+        classes=classes,
+        name=HOSTILE,
+        findings=[finding(success=False, observed=HOSTILE)],
+        baseline_seed=2,
+    )
+    outline = Outline(page)
+    assert "script" not in outline.tags
+    assert not [name for name, _ in outline.attributes if name.startswith("on")]
+    assert HOSTILE in outline.text
+    assert page.count(STALE_SLOT) == 1
+    text = paths.REPORT_TEXT.read_text("utf-8")
+    assert "<script" not in text
+    assert all(line.count("|") - line.count("\\|") == 6 for line in table_of(text, rows=5))
+
+
+def table_of(text: str, *, rows: int) -> list[str]:
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| class"))
+    return lines[start : start + rows]
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "shape", "num_test"),
+    [
+        (2, (28, 28, 1), 1),
+        (2, (1, 1, 1), 2),
+        (3, (96, 200, 3), 40),
+        (17, (32, 32, 3), 100),
+        (100, (28, 28, 1), 1000),
+    ],
+)
+def test_few_and_many_classes_grey_and_colour_small_and_large_render(
+    make_report: MakeReport, num_classes: int, shape: tuple[int, int, int], num_test: int
+) -> None:
+    splits = made_up_splits(num_classes=num_classes, shape=shape, num_test=num_test)
+    classes = [f"class number {number}" for number in range(num_classes)]
+    page = make_report(splits=splits, classes=classes)
+    assert Outline(page).ids == SECTIONS
+    assert len(page) < 3_000_000
+
+
+def test_names_that_the_font_of_the_drawings_lacks_render(make_report: MakeReport) -> None:
+    splits = made_up_splits(num_classes=3, shape=(8, 8, 1), num_test=9)
+    page = make_report(splits=splits, classes=["ワンピース", "👖", "_$kirt$"])
+    assert Outline(page).text.count("ワンピース") > 3
+
+
+def test_a_flawless_model_has_no_mistakes_to_show(
+    make_report: MakeReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tests.tasks.report.conftest.made_up_answers",
+        lambda labels, num_classes, seed: np.eye(num_classes, dtype=np.float32)[labels],
+    )
+    page = make_report()
+    assert "The model names <strong>100.0%</strong>" in page
+    assert page.count("The model makes no mistake on these images.") == 2
+    assert "No label stands out." in page
+
+
+def test_without_a_baseline_the_report_says_how_to_get_one(make_report: MakeReport) -> None:
+    page = make_report()
+    assert "No baseline yet" in page
+    assert "make baseline" in page
+
+
+def test_the_answers_of_the_baseline_are_recognized(make_report: MakeReport) -> None:
+    assert "with the very answers of the baseline" in make_report(baseline_seed=1)
+
+
+def test_two_models_of_the_same_kind_are_not_sold_as_progress(make_report: MakeReport) -> None:
+    page = make_report(baseline_seed=2)
+    assert "No clear difference from the baseline" in page
+    assert "which may be chance against the baseline’s" in page
+    assert "**no clear difference**" in paths.REPORT_TEXT.read_text("utf-8")
+
+
+def test_a_broken_expectation_is_shown_with_its_images(make_report: MakeReport) -> None:
+    images = [{"split": "train", "index": 7}]
+    originals = [{"split": "train", "index": 3}]
+    broken = finding(success=False, unexpected_count=1, first_images=images, originals=originals)
+    page = make_report(findings=[broken, finding(check="labels within the classes")])
+    assert "1 of 2 expectations doesn’t hold" in page
+    assert re.search(r'alt="train image 7, labelled [^"]+"', page)
+    assert "repeats train image 3" in page
+
+
+def test_the_tutorials_outputs_have_their_place(make_report: MakeReport) -> None:
+    text = Outline(make_report()).text
+    for part in ("94,154 parameters", "Total params", "40 training, 10 test", "One answer in full"):
+        assert part in text
+    drawn = re.findall(r"Normalized|Absolute|Loss of each|Accuracy of each|Reliability", text)
+    assert len(set(drawn)) == 5
+
+
+def test_a_grey_image_keeps_its_pixels_and_a_large_one_becomes_a_thumbnail() -> None:
+    real = real_splits()["test"].images[:1]
+    assert show_images(real).startswith("data:image/png;base64,")
+    large = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
+    assert show_images(large).startswith("data:image/jpeg;base64,")
+    assert len(show_images(large)) < 100_000
+
+
+def test_one_image_per_class_is_enough_and_none_is_survived(make_report: MakeReport) -> None:
+    splits = {
+        name: ImageSplit(np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 2], np.uint8))
+        for name in ("train", "test")
+    }
+    page = make_report(splits=splits, classes=["a", "b", "c"])
+    assert Outline(page).ids == SECTIONS
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.8798, "88.0%"),
+        (0, "0.0%"),
+        (1, "100.0%"),
+        (0.9999, ">99.9%"),
+        (0.0001, "<0.1%"),
+    ],
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(share: float, text: str) -> None:
+    assert format_percent(share) == text
+
+
+def test_differences_carry_their_sign() -> None:
+    assert [format_points(step) for step in (0.0052, -0.0052, 0.0)] == ["+0.52", "−0.52", "±0.00"]
+
+
+def test_chances_are_not_overstated() -> None:
+    assert [format_chance(p) for p in (0.5034, 0.03, 1e-9)] == ["p = 0.5", "p = 0.03", "p < 0.001"]
+
+
+def test_markdown_is_escaped() -> None:
+    assert escape_markdown("a|b\n<b>*x*") == r"a\|b &lt;b&gt;\*x\*"
