@@ -1,5 +1,6 @@
 """The champion changes at once or not at all, and every change can be undone."""
 
+import json
 import os
 import random
 import signal
