@@ -70,3 +70,27 @@ def take(browser: Browser, picture: Picture, address: str) -> bytes:
     page.close()
     output = io.BytesIO()
     Image.open(io.BytesIO(shot)).convert("RGB").save(output, "PNG", optimize=True)
+    return output.getvalue()
+
+
+def main() -> None:
+    """Takes every picture."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("Chromium isn't installed. On Debian: apt install chromium")
+    if not paths.REPORT_PAGE.is_file():
+        sys.exit(f"There is no {paths.REPORT_PAGE}. Make it: dvc repro")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for picture in PICTURES:
+            content = take(browser, picture, paths.REPORT_PAGE.resolve().as_uri())
+            if len(content) > _MAX_BYTES:
+                sys.exit(f"{picture.name} takes {len(content):,} bytes; at most {_MAX_BYTES:,}")
+            (FOLDER / f"{picture.name}.png").write_bytes(content)
+            print(f"{FOLDER / picture.name}.png {len(content):,} bytes")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
