@@ -16,6 +16,7 @@ help: ## say what can be made
 
 repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@python -m tasks.parameters
+	@python -m flows.heal
 	@dvc repro
 	@python -m flows.verify
 	@python -m flows.status
