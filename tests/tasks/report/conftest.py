@@ -16,6 +16,7 @@ from tasks.files import write_json, write_text
 from tasks.idx import parse_idx
 from tasks.report.__main__ import main
 from tasks.report.comparison import pack_baseline
+from tasks.seal import seal
 from tests.conftest import FIXTURE, write_parameters
 
 MakeReport = Callable[..., str]
@@ -151,6 +152,7 @@ def make_report(
         write_json(paths.MODEL_CARD, card)
         write_text(paths.MODEL_SUMMARY, "Total params: 94,154\n")
         paths.KERAS_MODEL.write_bytes(b"weights")
+        seal(paths.CANDIDATE)
         main()
         return paths.REPORT_PAGE.read_text("utf-8")
 
