@@ -6,9 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    from tests.faults.rig import Reference
 
 PROJECT = Path(__file__).parent.parent
 FIXTURE = Path(__file__).parent / "fixtures" / "fashion_mnist"
@@ -69,6 +73,15 @@ def make_workspace(root: Path, parameters: dict) -> Path:
     subprocess.run([*git, "add", "-A"], cwd=root, check=True)
     subprocess.run([*git, "commit", "-qm", "workspace"], cwd=root, check=True)
     return root
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> "Reference":
+    """An undisturbed run of the whole pipeline, in a workspace that no test changes."""
+    from tests.faults.rig import run_undisturbed
+
+    root = tmp_path_factory.mktemp("reference") / "workspace"
+    return run_undisturbed(make_workspace(root, read_small_parameters()))
 
 
 def configure_dvc(folder: Path, root: Path | None = None) -> None:
