@@ -2,8 +2,8 @@
 
     python -m flows.heal
 
-DVC writes its list of busy paths and dvc.lock in place, so that a kill can cut them; with the first
-of them cut, no DVC runs again.
+DVC writes its list of busy paths and dvc.lock in place, so that a kill can cut them; with that list
+cut, no DVC runs again, and with an empty folder in the cache of runs, a stage never does.
 """
 
 import json
@@ -17,25 +17,36 @@ from tasks.errors import InputError
 from tasks.lock import hold_run
 
 _BUSY_PATHS = Path(".dvc/tmp/rwlock")
+_RUNS = Path(".dvc/cache/runs")
 
 
 def remove_broken_leftovers(root: Path) -> list[Path]:
-    """Removes DVC's list of busy paths if it can't be read; the run lock must be held.
+    """Removes DVC's list of busy paths if it can't be read, and empty folders of its cache of runs.
+
+    The run lock must be held.
 
     Returns:
         What was removed.
 
     """
-    path = root / _BUSY_PATHS
+    removed = []
+    if _is_broken(root / _BUSY_PATHS):
+        (root / _BUSY_PATHS).unlink()
+        removed.append(_BUSY_PATHS)
+    for folder in (root / _RUNS).glob("??/*"):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+            removed.append(folder.relative_to(root))
+    return removed
+
+
+def _is_broken(path: Path) -> bool:
     try:
-        broken = not isinstance(json.loads(path.read_bytes()), dict)
+        return not isinstance(json.loads(path.read_bytes()), dict)
     except FileNotFoundError:
-        return []
+        return False
     except ValueError:
-        broken = True
-    if broken:
-        path.unlink()
-    return [_BUSY_PATHS] if broken else []
+        return True
 
 
 def require_readable_lock(root: Path) -> None:
@@ -68,7 +79,7 @@ def main() -> None:
             for path in remove_broken_leftovers(Path.cwd()):
                 print(f"removed {path}, which a killed DVC had left broken")
             require_readable_lock(Path.cwd())
-    except InputError as error:
+    except (InputError, OSError) as error:
         sys.exit(str(error))
 
 

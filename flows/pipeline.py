@@ -121,8 +121,10 @@ def main() -> None:
     try:
         load_parameters()
         outcomes = pipeline()
-    except (InputError, NetworkError, StageFailedError) as error:
+    except (InputError, NetworkError, StageFailedError, OSError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
     print(", ".join(f"{name} {outcome}" for name, outcome in outcomes.items()))
 
 

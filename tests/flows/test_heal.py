@@ -22,6 +22,15 @@ def test_a_broken_list_of_busy_paths_is_removed(tmp_path: Path, busy: Path, cont
     assert not busy.exists()
 
 
+def test_an_empty_folder_in_the_cache_of_runs_is_removed(tmp_path: Path) -> None:
+    runs = tmp_path / ".dvc" / "cache" / "runs"
+    (runs / "aa" / "aabb").mkdir(parents=True)
+    (runs / "cc" / "ccdd").mkdir(parents=True)
+    (runs / "cc" / "ccdd" / "run").touch()
+    assert remove_broken_leftovers(tmp_path) == [Path(".dvc/cache/runs/aa/aabb")]
+    assert [path.name for path in runs.glob("??/*")] == ["ccdd"]
+
+
 def test_a_sound_list_of_busy_paths_stays(tmp_path: Path, busy: Path) -> None:
     busy.write_text("{}")
     assert remove_broken_leftovers(tmp_path) == []

@@ -97,7 +97,8 @@ def make_report(
         data |= {"height": height, "width": width, "channels": channels}
         write_parameters(Path(), small_parameters)
         if not paths.RAW.exists():
-            save_splits(paths.RAW, splits, origin=None)  # pyright: ignore[reportArgumentType]
+            saved = {name: split.all() for name, split in splits.items()}
+            save_splits(paths.RAW, saved, origin=None)  # pyright: ignore[reportArgumentType]
         labels = splits["test"].labels
         probabilities = made_up_answers(labels, num_classes=len(classes), seed=1)
         bins = bin_confidences(labels, probabilities, num_bins=15)
