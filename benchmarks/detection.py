@@ -1,13 +1,18 @@
 """Finds the smallest amount of each corruption that validation catches, on the real data.
 
-    python -m benchmarks.detection > docs/validation-table.md
+    python -m benchmarks.detection
 
-The data must have been ingested. Takes some minutes; no figure depends on the machine.
+writes the table into docs/validation.md. The data must have been ingested. Takes some minutes; no
+figure depends on the machine.
 """
 
+from pathlib import Path
+
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks.corruptions import CORRUPTIONS, Corruption, Splits
+from benchmarks.pages import fill
 from tasks.dataset import ImageSplit, load_split
 from tasks.parameters import Parameters, load_parameters
 from tasks.validate.judge import Finding
@@ -17,25 +22,24 @@ _STEPS = 9
 
 
 def main() -> None:
-    """Prints a Markdown table."""
+    """Writes a Markdown table."""
     parameters = load_parameters()
     splits: Splits = {name: _in_memory(load_split(name)) for name in ("train", "test")}
-    print("| corruption | caught by | severity | smallest amount caught |")
-    print("|---|---|---|---|")
-    for corruption in CORRUPTIONS:
+    rows = ["| corruption | caught by | severity | smallest amount caught |", "|---|---|---|---|"]
+    for corruption in tqdm(CORRUPTIONS, unit="corruption", disable=None):
         finding = find(corruption, 1.0, splits, parameters)
         if finding is None:
-            print(f"| {corruption.name} | nothing | | |", flush=True)
+            rows.append(f"| {corruption.name} | nothing | | |")
             continue
         amount = (
-            "any: it is all or nothing"
+            "all or nothing"
             if corruption.amount is None
             else f"{smallest(corruption, splits, parameters):.2%} {corruption.amount}"
         )
-        print(
-            f"| {corruption.name} | {finding['check']} | {finding['severity']} | {amount} |",
-            flush=True,
+        rows.append(
+            f"| {corruption.name} | {finding['check']} | {finding['severity']} | {amount} |"
         )
+    fill(Path("docs/validation.md"), "detection", "\n".join(rows))
 
 
 def find(

@@ -6,6 +6,7 @@ sets them up on the server that PREFECT_API_URL names; `python -m flows.serve` d
 """
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -102,11 +103,9 @@ def _as_json(message: str) -> str:
 
 
 def _replace(automation: Automation) -> None:
-    try:
-        found = Automation.read(name=automation.name)
-    except ValueError:
-        found = None
-    if found is not None:
+    # Outside an event loop, both return what they promise in one.
+    with suppress(ValueError):
+        found: Any = Automation.read(name=automation.name)
         found.delete()
     automation.create()
 

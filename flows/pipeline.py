@@ -7,6 +7,8 @@ needs no server: Prefect starts a temporary one.
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
+from flows.artifacts import follow_progress, show_summary
+from flows.heal import remove_broken_leftovers, require_readable_lock
+from flows.publish import publish, require_publishable
 from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
 from flows.verify import require_recorded_bytes, require_sound_lists
-from tasks.errors import InputError
+from tasks.errors import InputError, NetworkError
 from tasks.lock import hold_run
 from tasks.parameters import FlowParameters, load_parameters
 
@@ -33,9 +38,15 @@ def pipeline() -> dict[str, Outcome]:
     root = Path.cwd()
     parameters = load_parameters().flow
     outcomes: dict[str, Outcome] = {}
+    seconds: dict[str, float] = {}
+    require_publishable(parameters, root)
     with hold_run("the Prefect flow pipeline") as token:
+        for path in remove_broken_leftovers(root):
+            get_run_logger().warning("removed %s, which a killed DVC had left broken", path)
+        require_readable_lock(root)
         require_sound_lists(root)
         for stage in read_stages(root):
+            started = time.monotonic()
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
             update = stage_task(stage.name, parameters)
             state = update(
@@ -45,16 +56,32 @@ def pipeline() -> dict[str, Outcome]:
                 return_state=True,
             )
             outcomes[stage.name] = state.result()
+            seconds[stage.name] = time.monotonic() - started
         require_recorded_bytes(root)
+        if parameters.push_to is not None or parameters.commit_to is not None:
+            publish_task(parameters)(parameters)
+    show_summary(outcomes, seconds)
     return outcomes
 
 
 def stage_task(name: str, parameters: FlowParameters) -> Task[..., Any]:
     """The Prefect task that stands for a stage, under the stage's name."""
+    return _task(_update, name, tag="stage", parameters=parameters)
+
+
+def publish_task(parameters: FlowParameters) -> Task[..., Any]:
+    """The Prefect task that hands the results on."""
+    return _task(_publish, "publish", tag="publish", parameters=parameters)
+
+
+def _task(
+    function: Callable[..., Any], name: str, *, tag: str, parameters: FlowParameters
+) -> Task[..., Any]:
     return Task(
-        _update,
+        function,
         name=name,
         task_run_name=name,
+        tags={tag},
         retries=parameters.retries,
         retry_delay_seconds=parameters.retry_delay,
         retry_condition_fn=_may_pass,
@@ -63,13 +90,19 @@ def stage_task(name: str, parameters: FlowParameters) -> Task[..., Any]:
     )
 
 
+def _publish(parameters: FlowParameters) -> None:
+    publish(parameters, Path.cwd(), get_run_logger().info)
+
+
 def _update(name: str, *, token: str, skip: bool) -> State[Outcome]:
     """Asks DVC for one stage; the state's name says what happened."""
     logger = get_run_logger()
     outcome: Outcome = (
         "unchanged"
         if skip
-        else bring_up_to_date(name, root=Path.cwd(), token=token, on_line=logger.info)
+        else bring_up_to_date(
+            name, root=Path.cwd(), token=token, on_line=follow_progress(logger.info)
+        )
     )
     return Completed(name=outcome.capitalize(), message=f"{name}: {outcome}", data=outcome)
 
@@ -77,7 +110,9 @@ def _update(name: str, *, token: str, skip: bool) -> State[Outcome]:
 def _may_pass(task: Task[..., Any], run: TaskRun, state: State) -> bool:
     """Retries only what may pass at a second try, never a deterministic failure."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, StageFailedError) and error.may_pass
+    return isinstance(error, NetworkError) or (
+        isinstance(error, StageFailedError) and error.may_pass
+    )
 
 
 def main() -> None:
@@ -86,10 +121,10 @@ def main() -> None:
     try:
         load_parameters()
         outcomes = pipeline()
-    except InputError as error:
+    except (InputError, NetworkError, StageFailedError, OSError) as error:
         sys.exit(str(error))
-    except StageFailedError as error:
-        sys.exit("\n".join([str(error), *error.lines[1:]]))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
     print(", ".join(f"{name} {outcome}" for name, outcome in outcomes.items()))
 
 

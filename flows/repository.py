@@ -26,13 +26,15 @@ class StageFailedError(Exception):
 
     Attributes:
         may_pass: whether a second try may succeed.
-        lines: the last lines that the stage wrote.
 
     """
 
     def __init__(self, stage: str, lines: list[str], *, may_pass: bool) -> None:
-        super().__init__(f"The stage {stage} has failed: {lines[0] if lines else 'no output'}")
-        self.lines = lines
+        cause = "\n".join(lines) or "no output"
+        super().__init__(
+            f"The stage {stage} has failed: {cause}\nWhat was done before it is kept: the next run"
+            " goes on from there."
+        )
         self.may_pass = may_pass
 
 

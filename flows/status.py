@@ -35,14 +35,19 @@ def find_reasons(stages: list[Stage], marks: list[str]) -> list[str]:
 
     Args:
         stages: as DVC sees them.
-        marks: what the page already says. A mark changes the page, which is no reason by itself;
-            that a stage has failed stays true until nothing is out of date.
+        marks: what the page already says.
+
+    A reason that several stages share is told once, by the first of them. A mark changes the page,
+    which is no reason by itself; that a stage has failed stays true until nothing is out of date.
 
     """
+    first_stages: dict[str, str] = {}
+    for stage in stages:
+        for reason in stage.reasons:
+            first_stages.setdefault(reason, stage.name)
     reasons = [
-        f"{stage.name}: {reason}"
-        for stage in stages
-        for reason in stage.reasons
+        f"{stage}: {reason}"
+        for reason, stage in first_stages.items()
         if not (marks and reason == _OWN_MARK)
     ]
     failures = [mark for mark in marks if mark.endswith("has failed")]

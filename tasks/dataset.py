@@ -94,17 +94,26 @@ def load_split(name: SplitName, folder: Path = paths.RAW) -> ImageSplit:
 
     """
     manifest = load_manifest(folder)
+    remedy = f"Mend it: rm -r {folder}; dvc repro --force ingest"
     arrays = []
-    for part in ("images", "labels"):
+    for part, num_dimensions in (("images", 4), ("labels", 1)):
         path = folder / f"{name}_{part}.npy"
-        expected = manifest["arrays"][path.name]["sha256"]
+        expected = manifest["arrays"].get(path.name, {}).get("sha256", "nothing")
         found = sha256_of(path) if path.is_file() else "no file"
         if found != expected:
             raise InputError(
-                f"{path} is damaged: its SHA-256 is {found}, the manifest says {expected}."
-                f" Mend it: rm -r {folder}; dvc repro --force ingest"
+                f"{path} is damaged: its SHA-256 is {found}, the manifest says {expected}. {remedy}"
             )
-        arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path} holds no array: {error}. {remedy}") from None
+        if array.dtype != np.uint8 or array.ndim != num_dimensions:
+            raise InputError(
+                f"{path} holds {array.dtype} in {array.ndim} dimensions; expected uint8 in"
+                f" {num_dimensions}. {remedy}"
+            )
+        arrays.append(array)
     return ImageSplit(*arrays)
 
 
@@ -112,6 +121,8 @@ def load_manifest(folder: Path = paths.RAW) -> dict[str, Any]:
     """Reads the manifest that lies beside the arrays."""
     path = folder / MANIFEST_NAME
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        _ = [array["sha256"] for array in manifest["arrays"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} can't be read ({error}). Run: dvc repro ingest") from None
+    return manifest

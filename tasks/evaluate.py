@@ -46,6 +46,7 @@ def main() -> None:
             confidence=parameters.evaluate.confidence,
         ),
         "expected_calibration_error": calibration_error(calibration),
+        "calibration_bins": parameters.evaluate.calibration_bins,
         "sha256": {
             "model": sha256_of(paths.EXPORTED_MODEL),
             "test_images": arrays["test_images.npy"]["sha256"],

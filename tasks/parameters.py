@@ -202,7 +202,7 @@ class PrepareParameters(Section):
 class TrainParameters(Section):
     """The network and its recipe."""
 
-    architecture: Literal["article", "residual"]
+    architecture: Literal["article", "strided", "residual", "residual_wide"]
     seed: Seed
     epochs: Count
     batch_size: Count
@@ -257,6 +257,33 @@ class FlowParameters(Section):
     commit_to: Text | None
 
 
+class GateParameters(Section):
+    """What a candidate must be like to become the champion; null asks for nothing."""
+
+    min_accuracy: Fraction | None
+    min_recall: Fraction | None
+    max_calibration_error: Fraction | None
+    significance: Share
+    max_f1_loss: Fraction
+    keep: Annotated[int, Field(ge=2)]
+
+
+class PredictParameters(Section):
+    """How images that come from outside are classified."""
+
+    resize: Literal["refuse", "stretch"]
+    batch_size: Count
+    threads: Count
+
+
+class DriftParameters(Section):
+    """How far a batch of images may be from the training images."""
+
+    max_deviation: Positive
+    max_divergence: Positive
+    sampling_deviations: Positive
+
+
 class Parameters(Section):
     """All of params.yaml."""
 
@@ -268,6 +295,9 @@ class Parameters(Section):
     evaluate: EvaluateParameters
     report: ReportParameters
     flow: FlowParameters
+    gate: GateParameters
+    predict: PredictParameters
+    drift: DriftParameters
 
 
 def load_parameters(path: Path = PARAMETERS_PATH) -> Parameters:

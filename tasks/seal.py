@@ -19,7 +19,7 @@ def seal(folder: Path) -> None:
 
 
 def sealed(path: Path, *, stage: str) -> Path:
-    """Gives back the path of a file in a sealed folder, if it holds the bytes that were sealed.
+    """Gives back the path of a file in a stage's sealed folder, if it holds what was sealed.
 
     Args:
         path: the file.
@@ -30,11 +30,17 @@ def sealed(path: Path, *, stage: str) -> Path:
 
     """
     remedy = f"Mend it: rm -r {path.parent}; dvc repro --force --single-item {stage}"
-    try:
-        lines = (path.parent / SEAL_NAME).read_text(encoding="utf-8").splitlines()
-        expected = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path.parent / SEAL_NAME} can't be read ({error}). {remedy}") from None
+    return check_seal(path, remedy=remedy)
+
+
+def check_seal(path: Path, *, remedy: str) -> Path:
+    """Gives back the path of a file in a sealed folder, if it holds the bytes that were sealed.
+
+    Raises:
+        InputError: the file or the seal is missing or damaged; ends with the remedy.
+
+    """
+    expected = read_seal(path.parent, remedy=remedy)
     found = sha256_of(path) if path.is_file() else "no file"
     if found != expected.get(path.name):
         raise InputError(
@@ -42,3 +48,17 @@ def sealed(path: Path, *, stage: str) -> Path:
             f" {SEAL_NAME} says {expected.get(path.name, 'nothing')}. {remedy}"
         )
     return path
+
+
+def read_seal(folder: Path, *, remedy: str) -> dict[str, str]:
+    """The SHA-256 of each file of a sealed folder, under its name.
+
+    Raises:
+        InputError: the seal is missing or damaged; ends with the remedy.
+
+    """
+    try:
+        lines = (folder / SEAL_NAME).read_text(encoding="utf-8").splitlines()
+        return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / SEAL_NAME} can't be read ({error}). {remedy}") from None

@@ -6,10 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
+
+if TYPE_CHECKING:
+    from tests.faults.rig import Reference
 
 # How long an example takes says more about the machine's load than about the code.
 settings.register_profile("untimed", deadline=None)
@@ -76,11 +80,26 @@ def make_workspace(root: Path, parameters: dict) -> Path:
     return root
 
 
-def configure_dvc(root: Path) -> None:
-    """Gives a workspace its own state database, so that it knows nothing of any other."""
-    (root / ".dvc" / "config").write_text(
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> "Reference":
+    """An undisturbed run of the whole pipeline, in a workspace that no test changes."""
+    from tests.faults.rig import run_undisturbed
+
+    root = tmp_path_factory.mktemp("reference") / "workspace"
+    return run_undisturbed(make_workspace(root, read_small_parameters()))
+
+
+def configure_dvc(folder: Path, root: Path | None = None) -> None:
+    """Gives a workspace its own state database, so that it knows nothing of any other.
+
+    Args:
+        folder: the workspace.
+        root: where its own processes see it, if elsewhere.
+
+    """
+    (folder / ".dvc" / "config").write_text(
         "[core]\n    analytics = false\n    check_update = false\n"
-        f"    site_cache_dir = {root}/.site\n",
+        f"    site_cache_dir = {root or folder}/.site\n",
         encoding="utf-8",
     )
 

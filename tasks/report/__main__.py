@@ -62,7 +62,7 @@ def main() -> None:
         "card": card,
         "summary": paths.MODEL_SUMMARY.read_text(encoding="utf-8"),
         "history": history.to_dict(orient="records"),
-        "recipe": describe_recipe(parameters, card),
+        "recipe": describe_recipe(parameters.prepare.model_dump(), card, metrics),
         "fingerprints": take_fingerprints(metrics),
         "pairs": find_confused_pairs(
             predictions,
@@ -79,8 +79,8 @@ def main() -> None:
             shares: draw_confusion(metrics["confusion_matrix"], classes, shares=shares)
             for shares in (True, False)
         },
-        "reliability": draw_reliability(bins),
-        "confidences": draw_confidences(predictions, num_bins=parameters.evaluate.calibration_bins),
+        "reliability": draw_reliability(bins, confidence=metrics["interval_confidence"]),
+        "confidences": draw_confidences(predictions, num_bins=metrics["calibration_bins"]),
         "samples": [
             show_images(training.images[positions]) if positions else None
             for positions in choose_samples(
@@ -128,16 +128,20 @@ def choose_galleries(
     """The test images that are shown one by one, as positions or with what is known of them."""
     wanted = parameters.report
     probabilities = probabilities_of(predictions)
+    doubtful = ask_neighbours(
+        test.images,
+        test.labels,
+        predictions["predicted"].to_numpy(),
+        find_doubtful_labels(test.labels, probabilities),
+        training=(training.images, training.labels),
+        number=wanted.neighbours,
+    )
+    supported = [label for label in doubtful if label.supporters > label.opponents]
     return {
         "mistakes": find_mistakes(predictions, number=wanted.mistakes),
-        "doubtful": ask_neighbours(
-            test.images,
-            test.labels,
-            predictions["predicted"].to_numpy(),
-            find_doubtful_labels(test.labels, probabilities, number=wanted.wrong_labels),
-            training=(training.images, training.labels),
-            number=wanted.neighbours,
-        ),
+        "doubtful": supported[: wanted.wrong_labels],
+        "num_doubted": len(doubtful),
+        "num_supported": len(supported),
         "num_neighbours": min(wanted.neighbours, len(training.labels)),
         **{
             name: choose_surest(predictions, positions, number=wanted.changed_images)
@@ -151,12 +155,17 @@ def choose_galleries(
     }
 
 
-def describe_recipe(parameters: Parameters, card: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The parameters and versions from which this model came, a table each."""
+def describe_recipe(
+    prepare: dict[str, Any], card: dict[str, Any], metrics: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The parameters and versions from which this model and its figures came, a table each."""
     return {
-        "train": parameters.train.model_dump(),
-        "prepare": parameters.prepare.model_dump(),
-        "evaluate": parameters.evaluate.model_dump(),
+        "train": card["parameters"],
+        "prepare": prepare,
+        "evaluate": {
+            "confidence": metrics["interval_confidence"],
+            "calibration_bins": metrics["calibration_bins"],
+        },
         "versions": card["versions"],
     }
 

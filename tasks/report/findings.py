@@ -32,7 +32,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class DoubtfulLabel:
-    """A label that is probably wrong.
+    """A label that the model doubts.
 
     Attributes:
         image: its position.
@@ -90,10 +90,8 @@ def find_confused_pairs(
     return sorted(pairs, key=lambda pair: (-sum(pair.counts), pair.labels))[:number]
 
 
-def find_doubtful_labels(
-    labels: np.ndarray, probabilities: np.ndarray, *, number: int
-) -> list[int]:
-    """Positions of the images whose label is most likely wrong, the most likely first.
+def find_doubtful_labels(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
+    """Positions of the images whose label the model doubts, the most doubtful first.
 
     Confident learning: a label is in doubt when the model gives another class at least the
     probability that it gives, on average, to the images labelled as that class, and this class less
@@ -119,7 +117,7 @@ def find_doubtful_labels(
     own = probabilities[everyone, labels]
     gap = likely.max(axis=1) - own
     doubtful = np.flatnonzero((suggested != labels) & (gap > 0) & (own < thresholds[labels]))
-    return doubtful[np.argsort(-gap[doubtful], kind="stable")][:number].tolist()
+    return doubtful[np.argsort(-gap[doubtful], kind="stable")].tolist()
 
 
 def ask_neighbours(
@@ -142,13 +140,13 @@ def ask_neighbours(
         number: of neighbours.
 
     Returns:
-        One per position; those whose neighbours side most with the model come first.
+        One per position, in the same order.
 
     """
     if not positions:
         return []
     nearest = _nearest_labels(images[positions], *training, number=number)
-    doubtful = [
+    return [
         DoubtfulLabel(
             image=position,
             suggested=int(suggested[position]),
@@ -157,7 +155,6 @@ def ask_neighbours(
         )
         for position, votes in zip(positions, nearest, strict=True)
     ]
-    return sorted(doubtful, key=lambda label: label.opponents - label.supporters)
 
 
 def _nearest_labels(

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from matplotlib import ticker
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.stats import binomtest
 
 # Drawn in these colours, then replaced by the style sheet's names for them.
 _INK, _LINE, _BLUE, _ORANGE = "#0000f1", "#0000f2", "#0000f3", "#0000f4"
@@ -62,11 +63,23 @@ def draw_curve(history: pd.DataFrame, name: str, *, chosen_epoch: int) -> Markup
         figure = Figure(figsize=(4.8, 3.0), layout="constrained")
         axes = figure.subplots()
         axes.plot(
-            history["epoch"], history[name], color=_BLUE, linewidth=1.8, marker="o", markersize=3
+            history["epoch"],
+            history[name],
+            color=_BLUE,
+            linewidth=1.8,
+            marker="o",
+            markersize=3,
+            label="training",
         )
         validation = history[f"val_{name}"]
         axes.plot(
-            history["epoch"], validation, color=_ORANGE, linewidth=1.8, marker="s", markersize=3
+            history["epoch"],
+            validation,
+            color=_ORANGE,
+            linewidth=1.8,
+            marker="s",
+            markersize=3,
+            label="validation",
         )
         chosen = float(validation[history["epoch"] == chosen_epoch].iloc[0])
         axes.axvline(chosen_epoch, color=_INK, linestyle=":", linewidth=1)
@@ -78,19 +91,11 @@ def draw_curve(history: pd.DataFrame, name: str, *, chosen_epoch: int) -> Markup
             textcoords="offset points",
             ha="right" if chosen_epoch > len(history) / 2 else "left",
         )
-        last = len(history) - 1
-        margin = max(len(history) * 0.02, 0.02)
-        for column, label, color in (
-            (name, "training", _BLUE),
-            (f"val_{name}", "validation", _ORANGE),
-        ):
-            axes.text(
-                float(history["epoch"].iloc[last]) + margin,
-                float(history[column].iloc[last]),
-                label,
-                color=color,
-                va="center",
-            )
+        axes.legend(
+            frameon=False,
+            labelcolor="linecolor",
+            loc="upper right" if name == "loss" else "lower right",
+        )
         axes.set(xlabel="epoch")
         axes.margins(x=0.02)
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
@@ -150,8 +155,14 @@ def draw_confusion(
         return _as_svg(figure)
 
 
-def draw_reliability(bins: pd.DataFrame) -> Markup:
-    """How often the model is right, for how sure it is; a true statement lies on the diagonal."""
+def draw_reliability(bins: pd.DataFrame, *, confidence: float) -> Markup:
+    """How often the model is right, for how sure it is; a true statement lies on the diagonal.
+
+    Args:
+        bins: as evaluate wrote them.
+        confidence: of the interval around the accuracy of each bin.
+
+    """
     with _style("reliability"):
         figure = Figure(figsize=(4.8, 3.6), layout="constrained")
         axes = figure.subplots()
@@ -164,7 +175,16 @@ def draw_reliability(bins: pd.DataFrame) -> Markup:
             align="edge",
             color=_BLUE,
         )
-        axes.plot(bins["confidence"], bins["accuracy"], "o", color=_ORANGE, markersize=4, zorder=3)
+        images = bins["images"].to_numpy()
+        right = np.rint(bins["accuracy"].to_numpy() * images).astype(int)
+        intervals = np.array(
+            [
+                binomtest(int(count), int(total)).proportion_ci(confidence, method="wilson")
+                for count, total in zip(right, images, strict=True)
+            ]
+        )
+        middles = (bins["lower"] + bins["upper"]) / 2
+        axes.vlines(middles, intervals[:, 0], intervals[:, 1], color=_INK, linewidth=1)
         axes.set(
             xlim=(0, 1),
             ylim=(0, 1.02),

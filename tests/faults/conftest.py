@@ -5,15 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_workspace, read_small_parameters
-from tests.faults.rig import Reference, copy_workspace, run_undisturbed, serve_prefect
-
-
-@pytest.fixture(scope="session")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    """An undisturbed run of the whole pipeline."""
-    root = tmp_path_factory.mktemp("reference") / "workspace"
-    return run_undisturbed(make_workspace(root, read_small_parameters()))
+from tests.faults.rig import Reference, copy_workspace, serve_prefect
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The table of faults, from the results of a run of their tests.
 
-    python -m tests.faults.table RESULTS.xml
+    python -m tests.faults.table RESULTS.xml ...
 
 reads what `pytest --junit-xml` wrote and prints Markdown.
 """
@@ -20,10 +20,10 @@ HEAD = """\
 |---|---|---|"""
 
 
-def rows(results: ElementTree.Element) -> Iterator[str]:
+def rows(results: list[ElementTree.Element]) -> Iterator[str]:
     """One row of Markdown per fault, in the order of the tests."""
     faults: dict[tuple[str, str], list[ElementTree.Element]] = {}
-    for case in results.iter("testcase"):
+    for case in (case for result in results for case in result.iter("testcase")):
         properties = properties_of(case)
         if "fault" in properties:
             key = (properties["fault"], properties["promise"])
@@ -61,7 +61,7 @@ def reason_of(case: ElementTree.Element) -> str:
 
 def main() -> None:
     print(HEAD)
-    results = ElementTree.parse(Path(sys.argv[1])).getroot()
+    results = [ElementTree.parse(Path(name)).getroot() for name in sys.argv[1:]]
     print("\n".join(rows(results)))
 
 

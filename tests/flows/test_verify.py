@@ -26,7 +26,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "dvc.yaml").write_text(GRAPH)
     Repo.init(str(root), no_scm=True).close()
     with Repo(str(root)) as repository:
-        repository.reproduce()
+        repository.reproduce()  # pyright: ignore[reportCallIssue] - a decorator hides `self`
     return root
 
 

@@ -90,7 +90,10 @@ def test_a_damaged_array_is_refused_with_both_hashes_and_the_remedy(
         load_split("train", folder)
 
 
-def test_a_damaged_manifest_is_refused_with_the_remedy(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{")
+@pytest.mark.parametrize(
+    "content", ["{", "{}", "[]", '{"arrays": []}', '{"arrays": {"train_images.npy": {}}}']
+)
+def test_a_damaged_manifest_is_refused_with_the_remedy(folder: Path, content: str) -> None:
+    (folder / "manifest.json").write_text(content)
     with pytest.raises(InputError, match=r"manifest\.json can't be read .* dvc repro ingest"):
         load_split("train", folder)

@@ -16,6 +16,7 @@ from tasks.files import write_json, write_text
 from tasks.idx import parse_idx
 from tasks.report.__main__ import main
 from tasks.report.comparison import pack_baseline
+from tasks.seal import seal
 from tests.conftest import FIXTURE, write_parameters
 
 MakeReport = Callable[..., str]
@@ -104,6 +105,7 @@ def make_report(
         metrics = {
             **measure(labels, probabilities, classes=tuple(classes), confidence=0.95),
             "expected_calibration_error": calibration_error(bins),
+            "calibration_bins": 15,
             "sha256": {"model": "0" * 64, "test_images": "1" * 64, "test_labels": "2" * 64},
         }
         write_json(paths.METRICS, metrics)
@@ -146,10 +148,12 @@ def make_report(
                 }
             ).to_csv(index=False),
         )
-        card = {"chosen_epoch": 2, "num_parameters": 94154, "versions": {"keras": "3.15.1"}}
+        card = {"chosen_epoch": 2, "num_parameters": 94154}
+        card |= {"parameters": {"seed": 0}, "versions": {"keras": "3.15.1"}}
         write_json(paths.MODEL_CARD, card)
         write_text(paths.MODEL_SUMMARY, "Total params: 94,154\n")
         paths.KERAS_MODEL.write_bytes(b"weights")
+        seal(paths.CANDIDATE)
         main()
         return paths.REPORT_PAGE.read_text("utf-8")
 

@@ -6,7 +6,15 @@ from tasks.errors import InputError
 from tasks.train.networks import ARCHITECTURES, MINIMUM_SIZES, build_network
 
 
-@pytest.mark.parametrize(("architecture", "expected"), [("article", 94_154), ("residual", 117_210)])
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [
+        ("article", 94_154),
+        ("strided", 94_506),
+        ("residual", 117_210),
+        ("residual_wide", 464_810),
+    ],
+)
 def test_the_number_of_parameters_is_the_one_that_is_stated(
     architecture: str, expected: int
 ) -> None:

@@ -1,0 +1,61 @@
+"""What a run shows in Prefect's interface beside its states and logs."""
+
+import re
+from collections.abc import Callable, Mapping
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+
+from flows.repository import Outcome
+from tasks import paths
+
+_EPOCH = re.compile(r"^epoch (\d+) of at most (\d+)\b")
+
+
+def show_summary(outcomes: Mapping[str, Outcome], seconds: Mapping[str, float]) -> None:
+    """The report's text with what happened to each stage, and a link to the page."""
+    report = paths.REPORT_TEXT.read_text(encoding="utf-8") if paths.REPORT_TEXT.is_file() else ""
+    create_markdown_artifact(
+        f"{describe_stages(outcomes, seconds)}\n{report}",
+        key="pipeline-summary",
+        description="What this run did, and how good the model is",
+    )
+    create_link_artifact(
+        paths.REPORT_PAGE.resolve().as_uri(),
+        link_text=str(paths.REPORT_PAGE),
+        key="pipeline-report",
+        description="The report, on the machine that made it",
+    )
+
+
+def describe_stages(outcomes: Mapping[str, Outcome], seconds: Mapping[str, float]) -> str:
+    """A Markdown table: what happened to each stage, and how long that took."""
+    lines = ["| stage | | seconds |", "|---|---|---:|"]
+    lines += [f"| {name} | {outcome} | {seconds[name]:.1f} |" for name, outcome in outcomes.items()]
+    return "\n".join(lines) + "\n"
+
+
+def follow_progress(on_line: Callable[[str], None]) -> Callable[[str], None]:
+    """Passes lines on, and shows those that tell of an epoch as the progress of the task."""
+    artifact: UUID | None = None
+
+    def on_each_line(line: str) -> None:
+        nonlocal artifact
+        on_line(line)
+        match = _EPOCH.match(line)
+        if match is None:
+            return
+        progress = 100 * int(match[1]) / int(match[2])
+        if artifact is None:
+            created = create_progress_artifact(progress, description=line)
+            assert isinstance(created, UUID)
+            artifact = created
+        else:
+            update_progress_artifact(artifact, progress, description=line)
+
+    return on_each_line

@@ -1,0 +1,87 @@
+"""What a killed DVC may leave behind is removed, or told with its remedy, before DVC meets it.
+
+    python -m flows.heal
+
+DVC writes its list of busy paths and dvc.lock in place, so that a kill can cut them; with that list
+cut, no DVC runs again, and with an empty folder in the cache of runs, a stage never does.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tasks.errors import InputError
+from tasks.lock import hold_run
+
+_BUSY_PATHS = Path(".dvc/tmp/rwlock")
+_RUNS = Path(".dvc/cache/runs")
+
+
+def remove_broken_leftovers(root: Path) -> list[Path]:
+    """Removes DVC's list of busy paths if it can't be read, and empty folders of its cache of runs.
+
+    The run lock must be held.
+
+    Returns:
+        What was removed.
+
+    """
+    removed = []
+    if _is_broken(root / _BUSY_PATHS):
+        (root / _BUSY_PATHS).unlink()
+        removed.append(_BUSY_PATHS)
+    for folder in (root / _RUNS).glob("??/*"):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+            removed.append(folder.relative_to(root))
+    return removed
+
+
+def _is_broken(path: Path) -> bool:
+    try:
+        return not isinstance(json.loads(path.read_bytes()), dict)
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+
+
+def require_readable_lock(root: Path) -> None:
+    """Refuses a dvc.lock that is cut, or holds the marks of a merge.
+
+    Raises:
+        InputError: with the remedy.
+
+    """
+    path = root / "dvc.lock"
+    if not path.exists():
+        return
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        broken = not isinstance(content, dict) or not isinstance(content.get("stages"), dict)
+        cause = "it holds no stages"
+    except (YAMLError, UnicodeDecodeError) as error:
+        broken, cause = True, " ".join(str(error).split())
+    if broken:
+        raise InputError(
+            f"dvc.lock can't be read: {cause}. Mend it: rm dvc.lock; dvc repro. What DVC's cache"
+            " knows is restored."
+        )
+
+
+def main() -> None:
+    """Heals what can be healed, and ends with a line on what can't."""
+    try:
+        with hold_run("flows.heal"):
+            for path in remove_broken_leftovers(Path.cwd()):
+                print(f"removed {path}, which a killed DVC had left broken")
+            require_readable_lock(Path.cwd())
+    except (InputError, OSError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""No network but loopback: every process runs where there is no other device."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.faults.enclosure import as_loopback, enclose
+from tests.faults.rig import Reference, digest_files
+
+pytestmark = pytest.mark.faults(
+    "network off: no device but loopback",
+    "the whole suite passes, and so does a run on data that is there",
+)
+
+
+def test_the_namespace_has_no_network(tmp_path: Path) -> None:
+    """What the other tests rely on."""
+    with enclose(as_loopback()) as enclosure:
+        devices = enclosure.run("cat", "/proc/net/dev", root=tmp_path).stdout
+        assert [line.split(":")[0].strip() for line in devices.splitlines()[2:]] == ["lo"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "door", [("dvc", "repro", "--force", "--no-run-cache"), ("flows.pipeline",)]
+)
+def test_a_run_needs_no_network(
+    finished: Path, reference: Reference, door: tuple[str, ...]
+) -> None:
+    if door == ("flows.pipeline",):
+        (finished / "dvc.lock").unlink()
+    with enclose(as_loopback()) as enclosure:
+        enclosure.python(*door, root=finished)
+    assert digest_files(finished) == reference.files
+
+
+def test_stages_without_a_network_give_the_same_bytes(finished: Path, reference: Reference) -> None:
+    with enclose(as_loopback()) as enclosure:
+        for stage in ("ingest", "prepare", "evaluate"):
+            enclosure.python(f"tasks.{stage}", root=finished)
+    assert digest_files(finished) == reference.files
+
+
+@pytest.mark.long
+def test_the_suite_passes_without_a_network() -> None:
+    ignored = f"--ignore={PROJECT / 'tests' / 'faults'}"
+    with enclose(as_loopback()) as enclosure:
+        completed = enclosure.python(
+            "pytest", "-q", "-p", "no:cacheprovider", ignored, root=PROJECT, check=False
+        )
+    assert completed.returncode == 0, completed.stdout[-5000:]
