@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -135,21 +135,25 @@ def serving(root: Path, port: int) -> Iterator[SyncPrefectClient]:
     """Serves a workspace, and ends what it started."""
     with start("flows.serve", root=root, PREFECT_SERVER_API_PORT=str(port)) as process:
         assert process.stdout is not None
-        lines = []
         for line in process.stdout:
-            lines.append(line)
+            print(line, end="")
             if line.startswith("serving: "):
                 break
         else:
-            pytest.fail("".join(lines))
+            pytest.fail("flows.serve has ended")
         # Somebody has to read on, or the processes block.
-        threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True).start()
+        threading.Thread(target=pass_on, args=[process.stdout], daemon=True).start()
         with SyncPrefectClient(f"http://127.0.0.1:{port}/api") as client:
             yield client
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) == 128 + signal.SIGTERM
         await_true(lambda: processes_in(root) == {}, "the end of the processes")
+
+
+def pass_on(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, end="")
 
 
 @pytest.fixture(scope="module")
