@@ -27,7 +27,7 @@ def describe_results(metrics: dict[str, Any], history: pd.DataFrame) -> str:
     """A Markdown table of the figures that matter."""
     low, high = metrics["accuracy_interval"]
     weakest, figures = min(metrics["classes"].items(), key=lambda item: item[1]["recall"])
-    best = history.loc[history["val_loss"].idxmin()]
+    best = history.iloc[int(history["val_loss"].argmin())]
     rows = [
         ("test accuracy", f"{metrics['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})"),
         ("test images, seen once", f"{metrics['num_images']:,}"),

@@ -21,10 +21,12 @@ from PIL import Image
 from scipy.stats import binomtest
 
 # Drawn in these colours, then replaced by the style sheet's names for them.
-_INK, _LINE, _BLUE, _ORANGE = "#0000f1", "#0000f2", "#0000f3", "#0000f4"
+_INK, _LINE, _PAPER = "#0000f1", "#0000f2", "#0000f3"
+_BLUE, _ORANGE = "#0000f4", "#0000f5"
 _NAMES = {
     _INK: "currentColor",
     _LINE: "var(--line)",
+    _PAPER: "var(--paper)",
     _BLUE: "var(--blue)",
     _ORANGE: "var(--orange)",
 }
@@ -90,6 +92,7 @@ def draw_curve(history: pd.DataFrame, name: str, *, chosen_epoch: int) -> Markup
             xytext=(0, 12 if name == "loss" else -18),
             textcoords="offset points",
             ha="right" if chosen_epoch > len(history) / 2 else "left",
+            bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
         )
         axes.legend(
             frameon=False,
