@@ -7,7 +7,7 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-faults check lint verify plan status baseline serve lock
+.PHONY: help repro test test-faults check lint verify plan status baseline pictures serve lock
 
 INSTALLED := .venv/installed
 
@@ -46,6 +46,9 @@ status: $(INSTALLED) ## say how good the model is, and whether its report is up 
 
 baseline: $(INSTALLED) ## compare later results with the last commit's
 	@python -m flows.baseline
+
+pictures: $(INSTALLED) ## take the pictures of the report that the README shows; needs Chromium
+	@python -m docs.gallery
 
 lint: $(INSTALLED) ## check style, format and types
 	@ruff check .

@@ -1,9 +1,10 @@
 """The ingested images and labels: how they lie in data/raw, written by ingest, read by the rest."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from tasks.errors import InputError
 from tasks.files import sha256_of, write_json
 
 MANIFEST_NAME = "manifest.json"
+_CHUNK_BYTES = 2**25
 
 SplitName = Literal["train", "test"]
 
@@ -29,22 +31,59 @@ class ImageSplit:
     images: np.ndarray
     labels: np.ndarray
 
+    def all(self) -> "Selection":
+        """All images, in their order."""
+        return Selection(self, np.arange(len(self.labels)))
 
-def save_splits(folder: Path, splits: dict[SplitName, ImageSplit], origin: object) -> None:
+
+@dataclass(frozen=True)
+class Selection:
+    """Images of a larger array, in an order of their own, that aren't copied before they are saved.
+
+    Attributes:
+        source: where the images and labels lie; it may be mapped into memory.
+        positions: (n,) in the source.
+
+    """
+
+    source: ImageSplit
+    positions: np.ndarray
+
+
+def save_splits(folder: Path, splits: Mapping[SplitName, Selection], origin: object) -> None:
     """Writes each split as two .npy files, which can be mapped into memory, and a manifest.
 
+    The images are copied a chunk at a time: they are never held in memory as a whole.
+
     Args:
+        folder: is made where it is missing.
+        splits: what is saved.
         origin: what the arrays were made from, kept in the manifest.
 
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     arrays = {}
     for name, split in splits.items():
-        for part, array in (("images", split.images), ("labels", split.labels)):
+        for part, array in (("images", split.source.images), ("labels", split.source.labels)):
             path = folder / f"{name}_{part}.npy"
-            np.save(path, array, allow_pickle=False)
-            arrays[path.name] = {"shape": list(array.shape), "sha256": sha256_of(path)}
+            _save_rows(path, array, split.positions)
+            arrays[path.name] = {
+                "shape": [len(split.positions), *array.shape[1:]],
+                "sha256": sha256_of(path),
+            }
     write_json(folder / MANIFEST_NAME, {"origin": origin, "arrays": arrays})
+
+
+def _save_rows(path: Path, array: np.ndarray, positions: np.ndarray) -> None:
+    """Writes what np.save would write for `array[positions]`."""
+    step = max(1, _CHUNK_BYTES // max(1, array[:1].nbytes))
+    header = np.lib.format.header_data_from_array_1_0(array)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, header | {"shape": (len(positions), *array.shape[1:]), "fortran_order": False}
+        )
+        for start in range(0, len(positions), step):
+            file.write(array[positions[start : start + step]].tobytes())
 
 
 def load_split(name: SplitName, folder: Path = paths.RAW) -> ImageSplit:
@@ -78,7 +117,7 @@ def load_split(name: SplitName, folder: Path = paths.RAW) -> ImageSplit:
     return ImageSplit(*arrays)
 
 
-def load_manifest(folder: Path = paths.RAW) -> dict[str, dict[str, dict[str, str]]]:
+def load_manifest(folder: Path = paths.RAW) -> dict[str, Any]:
     """Reads the manifest that lies beside the arrays."""
     path = folder / MANIFEST_NAME
     try:

@@ -8,8 +8,9 @@ checks params.yaml and prints nothing if every value is possible.
 import difflib
 import sys
 import zoneinfo
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -42,6 +43,12 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise ValueError("Each name may stand there once")
+    return names
+
+
 class Section(BaseModel):
     """A section of params.yaml: every key required, no other key allowed, values never coerced."""
 
@@ -52,7 +59,11 @@ class DataParameters(Section):
     """What the images and the labels are."""
 
     name: Text
-    classes: Annotated[tuple[Text, ...], Field(min_length=2, strict=False)]
+    classes: Annotated[
+        tuple[Text, ...],
+        Field(min_length=2, max_length=256, strict=False),
+        AfterValidator(_distinct),
+    ]
     height: Count
     width: Count
     channels: Literal[1, 3]
@@ -73,15 +84,91 @@ class IdxHashes(Section):
         return self.model_dump(by_alias=True)
 
 
-class IngestParameters(Section):
-    """Where the images come from, in the order in which the places are tried."""
+class IdxParameters(Section):
+    """The four IDX files of the MNIST family, from the first place that has them.
 
-    folder: Text
-    system_folder: Text
+    Attributes:
+        path: a folder, looked at first.
+        system_folder: where a Debian package would put the files.
+
+    """
+
+    format: Literal["idx"]
+    path: Text
+    system_folder: Text | None
     urls: Annotated[tuple[Text, ...], Field(strict=False)]
-    debian_package: Text
+    debian_package: Text | None
     timeout: Positive
     sha256: IdxHashes | None
+
+
+class NpzParameters(Section):
+    """One npz file in MedMNIST's layout.
+
+    Attributes:
+        path: of the file.
+        test_share: of each class, if the file has no test images.
+        test_seed: of the choice.
+
+    """
+
+    format: Literal["npz"]
+    path: Text
+    test_share: Share
+    test_seed: Seed
+
+
+class FoldersParameters(Section):
+    """A folder of PNG and JPEG files for each class.
+
+    Attributes:
+        path: the folder of those folders, or of train and test, which hold them.
+        resize: what happens to images of another size.
+        max_faulty_share: of the images, that may be unusable; they are left out.
+        test_share: of each class, if there is no folder test.
+        test_seed: of the choice.
+
+    """
+
+    format: Literal["folders"]
+    path: Text
+    resize: Literal["refuse", "stretch"]
+    max_faulty_share: Fraction
+    test_share: Share
+    test_seed: Seed
+
+
+class TableParameters(Section):
+    """A CSV or Parquet file that names PNG and JPEG files and their labels.
+
+    Attributes:
+        path: the folder that holds the table and the images.
+        table: the table's name in that folder.
+        path_column: the images' paths, relative to that folder.
+        label_column: the labels.
+        labels: names of classes, or their numbers from 0.
+        split_column: holds train, val or test; null if there is none.
+        resize: what happens to images of another size.
+        max_faulty_share: of the images, that may be unusable; they are left out.
+        test_share: of each class, if there is no such column.
+        test_seed: of the choice.
+
+    """
+
+    format: Literal["table"]
+    path: Text
+    table: Text
+    path_column: Text
+    label_column: Text
+    labels: Literal["names", "numbers"]
+    split_column: Text | None
+    resize: Literal["refuse", "stretch"]
+    max_faulty_share: Fraction
+    test_share: Share
+    test_seed: Seed
+
+
+IngestParameters = IdxParameters | NpzParameters | FoldersParameters | TableParameters
 
 
 class ValidateParameters(Section):
@@ -201,7 +288,7 @@ class Parameters(Section):
     """All of params.yaml."""
 
     data: DataParameters
-    ingest: IngestParameters
+    ingest: Annotated[IngestParameters, Field(discriminator="format")]
     validate_: ValidateParameters = Field(alias="validate")
     prepare: PrepareParameters
     train: TrainParameters
@@ -229,41 +316,68 @@ def load_parameters(path: Path = PARAMETERS_PATH) -> Parameters:
         cause = " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML: {cause}") from None
     if not isinstance(content, dict):
-        allowed = ", ".join(_allowed_keys(()))
+        allowed = ", ".join(_resolve(("",))[1])
         raise InputError(f"{path} holds no sections. Expected the sections {allowed}.")
     try:
         return Parameters.model_validate(content)
     except ValidationError as error:
-        faults = [_describe_fault(path, content, fault) for fault in error.errors()]
+        faults = [_describe_fault(path, dict(fault)) for fault in error.errors()]
         raise InputError("\n".join(faults)) from None
 
 
-def _describe_fault(path: Path, content: object, fault: object) -> str:
-    assert isinstance(fault, dict)
-    location: tuple[str | int, ...] = fault["loc"]
-    key = ".".join(str(part) for part in location)
-    parent, name = location[:-1], str(location[-1])
+def _describe_fault(path: Path, fault: Mapping[str, Any]) -> str:
+    location, allowed = _resolve(fault["loc"])
+    key = ".".join(location)
     if fault["type"] == "missing":
-        return f"{path}: {key} is missing. Expected keys: {', '.join(_allowed_keys(parent))}."
+        return f"{path}: {key} is missing. Expected keys: {', '.join(allowed)}."
     if fault["type"] == "extra_forbidden":
-        allowed = _allowed_keys(parent)
-        close = difflib.get_close_matches(name, allowed, n=1)
+        close = difflib.get_close_matches(location[-1], allowed, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
         return (
             f"{path}: {key} = {fault['input']!r} is unknown. Allowed: {', '.join(allowed)}.{hint}"
         )
+    if fault["type"] == "union_tag_not_found":
+        return f"{path}: {key}.format is missing. Allowed: {', '.join(_formats())}."
+    if fault["type"] == "union_tag_invalid":
+        return (
+            f"{path}: {key}.format = {fault['ctx']['tag']!r} is unknown."
+            f" Allowed: {', '.join(_formats())}."
+        )
     return f"{path}: {key} = {fault['input']!r} is not allowed. {fault['msg']}."
 
 
-def _allowed_keys(location: tuple[str | int, ...]) -> list[str]:
-    model: type[BaseModel] = Parameters
-    for part in location:
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        annotation = fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        model = annotation
-    return [field.alias or name for name, field in model.model_fields.items()]
+def _resolve(location: tuple[str | int, ...]) -> tuple[list[str], list[str]]:
+    """The keys on the way to a fault, and those that are allowed where the last of them stands.
+
+    Pydantic puts the format that it found between `ingest` and the keys below it.
+    """
+    keys: list[str] = []
+    models: list[type[BaseModel]] = [Parameters]
+    allowed: list[str] = []
+    for part in map(str, location):
+        if len(models) > 1:
+            models = [_formats()[part]]
+            continue
+        keys.append(part)
+        if not models:
+            continue
+        fields = {field.alias or name: field for name, field in models[0].model_fields.items()}
+        allowed = list(fields)
+        models = _models_in(fields[part].annotation) if part in fields else []
+    return keys, allowed
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    members = get_args(annotation) or (annotation,)
+    return [
+        member for member in members if isinstance(member, type) and issubclass(member, Section)
+    ]
+
+
+def _formats() -> dict[str, type[BaseModel]]:
+    """What `ingest.format` can be, and the keys that belong to it."""
+    models = _models_in(IngestParameters)
+    return {get_args(model.model_fields["format"].annotation)[0]: model for model in models}
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ Only positions are stored, not pixels: the images stay in data/raw as uint8, and
 them itself.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 
 from tasks import paths
+from tasks.choice import rank_by_content
 from tasks.dataset import load_split
 from tasks.errors import InputError
 from tasks.files import replacing
@@ -66,8 +66,9 @@ def split_indices(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Chooses the validation images by the hash of their pixels, class by class.
 
-    The choice doesn't depend on the order of the images, an image keeps its side when others are
-    added, and identical images are never on both sides.
+    The choice doesn't depend on the order of the images, and identical images are never on both
+    sides. An image keeps its side when others are added; only in a class so small that chance would
+    leave one side empty, where one image is moved to it, can another take that one's place.
 
     Args:
         images: (n, height, width, channels) uint8.
@@ -83,7 +84,7 @@ def split_indices(
         InputError: a class has too few images for one on each side.
 
     """
-    ranks = _hash_ranks(images, seed)
+    ranks = rank_by_content((image.tobytes() for image in images), seed=seed, purpose=b"")
     held_out = ranks < validation_share
     for label, name in enumerate(classes):
         members = np.flatnonzero(labels == label)
@@ -97,16 +98,6 @@ def split_indices(
         if held_out[members].all():
             held_out[ranks == ranks[members].max()] = False
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def _hash_ranks(images: np.ndarray, seed: int) -> np.ndarray:
-    """A number in [0, 1) for each image, from its pixels and the seed: (n,) float64."""
-    key = seed.to_bytes(8, "big")
-    digests = (
-        hashlib.blake2b(image.tobytes(), key=key, digest_size=8).digest() for image in images
-    )
-    numbers = np.frombuffer(b"".join(digests), dtype=">u8")
-    return (numbers >> 11).astype(np.float64) / 2.0**53
 
 
 if __name__ == "__main__":

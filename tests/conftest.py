@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
     from tests.faults.rig import Reference
+
+# How long an example takes says more about the machine's load than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 PROJECT = Path(__file__).parent.parent
 FIXTURE = Path(__file__).parent / "fixtures" / "fashion_mnist"
@@ -39,7 +44,7 @@ def read_small_parameters() -> dict:
     """params.yaml for the small data set of the fixture."""
     raw_parameters = read_parameters()
     raw_parameters["data"] |= {"train_images": 400, "test_images": 100}
-    raw_parameters["ingest"] |= {"folder": "data/source", "urls": [], "sha256": None}
+    raw_parameters["ingest"] |= {"path": "data/source", "urls": [], "sha256": None}
     raw_parameters["prepare"]["validation_share"] = 0.25
     raw_parameters["train"]["epochs"] = 1
     raw_parameters["flow"]["retry_delay"] = 0.1

@@ -1,1 +1,1 @@
-"""Stage ingest: gets the labelled images from the first place that has them."""
+"""Stage ingest: the labelled images of any source as arrays."""

@@ -1,49 +1,27 @@
-"""Stage ingest: data/raw from the first source that has the four IDX files.
+"""Stage ingest: data/raw from the source that params.yaml names.
 
 python -m tasks.ingest
 """
 
 from tasks import paths
-from tasks.dataset import ImageSplit, SplitName, save_splits
-from tasks.errors import InputError
+from tasks.dataset import load_manifest
 from tasks.files import replacing
-from tasks.idx import parse_idx
-from tasks.ingest.sources import IdxFiles, fetch_first, sources_of
-from tasks.parameters import DataParameters, load_parameters
+from tasks.ingest.read import read_source, write_splits
+from tasks.parameters import load_parameters
 from tasks.stage import run_stage
 
 
 def main() -> None:
-    """Load, check, save."""
+    """Read, put in order, save."""
     parameters = load_parameters()
-    data, ingest = parameters.data, parameters.ingest
+    source = read_source(parameters.ingest, parameters.data)
     with replacing(paths.RAW) as folder:
-        files = fetch_first(sources_of(ingest), ingest.sha256)
-        splits: dict[SplitName, ImageSplit] = {
-            "train": read_split(files, images="train-images-idx3-ubyte", data=data),
-            "test": read_split(files, images="t10k-images-idx3-ubyte", data=data),
-        }
-        origin = {"data_set": data.name, "format": "idx", "sha256": files.sha256}
-        save_splits(folder, splits, origin)
-    for name, split in splits.items():
-        print(f"{name}: {len(split.labels):,} images", flush=True)
-
-
-def read_split(files: IdxFiles, *, images: str, data: DataParameters) -> ImageSplit:
-    """Reads and checks the images of one split and their labels."""
-    labels = images.replace("images-idx3", "labels-idx1")
-    pixels = parse_idx(files.content[images], name=images, num_dimensions=3)
-    targets = parse_idx(files.content[labels], name=labels, num_dimensions=1)
-    if pixels.shape[1:] != (data.height, data.width):
-        raise InputError(
-            f"{images} holds images of {pixels.shape[1]} × {pixels.shape[2]} pixels; params.yaml"
-            f" says data.height {data.height}, data.width {data.width}"
-        )
-    if len(pixels) != len(targets):
-        raise InputError(
-            f"{images} holds {len(pixels):,} images, but {labels} {len(targets):,} labels"
-        )
-    return ImageSplit(images=pixels[..., None], labels=targets)
+        faults = write_splits(source, folder, data=parameters.data)
+    for line in faults:
+        print(f"left out: {line}", flush=True)
+    arrays = load_manifest()["arrays"]
+    for name in ("train", "test"):
+        print(f"{name}: {arrays[f'{name}_labels.npy']['shape'][0]:,} images", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,12 @@ from PIL import Image
 from scipy.stats import binomtest
 
 # Drawn in these colours, then replaced by the style sheet's names for them.
-_INK, _LINE, _BLUE, _ORANGE = "#0000f1", "#0000f2", "#0000f3", "#0000f4"
+_INK, _LINE, _PAPER = "#0000f1", "#0000f2", "#0000f3"
+_BLUE, _ORANGE = "#0000f4", "#0000f5"
 _NAMES = {
     _INK: "currentColor",
     _LINE: "var(--line)",
+    _PAPER: "var(--paper)",
     _BLUE: "var(--blue)",
     _ORANGE: "var(--orange)",
 }
@@ -63,11 +65,23 @@ def draw_curve(history: pd.DataFrame, name: str, *, chosen_epoch: int) -> Markup
         figure = Figure(figsize=(4.8, 3.0), layout="constrained")
         axes = figure.subplots()
         axes.plot(
-            history["epoch"], history[name], color=_BLUE, linewidth=1.8, marker="o", markersize=3
+            history["epoch"],
+            history[name],
+            color=_BLUE,
+            linewidth=1.8,
+            marker="o",
+            markersize=3,
+            label="training",
         )
         validation = history[f"val_{name}"]
         axes.plot(
-            history["epoch"], validation, color=_ORANGE, linewidth=1.8, marker="s", markersize=3
+            history["epoch"],
+            validation,
+            color=_ORANGE,
+            linewidth=1.8,
+            marker="s",
+            markersize=3,
+            label="validation",
         )
         chosen = float(validation[history["epoch"] == chosen_epoch].iloc[0])
         axes.axvline(chosen_epoch, color=_INK, linestyle=":", linewidth=1)
@@ -78,20 +92,13 @@ def draw_curve(history: pd.DataFrame, name: str, *, chosen_epoch: int) -> Markup
             xytext=(0, 12 if name == "loss" else -18),
             textcoords="offset points",
             ha="right" if chosen_epoch > len(history) / 2 else "left",
+            bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
         )
-        last = len(history) - 1
-        margin = max(len(history) * 0.02, 0.02)
-        for column, label, color in (
-            (name, "training", _BLUE),
-            (f"val_{name}", "validation", _ORANGE),
-        ):
-            axes.text(
-                float(history["epoch"].iloc[last]) + margin,
-                float(history[column].iloc[last]),
-                label,
-                color=color,
-                va="center",
-            )
+        axes.legend(
+            frameon=False,
+            labelcolor="linecolor",
+            loc="upper right" if name == "loss" else "lower right",
+        )
         axes.set(xlabel="epoch")
         axes.margins(x=0.02)
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
@@ -171,12 +178,12 @@ def draw_reliability(bins: pd.DataFrame, *, confidence: float) -> Markup:
             align="edge",
             color=_BLUE,
         )
+        images = bins["images"].to_numpy()
+        right = np.rint(bins["accuracy"].to_numpy() * images).astype(int)
         intervals = np.array(
             [
-                binomtest(round(row.accuracy * row.images), row.images).proportion_ci(
-                    confidence, method="wilson"
-                )
-                for row in bins.itertuples()
+                binomtest(int(count), int(total)).proportion_ci(confidence, method="wilson")
+                for count, total in zip(right, images, strict=True)
             ]
         )
         middles = (bins["lower"] + bins["upper"]) / 2

@@ -20,6 +20,8 @@ _OPTIONS: Any = {
     "lstrip_blocks": True,
 }
 
+_NO_BREAK = "\u00a0"
+
 
 def render_page(
     content: Mapping[str, Any], predictions: pd.DataFrame, splits: Mapping[str, ImageSplit]
@@ -99,5 +101,6 @@ def format_number(value: float) -> str:
 
 
 def format_chance(p_value: float) -> str:
-    """A p-value as it is written: p = 0.03, p < 0.001."""
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+    """A p-value as it is written, never broken over two lines: p = 0.03, p < 0.001."""
+    text = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+    return text.replace(" ", _NO_BREAK)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tasks.ingest.sources import FILE_NAMES
+from tasks.ingest.places import FILE_NAMES
 from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, digest_files, require_sound_cache, run, stages_run
 
@@ -179,7 +179,7 @@ def test_a_damaged_idx_file_is_refused_with_both_hashes(
     completed = run("tasks.ingest", root=finished, check=False, PATH="")
     assert completed.returncode == 1
     assert re.search(rf"not from the folder data/source: .*{name}.*", completed.stdout)
-    assert "ingest: No source has the data. Put the four files" in completed.stdout
+    assert "ingest: No place has the data. Put the four files" in completed.stdout
     assert (finished / "data" / "raw" / "manifest.json").exists(), "the last good data is there"
 
 

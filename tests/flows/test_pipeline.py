@@ -107,7 +107,7 @@ def test_an_impossible_parameter_stops_the_flow_before_anything_is_touched(
 
 def test_only_the_network_is_tried_again(workspace: Path, run: Run, limits: dict) -> None:
     limits["ingest"] |= {
-        "folder": "flows",
+        "path": "flows",
         "system_folder": "nowhere",
         "urls": ["http://127.0.0.1:9"],
     }

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -126,24 +126,34 @@ def service(
     write_parameters(root, parameters)
     # Everything stands but for the parameters of `data`.
     subprocess.run(["dvc", "repro"], cwd=root, env=environment(), check=True, capture_output=True)
-    port = free_port()
+    with serving(root, free_port()) as client:
+        yield Service(root, client, messages[1])
+
+
+@contextmanager
+def serving(root: Path, port: int) -> Iterator[SyncPrefectClient]:
+    """Serves a workspace, and ends what it started."""
     with start("flows.serve", root=root, PREFECT_SERVER_API_PORT=str(port)) as process:
         assert process.stdout is not None
-        lines = []
         for line in process.stdout:
-            lines.append(line)
+            print(line, end="")
             if line.startswith("serving: "):
                 break
         else:
-            pytest.fail("".join(lines))
+            pytest.fail("flows.serve has ended")
         # Somebody has to read on, or the processes block.
-        log = threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True)
-        log.start()
+        threading.Thread(target=pass_on, args=[process.stdout], daemon=True).start()
         with SyncPrefectClient(f"http://127.0.0.1:{port}/api") as client:
-            yield Service(root, client, messages[1])
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 128 + signal.SIGTERM
-        assert processes_in(root) == {}
+            yield client
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 128 + signal.SIGTERM
+        await_true(lambda: processes_in(root) == {}, "the end of the processes")
+
+
+def pass_on(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, end="")
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +255,44 @@ def test_a_failure_is_told_with_its_stage_its_cause_and_what_happens_next(
     assert "The stage validate has failed" in message
     assert "no blank or constant image" in message
     assert "the next run goes on from there" in message
+
+
+@pytest.mark.long
+def test_a_run_that_died_with_its_machine_does_not_stay_running(
+    reference: Reference, tmp_path: Path, parameters: dict
+) -> None:
+    """Server, worker and run are killed at once; the next `flows.serve` ends the run's record."""
+    root = copy_workspace(reference.root, tmp_path / "workspace")
+    shutil.copy(PROJECT / "prefect.yaml", root)
+    parameters["flow"] |= {"cron": "0 0 1 1 *", "webhook": None}
+    write_parameters(root, parameters)
+    port = free_port()
+    with serving(root, port) as client:
+        service = Service(root, client)
+        run = start_training(service)
+        # It has told that it lives, or its silence means nothing.
+        await_true(lambda: heartbeats_of(client, run) > 0, "a heartbeat")
+        for process in processes_in(root):
+            kill(process, signal.SIGKILL)
+        await_true(lambda: processes_in(root) == {}, "the end of the processes")
+    with serving(root, port) as client:
+        service = Service(root, client)
+        assert service.finish_run(run).state_name == "Crashed"
+        assert service.finish_run(service.start_run()).state_name == "Completed"
+
+
+def heartbeats_of(client: SyncPrefectClient, run: UUID) -> int:
+    answer = client.request(
+        "POST",
+        "/events/filter",
+        json={
+            "filter": {
+                "event": {"name": ["prefect.flow-run.heartbeat"]},
+                "resource": {"id": [f"prefect.flow-run.{run}"]},
+            }
+        },
+    )
+    return answer.json()["total"]
 
 
 def start_training(service: Service) -> UUID:

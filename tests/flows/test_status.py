@@ -1,13 +1,11 @@
 """Out of date is visible: the status command says so, and the page itself does."""
 
-import json
 import subprocess
 from pathlib import Path
 
 from flows.repository import Stage
 from flows.status import find_reasons
 from tasks import paths
-from tasks.stage import STALE_SLOT
 from tests.conftest import Run, write_parameters
 from tests.flows.test_pipeline import stages_run
 
@@ -26,7 +24,7 @@ def commit(workspace: Path) -> str:
     ).stdout.strip()
 
 
-def test_from_a_first_report_to_a_stale_one_to_a_comparison(
+def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
     workspace: Path, run: Run, small_parameters: dict
 ) -> None:
     page = workspace / paths.REPORT_PAGE
@@ -69,17 +67,9 @@ def test_from_a_first_report_to_a_stale_one_to_a_comparison(
     assert (workspace / paths.BASELINE).read_bytes() == baseline
     assert "report: input reports/baseline.json" in run("flows.status", check=False).stdout
     assert stages_run(run("dvc", "repro").stdout) == ["report"]
-    assert "with the very answers of the baseline" in page.read_text("utf-8")
-
-    small_parameters["train"]["seed"] = 7
-    write_parameters(workspace, small_parameters)
-    assert stages_run(run("dvc", "repro").stdout) == ["train", "evaluate", "report"]
     compared = page.read_text("utf-8")
+    assert "with the very answers of the baseline" in compared
     assert f"The baseline is commit {name}" in compared
-    assert "McNemar’s exact test" in compared
-    old = json.loads(baseline)["metrics"]["sha256"]["model"]
-    assert old != json.loads((workspace / paths.METRICS).read_text())["sha256"]["model"]
-    assert STALE_SLOT in compared
 
     # A stage that fails marks the page, and the mark stays while anything is out of date.
     small_parameters["data"]["train_images"] = 401

@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.dataset import ImageSplit, SplitName, load_manifest, load_split, save_splits
+from tasks import dataset
+from tasks.dataset import (
+    ImageSplit,
+    Selection,
+    SplitName,
+    load_manifest,
+    load_split,
+    save_splits,
+)
 from tasks.errors import InputError
 
 
@@ -24,7 +32,11 @@ def splits() -> dict[SplitName, ImageSplit]:
 
 @pytest.fixture
 def folder(tmp_path: Path, splits: dict[SplitName, ImageSplit]) -> Path:
-    save_splits(tmp_path / "raw", splits, {"data_set": "noise"})
+    save_splits(
+        tmp_path / "raw",
+        {name: split.all() for name, split in splits.items()},
+        {"data_set": "noise"},
+    )
     return tmp_path / "raw"
 
 
@@ -40,9 +52,24 @@ def test_what_was_saved_is_loaded(
 def test_the_same_arrays_give_the_same_bytes(
     folder: Path, tmp_path: Path, splits: dict[SplitName, ImageSplit]
 ) -> None:
-    save_splits(tmp_path / "again", splits, {"data_set": "noise"})
+    save_splits(
+        tmp_path / "again",
+        {name: split.all() for name, split in splits.items()},
+        {"data_set": "noise"},
+    )
     for file in folder.iterdir():
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+
+
+def test_a_selection_is_saved_as_numpy_would_save_it(
+    tmp_path: Path, splits: dict[SplitName, ImageSplit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "_CHUNK_BYTES", 50)
+    positions = np.array([7, 3, 11, 0, 19])
+    save_splits(tmp_path / "some", {"train": Selection(splits["train"], positions)}, None)
+    np.save(tmp_path / "rival.npy", splits["train"].images[positions])
+    saved = tmp_path / "some" / "train_images.npy"
+    assert saved.read_bytes() == (tmp_path / "rival.npy").read_bytes()
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.evaluate import bin_confidences, calibration_error, measure, tabulate_predictions
@@ -74,6 +74,7 @@ def test_the_calibration_error_weighs_each_bin_by_its_images() -> None:
     assert calibration_error(bins) == pytest.approx((3 * 0.9 + 0.4) / 4)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_every_image_lies_in_one_bin(number: int, num_bins: int, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -116,3 +116,33 @@ def test_the_command_ends_with_one_line_and_a_failing_status(
     assert completed.returncode == 1
     assert completed.stderr.startswith("params.yaml: train.epochs = -3")
     assert completed.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"format": "zip"}, "ingest.format = 'zip' is unknown. Allowed: idx, npz, folders, table."),
+        ({"timeout": -1.0}, "ingest.timeout = -1.0 is not allowed"),
+        ({"pth": "x"}, "ingest.pth = 'x' is unknown"),
+        (
+            {"sha256": {"train-images": "0" * 64}},
+            "ingest.sha256.train-images-idx3-ubyte is missing",
+        ),
+    ],
+)
+def test_a_fault_in_the_section_of_the_source_is_named_without_its_format(
+    tmp_path: Path, raw_parameters: dict, changes: dict, expected: str
+) -> None:
+    raw_parameters["ingest"] |= changes
+    assert message_for(tmp_path, raw_parameters).startswith(f"{tmp_path}/params.yaml: {expected}")
+
+
+def test_a_source_without_a_format_is_refused(tmp_path: Path, raw_parameters: dict) -> None:
+    del raw_parameters["ingest"]["format"]
+    expected = "ingest.format is missing. Allowed: idx, npz, folders, table."
+    assert expected in message_for(tmp_path, raw_parameters)
+
+
+def test_a_class_may_stand_there_once(tmp_path: Path, raw_parameters: dict) -> None:
+    raw_parameters["data"]["classes"] = ["Bag", "Coat", "Bag"]
+    assert "Each name may stand there once" in message_for(tmp_path, raw_parameters)

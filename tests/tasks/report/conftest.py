@@ -16,6 +16,7 @@ from tasks.files import write_json, write_text
 from tasks.idx import parse_idx
 from tasks.report.__main__ import main
 from tasks.report.comparison import pack_baseline
+from tasks.seal import seal
 from tests.conftest import FIXTURE, write_parameters
 
 MakeReport = Callable[..., str]
@@ -96,7 +97,8 @@ def make_report(
         data |= {"height": height, "width": width, "channels": channels}
         write_parameters(Path(), small_parameters)
         if not paths.RAW.exists():
-            save_splits(paths.RAW, splits, origin=None)  # pyright: ignore[reportArgumentType]
+            saved = {name: split.all() for name, split in splits.items()}
+            save_splits(paths.RAW, saved, origin=None)  # pyright: ignore[reportArgumentType]
         labels = splits["test"].labels
         probabilities = made_up_answers(labels, num_classes=len(classes), seed=1)
         bins = bin_confidences(labels, probabilities, num_bins=15)
@@ -151,6 +153,7 @@ def make_report(
         write_json(paths.MODEL_CARD, card)
         write_text(paths.MODEL_SUMMARY, "Total params: 94,154\n")
         paths.KERAS_MODEL.write_bytes(b"weights")
+        seal(paths.CANDIDATE)
         main()
         return paths.REPORT_PAGE.read_text("utf-8")
 

@@ -1,4 +1,4 @@
-"""The first source that has the right bytes wins; every other is reported in one line."""
+"""The first place that has the right bytes wins; every other is reported in one line."""
 
 import gzip
 import hashlib
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError, NetworkError
-from tasks.ingest.sources import FILE_NAMES, Address, DebianPackage, Folder, fetch_first, sources_of
-from tasks.parameters import IdxHashes, load_parameters
+from tasks.ingest.places import FILE_NAMES, Address, DebianPackage, Folder, fetch_first, places_of
+from tasks.parameters import IdxHashes, IdxParameters, load_parameters
 from tests.conftest import FIXTURE, PROJECT
 
 
@@ -63,7 +63,7 @@ def test_a_folder_is_read_gzipped_or_not(tmp_path: Path, hashes: IdxHashes) -> N
     assert plain.sha256 == hashes.by_file_name()
 
 
-def test_the_next_source_is_tried_and_the_failed_one_reported(
+def test_the_next_place_is_tried_and_the_failed_one_reported(
     tmp_path: Path, hashes: IdxHashes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fetch_first([Folder(tmp_path), Folder(FIXTURE)], hashes)
@@ -80,7 +80,7 @@ def test_one_wrong_byte_is_refused(
         content = bytearray(gzip.decompress((FIXTURE / f"{name}.gz").read_bytes()))
         content[-1] ^= name == FILE_NAMES[-1]
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match="No source has the data"):
+    with pytest.raises(InputError, match="No place has the data"):
         fetch_first([Folder(tmp_path)], hashes)
     assert f"{FILE_NAMES[-1]} has the SHA-256" in capsys.readouterr().out
 
@@ -120,6 +120,10 @@ def test_a_system_without_apt_has_no_debian_package(
     assert "needs apt-get, which this system doesn't have" in capsys.readouterr().out
 
 
-def test_the_sources_are_tried_in_the_order_of_the_parameters() -> None:
-    kinds = [type(source) for source in sources_of(load_parameters(PROJECT / "params.yaml").ingest)]
+def test_the_places_are_tried_in_the_order_of_the_parameters() -> None:
+    source = load_parameters(PROJECT / "params.yaml").ingest
+    assert isinstance(source, IdxParameters)
+    kinds = [type(place) for place in places_of(source)]
     assert kinds == [Folder, Folder, Address, Address, DebianPackage]
+    bare = source.model_copy(update={"urls": (), "system_folder": None, "debian_package": None})
+    assert places_of(bare) == [Folder(Path("data/source"))]

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tasks.errors import InputError, NetworkError
 from tasks.idx import unpack
-from tasks.parameters import IdxHashes, IngestParameters
+from tasks.parameters import IdxHashes, IdxParameters
 
 FILE_NAMES = (
     "train-images-idx3-ubyte",
@@ -39,7 +39,7 @@ class IdxFiles:
     sha256: dict[str, str]
 
 
-class Source(Protocol):
+class Place(Protocol):
     """A place that may have the files."""
 
     def __str__(self) -> str:
@@ -135,49 +135,51 @@ class DebianPackage:
             raise NetworkError(f"{' '.join(command[:2])} failed: {lines[-1]}") from None
 
 
-def sources_of(ingest: IngestParameters) -> list[Source]:
+def places_of(source: IdxParameters) -> list[Place]:
     """The places that params.yaml names, in the order in which they are tried."""
-    return [
-        Folder(Path(ingest.folder)),
-        Folder(Path(ingest.system_folder)),
-        *(Address(url, ingest.timeout) for url in ingest.urls),
-        DebianPackage(ingest.debian_package, ingest.system_folder),
-    ]
+    places: list[Place] = [Folder(Path(source.path))]
+    if source.system_folder:
+        places.append(Folder(Path(source.system_folder)))
+    places += [Address(url, source.timeout) for url in source.urls]
+    if source.debian_package and source.system_folder:
+        places.append(DebianPackage(source.debian_package, source.system_folder))
+    return places
 
 
-def fetch_first(sources: Iterable[Source], sha256: IdxHashes | None) -> IdxFiles:
-    """Gets all four files from the first source that has them as they should be.
+def fetch_first(places: Iterable[Place], sha256: IdxHashes | None) -> IdxFiles:
+    """Gets all four files from the first place that has them as they should be.
 
     Args:
+        places: in the order in which they are tried.
         sha256: what the unpacked bytes must be; None takes them as they are.
 
     Raises:
-        NetworkError: no source had the files, but one that couldn't be reached may have.
-        InputError: no source has the files.
+        NetworkError: no place had the files, but one that couldn't be reached may have.
+        InputError: no place has the files.
 
     """
     expected = sha256.by_file_name() if sha256 else {}
     unreachable = False
-    for source in sources:
+    for place in places:
         try:
-            content = dict(_fetch_all(source, expected))
+            content = dict(_fetch_all(place, expected))
         except (InputError, NetworkError, OSError) as error:
             unreachable |= isinstance(error, NetworkError)
-            print(f"not from {source}: {error}", flush=True)
+            print(f"not from {place}: {error}", flush=True)
         else:
-            print(f"from {source}", flush=True)
+            print(f"from {place}", flush=True)
             return IdxFiles(content, {name: _sha256(file) for name, file in content.items()})
     message = (
-        "No source has the data. Put the four files "
+        "No place has the data. Put the four files "
         + ", ".join(f"{name}.gz" for name in FILE_NAMES)
-        + " into the folder that ingest.folder in params.yaml names, and run: dvc repro"
+        + " into the folder that ingest.path in params.yaml names, and run: dvc repro"
     )
     raise NetworkError(message) if unreachable else InputError(message)
 
 
-def _fetch_all(source: Source, expected: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+def _fetch_all(place: Place, expected: dict[str, str]) -> Iterator[tuple[str, bytes]]:
     for name in FILE_NAMES:
-        content = unpack(source.fetch(name), name=name, max_bytes=MAX_BYTES)
+        content = unpack(place.fetch(name), name=name, max_bytes=MAX_BYTES)
         found = _sha256(content)
         if name in expected and found != expected[name]:
             raise InputError(

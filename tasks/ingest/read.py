@@ -1,0 +1,48 @@
+"""From the parameters to data/raw: every source that `ingest.format` can name stands here."""
+
+from pathlib import Path
+
+from tasks.dataset import save_splits
+from tasks.ingest.collect import arrange, collect
+from tasks.ingest.folders import read_folders
+from tasks.ingest.idx import read_idx
+from tasks.ingest.npz import read_npz
+from tasks.ingest.source import Source
+from tasks.ingest.table import read_table
+from tasks.parameters import (
+    DataParameters,
+    FoldersParameters,
+    IdxParameters,
+    IngestParameters,
+    NpzParameters,
+    TableParameters,
+)
+
+
+def read_source(ingest: IngestParameters, data: DataParameters) -> Source:
+    """The source that the parameters name."""
+    match ingest:
+        case IdxParameters():
+            return read_idx(ingest, data)
+        case NpzParameters():
+            return read_npz(ingest, data)
+        case FoldersParameters():
+            return read_folders(ingest, data)
+        case TableParameters():
+            return read_table(ingest, data)
+
+
+def write_splits(source: Source, folder: Path, *, data: DataParameters) -> list[str]:
+    """Writes a source's images into an empty folder, as the other stages read them.
+
+    Returns:
+        One line for each image that was left out.
+
+    """
+    folder.mkdir(parents=True)
+    spool = folder / "pixels"
+    collection = collect(source, data=data, spool=spool)
+    splits, faults = arrange(collection, source, classes=data.classes)
+    save_splits(folder, splits, source.origin | ({"left_out": len(faults)} if faults else {}))
+    spool.unlink()
+    return faults

@@ -1,0 +1,67 @@
+"""What every source of labelled images gives. A new one is a function that returns a `Source`.
+
+`tasks/ingest/__main__.py` lists them.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.dataset import SplitName
+
+# What a source may call its parts. The images of `val` are training images: `prepare` holds out the
+# validation split.
+PARTS: dict[str, SplitName] = {"train": "train", "val": "train", "test": "test"}
+
+
+class Entry(NamedTuple):
+    """One labelled image.
+
+    Attributes:
+        name: for messages.
+        label: a position in the list of classes.
+        split: train also where the source has no test images of its own.
+        load: gives (height, width, channels) uint8, or raises an InputError that names the image.
+
+    """
+
+    name: str
+    label: int
+    split: SplitName
+    load: Callable[[], np.ndarray]
+
+
+class TestChoice(NamedTuple):
+    """Which images become test images where a source has none.
+
+    Attributes:
+        share: of each class.
+        seed: gives another choice.
+
+    """
+
+    share: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Labelled images, one after another.
+
+    Attributes:
+        entries: read once; they needn't all be in memory.
+        published: whether the order of the images is kept, and every one counts. If not, their
+            order and their names don't matter, and those that can't be used may be left out.
+        max_faulty_share: of the images, that may be left out.
+        test_choice: None for a source that always has test images.
+        origin: what is written into the manifest: no names of files, no times.
+
+    """
+
+    entries: Iterable[Entry]
+    published: bool
+    max_faulty_share: float
+    test_choice: TestChoice | None
+    origin: dict[str, object]

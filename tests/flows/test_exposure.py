@@ -1,0 +1,35 @@
+"""A server that others could reach is refused without a password, before anything is started."""
+
+import subprocess
+import sys
+
+import pytest
+
+from flows.serve import require_safe
+from tasks.errors import InputError
+from tests.conftest import PROJECT, environment
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_loopback_needs_no_password(host: str) -> None:
+    require_safe(host, has_auth=False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.invalid"])
+def test_any_other_host_needs_one(host: str) -> None:
+    with pytest.raises(InputError, match="PREFECT_SERVER_API_AUTH_STRING"):
+        require_safe(host, has_auth=False)
+    require_safe(host, has_auth=True)
+
+
+def test_the_command_refuses_in_one_line() -> None:
+    completed = subprocess.run(
+        [sys.executable, "-m", "flows.serve"],
+        cwd=PROJECT,
+        env=environment() | {"PREFECT_SERVER_API_HOST": "0.0.0.0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert completed.returncode == 1
+    assert completed.stderr.strip().startswith("PREFECT_SERVER_API_HOST = 0.0.0.0 is open")

@@ -1,0 +1,195 @@
+"""A folder of images per class: content alone decides, and each kind of bad input is named."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks.errors import InputError
+from tests.tasks.ingest.conftest import (
+    CLASSES,
+    FILES,
+    Ingest,
+    as_sets,
+    assert_equal,
+    make_pixels,
+    save_classes,
+    save_image,
+)
+
+
+def parameters(folder: Path, **changes: object) -> dict:
+    return FILES | {"format": "folders", "path": str(folder)} | changes
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_classes(tmp_path / "animals")
+    return tmp_path / "animals"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_image_comes_with_its_label_and_pixels(
+    tmp_path: Path, ingest: Ingest, channels: int
+) -> None:
+    save_classes(tmp_path / "animals", channels=channels)
+    found = as_sets(ingest(parameters(tmp_path / "animals"), channels=channels))
+    assert not found["train"] & found["test"]
+    assert found["train"] | found["test"] == {
+        (image.tobytes(), label)
+        for label in range(3)
+        for image in make_pixels(16, seed=label, channels=channels)
+    }
+    assert {label for _, label in found["test"]} == {0, 1, 2}
+
+
+def test_order_names_and_times_do_not_matter(folder: Path, tmp_path: Path, ingest: Ingest) -> None:
+    other = tmp_path / "elsewhere"
+    for number, path in enumerate(sorted(folder.rglob("*.png"), reverse=True)):
+        target = other / path.parent.name / "deeper" / f"{number:03}.PNG"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+        os.utime(target, (number, number))
+    assert_equal(ingest(parameters(folder)), ingest(parameters(other)))
+
+
+def test_another_compression_does_not_matter(folder: Path, tmp_path: Path, ingest: Ingest) -> None:
+    before = ingest(parameters(folder))
+    for path in folder.rglob("*.png"):
+        Image.open(path).convert("RGB").save(path, compress_level=0)
+    assert_equal(before, ingest(parameters(folder)))
+
+
+def test_added_images_move_none_of_the_old_ones(folder: Path, ingest: Ingest) -> None:
+    before = as_sets(ingest(parameters(folder)))
+    save_classes(folder, seed=1)
+    after = as_sets(ingest(parameters(folder)))
+    assert before["train"] < after["train"]
+    assert before["test"] < after["test"]
+
+
+def test_the_test_images_are_another_choice_than_the_validation_images(
+    folder: Path, ingest: Ingest
+) -> None:
+    """With one hash for both, no training image would be left to validate on."""
+    from tasks.prepare import split_indices
+
+    save_classes(folder, per_class=100)
+    train = ingest(parameters(folder, test_share=0.5))["train"]
+    _, validation = split_indices(
+        train.images, train.labels, validation_share=0.3, seed=0, classes=CLASSES
+    )
+    assert abs(len(validation) / len(train.labels) - 0.3) < 0.15
+
+
+def test_given_splits_are_kept_and_val_is_trained_on(tmp_path: Path, ingest: Ingest) -> None:
+    for number, part in enumerate(("train", "val", "test")):
+        save_classes(tmp_path / "animals" / part, seed=number)
+    found = ingest(parameters(tmp_path / "animals"))
+    assert {name: len(split.labels) for name, split in found.items()} == {"train": 96, "test": 48}
+    expected = {
+        (image.tobytes(), label)
+        for label in range(3)
+        for image in make_pixels(16, seed=200 + label)
+    }
+    assert as_sets(found)["test"] == expected
+
+
+def test_what_lies_beside_the_classes_and_hidden_files_are_ignored(
+    folder: Path, ingest: Ingest
+) -> None:
+    before = ingest(parameters(folder))
+    (folder / "README.md").write_text("animals")
+    (folder / ".cache").mkdir()
+    (folder / "cat" / ".DS_Store").write_text("")
+    assert_equal(before, ingest(parameters(folder)))
+
+
+def test_a_corrupt_image_is_named_and_counted_and_left_out_up_to_a_limit(
+    folder: Path, ingest: Ingest
+) -> None:
+    before = as_sets(ingest(parameters(folder)))
+    (folder / "dog" / "broken.png").write_bytes((folder / "dog" / "0-0.png").read_bytes()[:-20])
+    (folder / "dog" / "notes.txt").write_text("all of them are dogs")
+    with pytest.raises(InputError) as caught:
+        ingest(parameters(folder))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "2 of 50 images can't be used; allowed are 0.0%:"
+    assert lines[1].startswith(f"{folder}/dog/broken.png is damaged")
+    assert lines[2] == f"{folder}/dog/notes.txt is neither a PNG nor a JPEG file"
+    assert "ingest.max_faulty_share" in lines[3]
+    assert as_sets(ingest(parameters(folder, max_faulty_share=0.06))) == before
+
+
+def test_many_faults_are_counted_but_not_all_listed(folder: Path, ingest: Ingest) -> None:
+    for number in range(30):
+        (folder / "eel" / f"{number}.jpg").write_bytes(b"eel")
+    with pytest.raises(InputError, match=r"(?s)30 of 78 images.*and 20 more"):
+        ingest(parameters(folder, max_faulty_share=0.3))
+
+
+def test_mixed_sizes_are_refused_or_stretched(folder: Path, ingest: Ingest) -> None:
+    save_image(folder / "cat" / "large.png", np.full((8, 10, 1), 9, np.uint8))
+    with pytest.raises(InputError, match=r"large\.png has 8 × 10 pixels .* expected 4 × 5"):
+        ingest(parameters(folder))
+    found = as_sets(ingest(parameters(folder, resize="stretch")))
+    assert (bytes([9]) * 20, 0) in found["train"] | found["test"]
+
+
+def test_unknown_missing_and_empty_folders_are_refused(folder: Path, ingest: Ingest) -> None:
+    (folder / "fox").mkdir()
+    with pytest.raises(InputError, match=r"Unknown: fox\.$"):
+        ingest(parameters(folder))
+    (folder / "fox").rmdir()
+    shutil.rmtree(folder / "eel")
+    with pytest.raises(InputError, match=r"holds the folders cat, dog; .* Missing: eel\.$"):
+        ingest(parameters(folder))
+    (folder / "eel").mkdir()
+    with pytest.raises(InputError, match=r"the class eel, .* holds no files"):
+        ingest(parameters(folder))
+
+
+def test_a_missing_folder_and_an_unknown_part_are_refused(tmp_path: Path, ingest: Ingest) -> None:
+    with pytest.raises(InputError, match="isn't a folder"):
+        ingest(parameters(tmp_path / "nowhere"))
+    save_classes(tmp_path / "animals" / "train")
+    save_classes(tmp_path / "animals" / "exam")
+    with pytest.raises(InputError, match="the folder exam beside train"):
+        ingest(parameters(tmp_path / "animals"))
+
+
+def test_one_image_in_two_classes_is_refused_or_left_out_of_both(
+    folder: Path, ingest: Ingest
+) -> None:
+    shutil.copy(folder / "cat" / "0-0.png", folder / "dog" / "a cat.png")
+    with pytest.raises(InputError) as caught:
+        ingest(parameters(folder))
+    message = str(caught.value)
+    cat, dog = f"{folder}/cat/0-0.png (cat)", f"{folder}/dog/a cat.png (dog)"
+    assert message.startswith("2 of 49 images can't be used")
+    assert f"{cat} holds the same image as {dog}" in message
+    assert f"{dog} holds the same image as {cat}" in message
+    found = as_sets(ingest(parameters(folder, max_faulty_share=0.1)))
+    cat_pixels = make_pixels(16)[0].tobytes()
+    assert cat_pixels not in {pixels for pixels, _ in found["train"] | found["test"]}
+
+
+@pytest.mark.parametrize(("mode", "fault"), [("I;16", "16 bits"), ("LA", "transparent in places")])
+def test_images_that_would_lose_something_are_refused(
+    folder: Path, ingest: Ingest, mode: str, fault: str
+) -> None:
+    Image.new(mode, (5, 4)).save(folder / "cat" / "other.png")
+    with pytest.raises(InputError, match=rf"other\.png .*{fault}"):
+        ingest(parameters(folder))
+
+
+def test_a_class_that_chance_leaves_without_test_images_is_refused(
+    folder: Path, ingest: Ingest
+) -> None:
+    for path in sorted((folder / "eel").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(InputError, match=r"^Class 2 \(eel\) has 1 images, of which [01] become"):
+        ingest(parameters(folder))

@@ -1,0 +1,113 @@
+"""One npz file in MedMNIST's layout, read a few images at a time."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.errors import InputError
+from tests.tasks.ingest.conftest import CHOICE, Ingest, as_sets, make_pixels
+
+LABELS = np.arange(30) % 3
+
+
+def parameters(path: Path) -> dict:
+    return CHOICE | {"format": "npz", "path": str(path)}
+
+
+def save(path: Path, *, channels: int = 1, **changes: np.ndarray | None) -> Path:
+    arrays = {
+        f"{part}_{kind}": array
+        for seed, part in enumerate(("train", "val", "test"))
+        for kind, array in (
+            ("images", make_pixels(30, seed=seed, channels=channels)),
+            ("labels", LABELS[:, None]),
+        )
+    }
+    kept = {name: array for name, array in (arrays | changes).items() if array is not None}
+    np.savez_compressed(path, **kept)  # pyright: ignore[reportArgumentType]
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_order_is_kept_and_val_is_trained_on(
+    tmp_path: Path, ingest: Ingest, channels: int
+) -> None:
+    found = ingest(parameters(save(tmp_path / "a.npz", channels=channels)), channels=channels)
+    expected = [make_pixels(30, seed=seed, channels=channels) for seed in range(3)]
+    np.testing.assert_array_equal(found["train"].images, np.concatenate(expected[:2]))
+    np.testing.assert_array_equal(found["test"].images, expected[2])
+    np.testing.assert_array_equal(found["train"].labels, np.tile(LABELS, 2))
+
+
+def test_grey_images_without_an_axis_of_channels_are_read(tmp_path: Path, ingest: Ingest) -> None:
+    path = save(tmp_path / "a.npz", train_images=make_pixels(30)[..., 0], train_labels=LABELS)
+    np.testing.assert_array_equal(ingest(parameters(path))["train"].images[:30], make_pixels(30))
+
+
+def test_without_test_images_some_are_chosen_by_content(tmp_path: Path, ingest: Ingest) -> None:
+    nothing: dict = dict.fromkeys(("val_images", "val_labels", "test_images", "test_labels"))
+    found = as_sets(ingest(parameters(save(tmp_path / "a.npz", **nothing))))
+    assert {label for _, label in found["test"]} == {0, 1, 2}
+    assert len(found["train"]) + len(found["test"]) == 30
+    order = np.random.default_rng(1).permutation(30)
+    shuffled = nothing | {"train_images": make_pixels(30)[order], "train_labels": LABELS[order]}
+    assert as_sets(ingest(parameters(save(tmp_path / "b.npz", **shuffled)))) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_images": None}, "missing: train_images.npy"),
+        ({"test_labels": None}, "missing: test_labels.npy"),
+        ({"train_images": make_pixels(30) / 255}, r"type float64; expected uint8"),
+        ({"train_images": make_pixels(30).astype(np.uint16)}, r"type uint16; expected uint8"),
+        ({"val_images": make_pixels(30)[:, :3]}, r"3 × 5 pixels in 1 channel; .* says 4 × 5"),
+        ({"train_images": make_pixels(30, channels=3)}, "in 3 channels"),
+        ({"train_images": np.zeros((30, 4, 5, 6), np.uint8)}, r"1 or 3\)"),
+        ({"train_images": np.asfortranarray(make_pixels(30))}, "columns first"),
+        ({"train_images": np.array([{}] * 30)}, "objects"),
+        ({"train_labels": LABELS[:29]}, "30 images, but train_labels 29 labels"),
+        ({"train_labels": np.ones((30, 14), int)}, "one whole number per image"),
+        ({"train_labels": LABELS / 2}, "one whole number per image"),
+        ({"train_labels": LABELS + 1}, r"10 images have labels outside 0 to 2, .*: 3 \(10\)"),
+        ({"train_labels": LABELS - 1}, r"10 images have labels outside 0 to 2, .*: -1 \(10\)"),
+        ({"train_labels": LABELS + 256}, r"30 images have labels outside 0 to 2"),
+    ],
+)
+def test_other_arrays_are_refused(
+    tmp_path: Path, ingest: Ingest, changes: dict, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        ingest(parameters(save(tmp_path / "a.npz", **changes)))
+
+
+def test_a_name_that_leads_out_of_the_file_is_refused(tmp_path: Path, ingest: Ingest) -> None:
+    path = save(tmp_path / "a.npz")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../../train_images.npy", b"")
+    with pytest.raises(InputError, match=r"a file with the name \.\./\.\./train_images\.npy"):
+        ingest(parameters(path))
+
+
+@pytest.mark.parametrize("end", [0, 10, 1000, -1000, -30])
+def test_a_truncated_file_is_refused(tmp_path: Path, ingest: Ingest, end: int) -> None:
+    path = save(tmp_path / "a.npz")
+    path.write_bytes(path.read_bytes()[:end])
+    with pytest.raises(InputError, match=r"a\.npz "):
+        ingest(parameters(path))
+
+
+def test_a_damaged_byte_is_noticed(tmp_path: Path, ingest: Ingest) -> None:
+    path = save(tmp_path / "a.npz")
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.npz can't be read"):
+        ingest(parameters(path))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path, ingest: Ingest) -> None:
+    with pytest.raises(InputError, match=r"a\.npz can't be read: .*No such file"):
+        ingest(parameters(tmp_path / "a.npz"))
