@@ -35,7 +35,7 @@ pytestmark = pytest.mark.faults(
     " `dvc.lock` and the cache never describe torn data; in the end, an undisturbed run's bytes",
 )
 
-KILLS = int(os.environ.get("PIPELINE_KILLS", "4"))
+KILLS = int(os.environ.get("PIPELINE_KILLS", "3"))
 SEED = int(os.environ.get("PIPELINE_KILL_SEED", "0"))
 # So often, and at the end, a run is left alone and compared with the reference.
 COMPARE_EVERY = 20
