@@ -1,4 +1,4 @@
-"""One training step as one compiled graph, on images that stay in memory as uint8."""
+"""One training step as one compiled graph, on images that lie in memory once, as uint8."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ class Learner:
     ) -> None:
         self._network = network
         self._model = _for_training(network, parameters.precision)
-        self._images = tf.constant(images)
+        self._images = images
         num_classes = network.output_shape[-1]
         share = parameters.label_smoothing
         targets = np.eye(num_classes, dtype=np.float32) * (1 - share) + share / num_classes
@@ -54,7 +54,9 @@ class Learner:
 
         """
         self._optimizer.learning_rate.assign(batch.rate)
-        loss, num_correct = self._step(batch.positions, batch.mirrored, batch.shifts)
+        # Gathered here, because a tensor of all images would be a second copy of them.
+        images = self._images[batch.positions]
+        loss, num_correct = self._step(images, batch.positions, batch.mirrored, batch.shifts)
         return float(loss), int(num_correct)
 
     def publish(self) -> None:
@@ -76,9 +78,8 @@ class Learner:
         return [*self._model.variables, *self._optimizer.variables, *self._averages]
 
     def _take_step(
-        self, positions: tf.Tensor, mirrored: tf.Tensor, shifts: tf.Tensor
+        self, images: tf.Tensor, positions: tf.Tensor, mirrored: tf.Tensor, shifts: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        images = tf.gather(self._images, positions)
         images = tf.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
         if self._max_shift:
             images = shift_images(images, shifts, limit=self._max_shift)
