@@ -1,4 +1,4 @@
-"""Fuzzing of the readers, guided by coverage: bytes that reach new code are kept and changed.
+"""Fuzzing of the readers, guided by coverage: bytes that reach new code are kept.
 
     python -m tests.faults.fuzz idx|image SECONDS
 

@@ -6,7 +6,7 @@ from tests.faults.fuzz import READERS, SEEDS
 
 pytestmark = pytest.mark.faults(
     "fuzzing of the IDX and image readers, guided by coverage (`python -m tests.faults.fuzz`)",
-    "every input is read, or refused in one clear line; those worth keeping are read each time",
+    "every input is read, or refused in one clear line; what is worth keeping is read each time",
 )
 
 
