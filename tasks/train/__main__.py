@@ -133,7 +133,7 @@ def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float
 
 
 def make_card(data: DataParameters, train: TrainParameters) -> dict[str, object]:
-    """What a user of the model must know: its input, its classes, how and on what it was trained."""
+    """What a user of the model must know: its input, its classes, how it was trained, on what."""
     return {
         "input": f"uint8 images (n, {data.height}, {data.width}, {data.channels}) in 0..255",
         "output": f"float32 probabilities (n, {len(data.classes)})",

@@ -41,7 +41,7 @@ other clock needs a C compiler.
 ## Fuzzing
 
 `python -m tests.faults.fuzz idx 60` and `python -m tests.faults.fuzz image 60` change the inputs in
-`tests/faults/seeds`, keep what reaches new code, and end at the first input that is neither read nor
+`tests/faults/seeds`, keep what reaches new code, and end at an input that is neither read nor
 refused. They need `pip install atheris`.
 """
 
