@@ -17,6 +17,7 @@ from tasks.errors import InputError
 from tasks.files import replacing, write_json, write_text
 from tasks.parameters import DataParameters, TrainParameters, load_parameters
 from tasks.quiet import quiet
+from tasks.reference import REFERENCE_NAME, summarize
 from tasks.seal import seal, sealed
 from tasks.stage import run_stage
 from tasks.train.checkpoint import Checkpoint, training_key
@@ -53,8 +54,9 @@ def main() -> None:
         checkpoint=checkpoint,
     )
     model = convert_to_litert(served)
+    probabilities = Classifier(model, num_threads=train.threads).predict(validation[0])
     difference = check_parity(
-        Classifier(model, num_threads=train.threads).predict(validation[0]),
+        probabilities,
         Validator(served, *validation).predict(),
         tolerance=train.export_tolerance,
     )
@@ -74,6 +76,7 @@ def main() -> None:
         (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
         write_text(folder / paths.MODEL_SUMMARY.name, summarize(network))
         write_json(folder / paths.MODEL_CARD.name, card)
+        write_json(folder / REFERENCE_NAME, summarize(training[0], probabilities))
         seal(folder)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     checkpoint.remove()
