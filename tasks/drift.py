@@ -111,7 +111,10 @@ def _describe(table: pd.DataFrame, classes: tuple[str, ...], result: Any) -> Dri
         observed = f"{float(value):.4g}"
     else:
         most = table["label"].value_counts(normalize=True).head(3)
-        shares = ", ".join(f"{share:.0%} {classes[int(label)]}" for label, share in most.items())
+        shares = ", ".join(
+            f"{share:.0%} {classes[label]}"
+            for label, share in zip(most.index.to_list(), most.to_list(), strict=True)
+        )
         observed = f"{float(value):.4f} nats away: {shares}"
     return DriftFinding(
         figure=meta["figure"],

@@ -1,4 +1,4 @@
-"""What a model's training images are like: kept beside the model, so that later ones are compared."""
+"""What a model's training images are like: kept beside it, so that later ones are compared."""
 
 from typing import TypedDict
 

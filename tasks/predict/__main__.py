@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from tasks.errors import InputError
-from tasks.parameters import load_parameters
+from tasks.parameters import PredictParameters, load_parameters
 from tasks.predict.classify import Sample, classify_into, predict_batches
 from tasks.predict.drifting import report_drift
 from tasks.predict.model import Model, load_model
@@ -26,18 +26,7 @@ def main() -> None:
         parameters = load_parameters()
         model = load_model(arguments.model, num_threads=parameters.predict.threads)
         if arguments.output is None:
-            source = open_source(
-                arguments.images, Wanted(model.classifier.image_shape, parameters.predict.resize)
-            )
-            if source.num_images != 1:
-                raise InputError(
-                    f"{arguments.images} holds {source.num_images:,} images. Say where the table"
-                    " goes: --output predictions.parquet"
-                )
-            ((batch, probabilities),) = predict_batches(source, model, 1)
-            if batch.errors[0]:
-                raise InputError(batch.errors[0])
-            print("\n".join(describe_image(model, probabilities[0].tolist())))
+            print("\n".join(predict_one(arguments.images, model, parameters.predict)))
             return
         sample = Sample() if arguments.drift else None
         summary = classify_into(
@@ -71,6 +60,25 @@ def describe_image(model: Model, probabilities: list[float]) -> list[str]:
     ]
 
 
+def predict_one(path: Path, model: Model, parameters: PredictParameters) -> list[str]:
+    """Classifies a file that holds one image.
+
+    Raises:
+        InputError: it holds another number of images, or one that can't be used.
+
+    """
+    source = open_source(path, Wanted(model.classifier.image_shape, parameters.resize))
+    if source.num_images != 1:
+        raise InputError(
+            f"{path} holds {source.num_images:,} images. Say where the table goes: --output"
+            " predictions.parquet"
+        )
+    ((batch, probabilities),) = predict_batches(source, model, 1)
+    if batch.errors[0]:
+        raise InputError(batch.errors[0])
+    return describe_image(model, probabilities[0].tolist())
+
+
 def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m tasks.predict", description=__doc__)
@@ -80,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        help="champion, candidate or a folder; else the champion, or the candidate if there is none",
+        help="champion, candidate or a folder; if not named, the champion or else the candidate",
     )
     parser.add_argument(
         "--drift",

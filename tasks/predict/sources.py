@@ -1,8 +1,8 @@
 """Images from outside, a batch at a time: a folder, one image, an .npy, .npz or IDX file.
 
 What a file is, its first bytes say, not its name. Nothing from outside is trusted: no link is
-followed, nothing is unpickled, no size that a header states is allocated before it was compared with
-the file's, and whatever is read is read in batches.
+followed, nothing is unpickled, no size that a header states is allocated before it was compared
+with the file's, and whatever is read is read in batches.
 """
 
 import gzip
@@ -300,7 +300,9 @@ def _as_images(shape: tuple[int, ...], wanted: Wanted, name: str) -> tuple[int, 
     )
 
 
-def _stream(file: IO[bytes], shape: tuple[int, ...], size: int, name: str) -> Iterator[Images]:
+def _stream(
+    file: IO[bytes] | gzip.GzipFile, shape: tuple[int, ...], size: int, name: str
+) -> Iterator[Images]:
     """Reads (n, height, width, channels) images, at most `size` at a time."""
     image_bytes = math.prod(shape[1:])
     for start in range(0, shape[0], size):

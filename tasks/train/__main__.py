@@ -32,7 +32,7 @@ def main() -> None:
     training, validation = load_images()
     import_tensorflow(train)
 
-    from tasks.train.export import convert_to_litert, make_served, save_keras, summarize
+    from tasks.train.export import convert_to_litert, make_served, save_keras, tabulate_layers
     from tasks.train.fit import Validator, fit, pin_computation
     from tasks.train.networks import build_network
 
@@ -74,7 +74,7 @@ def main() -> None:
         folder.mkdir()
         save_keras(network, folder / paths.KERAS_MODEL.name)
         (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
-        write_text(folder / paths.MODEL_SUMMARY.name, summarize(network))
+        write_text(folder / paths.MODEL_SUMMARY.name, tabulate_layers(network))
         write_json(folder / paths.MODEL_CARD.name, card)
         write_json(folder / REFERENCE_NAME, summarize(training[0], probabilities))
         seal(folder)

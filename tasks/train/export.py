@@ -56,7 +56,7 @@ def _with_numbered_objects(config: bytes) -> bytes:
     return json.dumps(json.loads(config, object_hook=number_objects)).encode()
 
 
-def summarize(network: keras.Model) -> str:
+def tabulate_layers(network: keras.Model) -> str:
     """Its layers, as a text table."""
     lines: list[str] = []
     network.summary(line_length=88, print_fn=lambda line, **_: lines.append(line))
