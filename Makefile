@@ -22,7 +22,7 @@ repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@python -m flows.status
 
 test: $(INSTALLED) ## run the tests
-	@python -m pytest
+	@python -m pytest -n 2 --dist loadfile
 
 test-faults: $(INSTALLED) ## inject every fault, and write docs/faults.md
 	@mkdir -p docs

@@ -19,6 +19,7 @@ from tasks.validate.judge import Finding
 from tasks.validate.verdict import validate
 
 _STEPS = 9
+_ONE_IMAGE = 1 / 60_000
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
         amount = (
             "all or nothing"
             if corruption.amount is None
-            else f"{smallest(corruption, splits, parameters):.2%} {corruption.amount}"
+            else describe_share(smallest(corruption, splits, parameters), corruption.amount)
         )
         rows.append(
             f"| {corruption.name} | {finding['check']} | {finding['severity']} | {amount} |"
@@ -59,7 +60,7 @@ def find(
 
 def smallest(corruption: Corruption, splits: Splits, parameters: Parameters) -> float:
     """Bisects, on a logarithmic scale, from one image in 60,000 to all."""
-    low, high = 1 / 60_000, 1.0
+    low, high = _ONE_IMAGE, 1.0
     if find(corruption, low, splits, parameters):
         return low
     for _ in range(_STEPS):
@@ -69,6 +70,11 @@ def smallest(corruption: Corruption, splits: Splits, parameters: Parameters) -> 
         else:
             low = middle
     return high
+
+
+def describe_share(share: float, whole: str) -> str:
+    """The share in words."""
+    return "one image" if share <= _ONE_IMAGE else f"{share:.2%} {whole}"
 
 
 def _in_memory(split: ImageSplit) -> ImageSplit:

@@ -43,7 +43,10 @@ def set_up_automations(webhook: str | None) -> None:
     """
     automations = [_end_dead_runs()]
     if webhook is not None:
-        block = Webhook(url=webhook)  # pyright: ignore[reportArgumentType] - Prefect wraps it
+        block = Webhook(
+            url=webhook,  # pyright: ignore[reportArgumentType] - Prefect wraps it
+            headers={"Content-Type": "application/json"},  # pyright: ignore[reportArgumentType]
+        )
         identifier = block.save(_BLOCK, overwrite=True)
         automations += [
             _tell("Tell of failures", identifier, {"prefect.flow-run.*"}, _RUN_BROKEN, _FAILURE),

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tasks import paths
 from tasks.champion import (
@@ -28,11 +27,10 @@ from tasks.champion import (
     remove_old_versions,
     version_of,
 )
-from tasks.classifier import Classifier
 from tasks.dataset import load_manifest, load_split
 from tasks.errors import InputError
 from tasks.files import write_json, write_text
-from tasks.gate import Judged, Reason, Verdict, describe, judge, to_markdown
+from tasks.gate import Judged, Reason, Verdict, describe, judge, to_markdown, unchanged
 from tasks.lock import hold_run
 from tasks.parameters import GateParameters, load_parameters
 
@@ -78,6 +76,8 @@ def judge_candidate(limits: GateParameters) -> Verdict:
             " See: python -m flows.plan. Mend it: dvc repro"
         )
     folder = champion_folder()
+    if folder is not None and folder.name == version:
+        return unchanged(version)
     return judge(
         version,
         metrics,
@@ -98,6 +98,8 @@ def judge_champion(folder: Path) -> Judged:
     test_set = read_test_set()
     if before.test_set == test_set:
         return before
+    from tasks.classifier import Classifier
+
     split = load_split("test")
     classifier = Classifier((folder / MODEL_NAME).read_bytes())
     if classifier.image_shape != split.images.shape[1:]:
@@ -133,6 +135,8 @@ def _test_set_of(metrics: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _read_judged(model: Path, metrics: Path, predictions: Path) -> Judged:
+    import pandas as pd
+
     card = json.loads((model / paths.MODEL_CARD.name).read_text(encoding="utf-8"))
     table = pd.read_parquet(predictions, columns=["label", "predicted"])
     return Judged(

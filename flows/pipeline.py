@@ -21,6 +21,7 @@ from flows.artifacts import follow_progress, show_summary
 from flows.heal import remove_broken_leftovers, require_readable_lock
 from flows.publish import publish, require_publishable
 from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
+from flows.verdict import gate
 from flows.verify import require_recorded_bytes, require_sound_lists
 from tasks.errors import InputError, NetworkError
 from tasks.lock import hold_run
@@ -58,6 +59,7 @@ def pipeline() -> dict[str, Outcome]:
             outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
         require_recorded_bytes(root)
+        gate(load_parameters().gate)
         if parameters.push_to is not None or parameters.commit_to is not None:
             publish_task(parameters)(parameters)
     show_summary(outcomes, seconds)

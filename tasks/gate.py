@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import binomtest
 
 from tasks.parameters import GateParameters
 
@@ -90,8 +89,7 @@ def judge(
     """
     champion_version = champion[0] if champion else None
     if champion_version == version:
-        same = Reason(True, f"the candidate {version} is the champion already")
-        return Verdict("unchanged", version, champion_version, (same,))
+        return unchanged(version)
     reasons = list(_check_thresholds(metrics, limits))
     if champion:
         if not reasons:
@@ -111,6 +109,12 @@ def judge(
     return Verdict(
         "accepted" if accepted else "rejected", version, champion_version, tuple(reasons)
     )
+
+
+def unchanged(version: str) -> Verdict:
+    """The verdict on a candidate that is the champion."""
+    same = Reason(True, f"the candidate {version} is the champion already")
+    return Verdict("unchanged", version, version, (same,))
 
 
 def _check_thresholds(metrics: Mapping[str, Any], limits: GateParameters) -> Iterator[Reason]:
@@ -168,6 +172,8 @@ def _compare(candidate: Judged, champion: Judged, limits: GateParameters) -> Ite
 
 def _compare_accuracy(candidate: Judged, champion: Judged, limits: GateParameters) -> Reason:
     """McNemar's exact test on the images of which one model is right and the other wrong."""
+    from scipy.stats import binomtest  # imported late: an unchanged candidate needs none of it
+
     right = candidate.predicted == candidate.labels
     champion_right = champion.predicted == champion.labels
     gained = int((right & ~champion_right).sum())

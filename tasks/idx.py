@@ -15,12 +15,12 @@ import numpy as np
 from tasks.errors import InputError
 
 _UNSIGNED_BYTE = 8
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 def unpack(content: bytes, *, name: str, max_bytes: int) -> bytes:
     """Removes gzip's layer if there is one, and never holds more than `max_bytes`."""
-    if not content.startswith(_GZIP_MAGIC):
+    if not content.startswith(GZIP_MAGIC):
         unpacked = content
     else:
         try:
@@ -43,6 +43,23 @@ def parse_idx(content: bytes, *, name: str, num_dimensions: int) -> np.ndarray:
         InputError: the magic number, the dimensions or the length aren't those of such an array.
 
     """
+    shape = parse_header(content, name=name, num_dimensions=num_dimensions)
+    header_bytes = 4 + 4 * num_dimensions
+    if len(content) - header_bytes != math.prod(shape):
+        raise InputError(
+            f"{name} holds {len(content) - header_bytes:,} bytes of data; its header says"
+            f" {' × '.join(map(str, shape))} = {math.prod(shape):,}"
+        )
+    return np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
+
+
+def parse_header(content: bytes, *, name: str, num_dimensions: int) -> tuple[int, ...]:
+    """Reads the shape of an array of unsigned bytes from the beginning of a file.
+
+    Raises:
+        InputError: the magic number isn't that of such an array.
+
+    """
     header_bytes = 4 + 4 * num_dimensions
     expected = bytes([0, 0, _UNSIGNED_BYTE, num_dimensions])
     if content[:4] != expected or len(content) < header_bytes:
@@ -50,10 +67,4 @@ def parse_idx(content: bytes, *, name: str, num_dimensions: int) -> np.ndarray:
             f"{name} begins with the bytes {content[:4].hex(' ') or 'none'}; expected"
             f" {expected.hex(' ')}, an IDX file of unsigned bytes in {num_dimensions} dimensions"
         )
-    shape = struct.unpack(f">{num_dimensions}I", content[4:header_bytes])
-    if len(content) - header_bytes != math.prod(shape):
-        raise InputError(
-            f"{name} holds {len(content) - header_bytes:,} bytes of data; its header says"
-            f" {' × '.join(map(str, shape))} = {math.prod(shape):,}"
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=header_bytes).reshape(shape)
+    return struct.unpack(f">{num_dimensions}I", content[4:header_bytes])

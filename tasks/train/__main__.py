@@ -6,6 +6,7 @@ python -m tasks.train
 import os
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -16,24 +17,22 @@ from tasks.errors import InputError
 from tasks.files import replacing, write_json, write_text
 from tasks.parameters import DataParameters, TrainParameters, load_parameters
 from tasks.quiet import quiet
+from tasks.reference import REFERENCE_NAME, summarize
 from tasks.seal import seal, sealed
 from tasks.stage import run_stage
 from tasks.train.checkpoint import Checkpoint, training_key
+
+Labelled = tuple[np.ndarray, np.ndarray]
 
 
 def main() -> None:
     """Load, fit, export, save."""
     parameters = load_parameters()
     data, train = parameters.data, parameters.train
-    split = load_split("train")
-    positions = [
-        np.load(sealed(path, stage="prepare"), allow_pickle=False)
-        for path in (paths.TRAINING, paths.VALIDATION_SPLIT)
-    ]
-    training, validation = ((split.images[chosen], split.labels[chosen]) for chosen in positions)
+    training, validation = load_images()
     import_tensorflow(train)
 
-    from tasks.train.export import convert_to_litert, make_served, save_keras
+    from tasks.train.export import convert_to_litert, make_served, save_keras, summarize
     from tasks.train.fit import Validator, fit, pin_computation
     from tasks.train.networks import build_network
 
@@ -55,44 +54,69 @@ def main() -> None:
         checkpoint=checkpoint,
     )
     model = convert_to_litert(served)
+    probabilities = Classifier(model, num_threads=train.threads).predict(validation[0])
     difference = check_parity(
-        Classifier(model, num_threads=train.threads).predict(validation[0]),
+        probabilities,
         Validator(served, *validation).predict(),
         tolerance=train.export_tolerance,
     )
     best = history.iloc[int(history["val_loss"].to_numpy().argmin())]
-
-    lines: list[str] = []
-    network.summary(line_length=88, print_fn=lambda line, **_: lines.append(line))
     card = make_card(data, train) | {
         "num_parameters": network.count_params(),
         "chosen_epoch": int(best["epoch"]),
+        "training_images": len(training[1]),
         "validation_images": len(validation[1]),
         "validation_loss": float(best["val_loss"]),
         "validation_accuracy": float(best["val_accuracy"]),
         "export_difference": difference,
-        "data": load_manifest()["origin"],
     }
-
     with replacing(paths.CANDIDATE) as folder:
         folder.mkdir()
         save_keras(network, folder / paths.KERAS_MODEL.name)
         (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
-        write_text(folder / paths.MODEL_SUMMARY.name, "\n".join(lines) + "\n")
+        write_text(folder / paths.MODEL_SUMMARY.name, summarize(network))
         write_json(folder / paths.MODEL_CARD.name, card)
+        write_json(folder / REFERENCE_NAME, summarize(training[0], probabilities))
         seal(folder)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     checkpoint.remove()
     print(f"chose epoch {int(best['epoch'])}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
 
 
+def load_images() -> tuple[Labelled, Labelled]:
+    """The images to train on and those to validate on, each with its labels."""
+    split = load_split("train")
+    training, validation = (
+        np.load(sealed(path, stage="prepare"), allow_pickle=False)
+        for path in (paths.TRAINING, paths.VALIDATION_SPLIT)
+    )
+    return (
+        (split.images[training], split.labels[training]),
+        (split.images[validation], split.labels[validation]),
+    )
+
+
 def import_tensorflow(parameters: TrainParameters) -> None:
-    """Sets what TensorFlow reads from the environment at its import, and imports it."""
+    """Imports TensorFlow, after what it reads from the environment has been set."""
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = str(int(parameters.onednn))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    if parameters.precision == "bfloat16" and not has_bfloat16(Path("/proc/cpuinfo")):
+        print(
+            "this processor has no instructions for bfloat16: with train.precision: float32 in"
+            " params.yaml, training may be faster",
+            flush=True,
+        )
     with quiet():
         import_module("tensorflow")
+
+
+def has_bfloat16(processors: Path) -> bool:
+    """Whether the processor multiplies bfloat16 itself, as Linux lists its abilities."""
+    if not processors.exists():
+        return False
+    words = processors.read_text(encoding="utf-8", errors="replace").split()
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(words)
 
 
 def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float) -> float:
@@ -112,13 +136,14 @@ def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float
 
 
 def make_card(data: DataParameters, train: TrainParameters) -> dict[str, object]:
-    """What a user of the model must know: its input, its classes, how it was trained."""
+    """What a user of the model must know: its input, its classes, how it was trained, on what."""
     return {
         "input": f"uint8 images (n, {data.height}, {data.width}, {data.channels}) in 0..255",
         "output": f"float32 probabilities (n, {len(data.classes)})",
         "classes": list(data.classes),
         "parameters": train.model_dump(),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        "data": load_manifest(),
     }
 
 

@@ -56,6 +56,13 @@ def _with_numbered_objects(config: bytes) -> bytes:
     return json.dumps(json.loads(config, object_hook=number_objects)).encode()
 
 
+def summarize(network: keras.Model) -> str:
+    """Its layers, as a text table."""
+    lines: list[str] = []
+    network.summary(line_length=88, print_fn=lambda line, **_: lines.append(line))
+    return "\n".join(lines) + "\n"
+
+
 def make_served(network: keras.Model, *, mirror: bool) -> keras.Model:
     """The network as it ships, sharing its weights: raw uint8 images in, probabilities out.
 

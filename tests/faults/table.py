@@ -19,6 +19,32 @@ HEAD = """\
 | fault | promise | result |
 |---|---|---|"""
 
+TAIL = """\
+
+A test that is skipped says why: mounts and namespaces need Linux that lets its users make them, the
+other clock needs a C compiler.
+
+## What doesn't hold
+
+- DVC alone doesn't notice an object that rotted in its cache: it checks it out and says “up to
+  date”. `make repro`, the flow and `make verify` read every byte again, and say how to mend it.
+- A kill in the instant in which DVC writes its list of busy paths (`.dvc/tmp/rwlock`) leaves it
+  empty, and a plain `dvc repro` then refuses to run. `make repro` and the flow heal it, as does
+  `python -m flows.heal`.
+- `dvc pull` trusts a remote unless it is told not to: `dvc config remote.NAME.verify true`. A
+  damaged object on a remote is never replaced: delete it there, then `dvc push`.
+- After `kill -9` of a flow that had started a temporary Prefect server, that server stays. It holds
+  memory, and harms no later run.
+- When Prefect's server goes away, the stage at work finishes and is recorded; the flow ends with a
+  failure once Prefect's client has given up (`PREFECT_CLIENT_MAX_RETRIES`). The next run goes on.
+
+## Fuzzing
+
+`python -m tests.faults.fuzz idx 60` and `python -m tests.faults.fuzz image 60` change the inputs in
+`tests/faults/seeds`, keep what reaches new code, and end at an input that is neither read nor
+refused. They need `pip install atheris`.
+"""
+
 
 def rows(results: list[ElementTree.Element]) -> Iterator[str]:
     """One row of Markdown per fault, in the order of the tests."""
@@ -63,6 +89,7 @@ def main() -> None:
     print(HEAD)
     results = [ElementTree.parse(Path(name)).getroot() for name in sys.argv[1:]]
     print("\n".join(rows(results)))
+    print(TAIL, end="")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import hashlib
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 from ruamel.yaml import YAML
 
 from tasks.ingest.places import FILE_NAMES
@@ -22,7 +24,14 @@ DAMAGES = {
     "flip": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
     "cut": lambda content: content[: len(content) // 2],
 }
-damages = pytest.mark.parametrize("damage", DAMAGES)
+
+
+def long(names: Iterable[str]) -> list[ParameterSet]:
+    """Cases that only `make test-faults` runs."""
+    return [pytest.param(name, marks=pytest.mark.long) for name in names]
+
+
+damages = pytest.mark.parametrize("damage", ["cut", *long(["flip"])])
 
 
 def damage_file(path: Path, damage: str) -> None:
@@ -49,6 +58,7 @@ def remedies(message: str) -> list[str]:
     return re.findall(r"Mend it: rm -rf (.+); dvc repro", message)
 
 
+@pytest.mark.long
 @damages
 def test_damaged_outputs_are_made_good_by_the_next_run(
     finished: Path, reference: Reference, damage: str
@@ -100,6 +110,7 @@ def mend(root: Path, paths: str) -> None:
             path.unlink()
 
 
+@pytest.mark.long
 @damages
 def test_a_rotten_list_of_a_folder_in_the_cache_is_made_anew(
     finished: Path, reference: Reference, damage: str
@@ -122,6 +133,7 @@ def test_a_rotten_list_of_a_folder_in_the_cache_is_made_anew(
     require_sound_cache(finished)
 
 
+@pytest.mark.long
 @damages
 def test_a_damaged_object_of_a_remote_is_not_taken(
     finished: Path, reference: Reference, tmp_path: Path, damage: str
@@ -150,7 +162,7 @@ def test_a_damaged_object_of_a_remote_is_not_taken(
 
 
 @damages
-@pytest.mark.parametrize("array", ["train_images.npy", "train_labels.npy"])
+@pytest.mark.parametrize("array", ["train_images.npy", *long(["train_labels.npy"])])
 def test_a_stage_refuses_damaged_arrays(finished: Path, damage: str, array: str) -> None:
     path = finished / "data" / "raw" / array
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -165,7 +177,7 @@ def test_a_stage_refuses_damaged_arrays(finished: Path, damage: str, array: str)
 
 
 @damages
-@pytest.mark.parametrize("name", FILE_NAMES)
+@pytest.mark.parametrize("name", [FILE_NAMES[0], *long(FILE_NAMES[1:])])
 def test_a_damaged_idx_file_is_refused_with_both_hashes(
     finished: Path, tmp_path: Path, damage: str, name: str
 ) -> None:

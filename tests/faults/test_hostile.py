@@ -110,6 +110,7 @@ def source(root: Path, content: bytes) -> None:
     write_parameters(root, parameters)
 
 
+@pytest.mark.long
 def test_a_zip_bomb_is_refused_in_bounded_memory(finished: Path) -> None:
     part = gzip.compress(bytes(2**26))
     source(finished, part * 64)  # 4 GiB, in 4 MiB

@@ -35,6 +35,7 @@ def test_a_run_needs_no_network(
     assert digest_files(finished) == reference.files
 
 
+@pytest.mark.long
 def test_stages_without_a_network_give_the_same_bytes(finished: Path, reference: Reference) -> None:
     with enclose(as_loopback()) as enclosure:
         for stage in ("ingest", "prepare", "evaluate"):

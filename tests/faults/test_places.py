@@ -21,7 +21,10 @@ def read_only(root: Path) -> str:
     return f"mount --bind '{root}' '{root}'; mount -o remount,ro,bind '{root}'"
 
 
-@pytest.mark.parametrize("stage", ["ingest", "prepare", "evaluate"])
+@pytest.mark.parametrize(
+    "stage",
+    ["prepare", *(pytest.param(name, marks=pytest.mark.long) for name in ("ingest", "evaluate"))],
+)
 def test_a_stage_in_a_read_only_workspace_is_one_clear_line(
     finished: Path, reference: Reference, stage: str
 ) -> None:
@@ -58,6 +61,7 @@ def test_the_flow_in_a_read_only_workspace_ends_with_a_clear_line(
     assert "Read-only file system" in completed.stdout, completed.stdout
 
 
+@pytest.mark.long
 def test_missing_folders_are_made_again(finished: Path, reference: Reference) -> None:
     for name in ("data/raw", "data/prepared", "models", ".pipeline"):
         shutil.rmtree(finished / name)
@@ -66,6 +70,7 @@ def test_missing_folders_are_made_again(finished: Path, reference: Reference) ->
     assert digest_files(finished) == reference.files
 
 
+@pytest.mark.long
 def test_nothing_runs_again_under_an_odd_name(reference: Reference, tmp_path: Path) -> None:
     root = copy_workspace(reference.root, tmp_path / ODD_NAME)
     assert stages_run(run("dvc", "repro", root=root).stdout) == []

@@ -52,7 +52,13 @@ def wait_for_lock(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "second",
-    [("dvc", "repro"), ("dvc", "repro", "--force", "--single-item", "prepare"), ("tasks.prepare",)],
+    [
+        ("dvc", "repro"),
+        pytest.param(
+            ("dvc", "repro", "--force", "--single-item", "prepare"), marks=pytest.mark.long
+        ),
+        pytest.param(("tasks.prepare",), marks=pytest.mark.long),
+    ],
     ids=" ".join,
 )
 def test_the_second_by_hand_ends_and_names_the_first(

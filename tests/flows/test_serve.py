@@ -92,7 +92,7 @@ def messages() -> Iterator[tuple[str, list[str]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append(json.loads(json.loads(content))["text"])
+            received.append(json.loads(content)["text"])
             self.send_response(204)
             self.end_headers()
 

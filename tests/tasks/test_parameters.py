@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tasks.errors import InputError
 from tasks.parameters import load_parameters
-from tests.conftest import PROJECT, write_parameters
+from tests.conftest import PROJECT, read_parameters, write_parameters
 
 
 def message_for(folder: Path, parameters: dict) -> str:
@@ -146,3 +146,45 @@ def test_a_source_without_a_format_is_refused(tmp_path: Path, raw_parameters: di
 def test_a_class_may_stand_there_once(tmp_path: Path, raw_parameters: dict) -> None:
     raw_parameters["data"]["classes"] = ["Bag", "Coat", "Bag"]
     assert "Each name may stand there once" in message_for(tmp_path, raw_parameters)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=5,
+)
+
+
+def refusal(path: Path) -> str:
+    """Reads a file of parameters; what is wrong with it, and nothing if it is taken."""
+    try:
+        load_parameters(path)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+@settings(deadline=None)
+@given(content=st.binary(max_size=99) | st.text(max_size=99).map(str.encode))
+def test_no_bytes_end_in_another_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "params.yaml"
+    path.write_bytes(content)
+    assert refusal(path).startswith(str(path))
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_any_value_anywhere_is_taken_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    parameters = read_parameters()
+    section = data.draw(st.sampled_from(sorted(parameters)))
+    key = data.draw(st.sampled_from(sorted(parameters[section])))
+    parameters[section][key] = data.draw(VALUES)
+    path = tmp_path_factory.getbasetemp() / "params.yaml"
+    with path.open("w", encoding="utf-8") as file:
+        YAML(typ="safe").dump(parameters, file)
+    faults = refusal(path).splitlines()
+    assert all(f"{section}.{key}" in fault for fault in faults), faults

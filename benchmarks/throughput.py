@@ -1,0 +1,107 @@
+"""How fast the article's network trains, against PyTorch and against the machine's limit.
+
+    python -m venv /tmp/rival && /tmp/rival/bin/pip install -r benchmarks/requirements.txt
+    python -m benchmarks.throughput --rounds 15 --torch /tmp/rival/bin/python
+
+Every contestant is a process that waits; in each round each of them trains 10 batches of 128
+images, one after the other, so that other work on the machine meets them all alike. The ratios are
+medians over the rounds. Prints a Markdown table.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from benchmarks.machine import describe_machine
+
+LIMIT = "products of large matrices"
+RIVAL = "PyTorch, channels-last"
+CONTESTANTS = {
+    LIMIT: ["products"],
+    RIVAL: ["torch"],
+    "PyTorch, channels-last, bfloat16": ["torch", 'precision="bfloat16"'],
+    "Keras `fit`": ["keras"],
+    "this pipeline": ["pipeline"],
+    "this pipeline, deterministic: false": ["pipeline", "deterministic=false"],
+    "this pipeline, onednn: false": ["pipeline", "onednn=false"],
+    "this pipeline, precision: bfloat16": ["pipeline", 'precision="bfloat16"'],
+}
+# Multiplications of each convolution and dense layer for one image, forward; as many backward to
+# the weights and, but for the first layer, to the input. Each goes with an addition.
+_FORWARD = [26**2 * 9 * 32, 11**2 * 9 * 32 * 64, 3**2 * 9 * 64 * 64, 64 * 512, 512 * 10]
+OPERATIONS_PER_IMAGE = 2 * (3 * sum(_FORWARD) - _FORWARD[0])
+
+
+def main() -> None:
+    """Runs the rounds and prints the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, required=True)
+    parser.add_argument("--torch", required=True, help="a Python that has PyTorch")
+    arguments = parser.parse_args()
+    workers = {
+        name: start(arguments.torch if kind[0] == "torch" else sys.executable, kind)
+        for name, kind in CONTESTANTS.items()
+    }
+    rounds = [
+        {name: rate(worker) for name, worker in workers.items()} for _ in range(arguments.rounds)
+    ]
+    for worker in workers.values():
+        worker.communicate()
+    print(render_table(rounds))
+    print(f"\n{arguments.rounds} rounds. {describe_machine('tensorflow', 'keras', 'numpy')}")
+
+
+def start(python: str, kind: list[str]) -> "subprocess.Popen[str]":
+    """Starts a worker and waits until it is ready."""
+    worker = subprocess.Popen(
+        [python, "-m", "benchmarks.throughput_worker", *kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ
+        | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"},
+    )
+    assert worker.stdout is not None
+    if worker.stdout.readline() != "ready\n":
+        sys.exit(f"{' '.join(kind)} has failed to start with {python}")
+    return worker
+
+
+def rate(worker: "subprocess.Popen[str]") -> tuple[float, float]:
+    """One turn of a worker: its amount per second, and per second of one processor."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write("go\n")
+    worker.stdin.flush()
+    answer = json.loads(worker.stdout.readline())
+    return answer["amount"] / answer["seconds"], answer["amount"] / answer["processor_seconds"]
+
+
+def render_table(rounds: list[dict[str, tuple[float, float]]]) -> str:
+    """Markdown: images per second, and the ratios by the clock and by processor time."""
+    lines = [
+        "| trains | images/s, best | of the limit | × PyTorch | × PyTorch, processor time |",
+        "|---|---|---|---|---|",
+    ]
+    for name in CONTESTANTS:
+        if name == LIMIT:
+            continue
+        best = max(turn[name][0] for turn in rounds)
+        share = statistics.median(
+            turn[name][0] * OPERATIONS_PER_IMAGE / turn[LIMIT][0] for turn in rounds
+        )
+        ratios = [
+            statistics.median(turn[name][which] / turn[RIVAL][which] for turn in rounds)
+            for which in (0, 1)
+        ]
+        lines.append(f"| {name} | {best:,.0f} | {share:.0%} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+    limit = max(turn[LIMIT][0] for turn in rounds) / 1e9
+    return "\n".join([*lines, "", f"Limit: {limit:.0f} GFLOP/s in float32 at best."])
+
+
+if __name__ == "__main__":
+    main()

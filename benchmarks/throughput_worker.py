@@ -1,0 +1,146 @@
+"""Trains the article's network for some steps whenever a line arrives; used by throughput.py.
+
+    python -m benchmarks.throughput_worker KIND [train.PARAMETER=VALUE ...]
+
+Each answer is a line of JSON: images (or floating-point operations), seconds, processor_seconds.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+BATCH_SIZE = 128
+NUM_STEPS = 10
+NUM_IMAGES = BATCH_SIZE * NUM_STEPS
+THREADS = 2
+MATRIX_SIZE = 2048
+NUM_PRODUCTS = 3
+
+
+def main() -> None:
+    """Prepares one kind of work, then does it once per line."""
+    kind, *settings = sys.argv[1:]
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (NUM_IMAGES, 28, 28, 1), dtype=np.uint8)
+    labels = generator.integers(0, 10, NUM_IMAGES).astype(np.uint8)
+    work, amount = KINDS[kind](images, labels, [setting.split("=") for setting in settings])
+    work()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        started, processor = time.perf_counter(), time.process_time()
+        work()
+        result = {
+            "amount": amount,
+            "seconds": time.perf_counter() - started,
+            "processor_seconds": time.process_time() - processor,
+        }
+        print(json.dumps(result), flush=True)
+
+
+def prepare_pipeline(
+    images: np.ndarray, labels: np.ndarray, settings: list[list[str]]
+) -> tuple[Callable[[], object], float]:
+    """An epoch of the pipeline's own training loop."""
+    from tasks.parameters import load_parameters
+    from tasks.train.__main__ import import_tensorflow
+
+    changes = {name: json.loads(value) for name, value in settings}
+    recipe = load_parameters().train
+    recipe = type(recipe).model_validate(
+        recipe.model_dump()
+        | {"batch_size": BATCH_SIZE, "architecture": "article", "threads": THREADS}
+        | {"precision": "float32", "flip": False}
+        | changes
+    )
+    import_tensorflow(recipe)
+
+    from tasks.train.fit import pin_computation
+    from tasks.train.learner import Learner
+    from tasks.train.networks import build_network
+    from tasks.train.schedule import plan_epoch
+
+    pin_computation(recipe)
+    network = build_network("article", image_shape=(28, 28, 1), num_classes=10)
+    learner = Learner(network, images, labels, parameters=recipe)
+    return lambda: [
+        learner.step(batch) for batch in plan_epoch(0, num_images=len(images), parameters=recipe)
+    ], len(images)
+
+
+def prepare_keras(
+    images: np.ndarray, labels: np.ndarray, settings: list[list[str]]
+) -> tuple[Callable[[], object], float]:
+    """An epoch of Keras' own `fit`."""
+    import keras
+    import tensorflow as tf
+
+    from tasks.train.networks import build_network
+
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    network = build_network("article", image_shape=(28, 28, 1), num_classes=10)
+    network.compile(
+        optimizer=keras.optimizers.Adam(0.001),  # pyright: ignore[reportArgumentType]
+        loss="sparse_categorical_crossentropy",
+    )
+    return lambda: network.fit(images, labels, batch_size=BATCH_SIZE, verbose=0), len(images)  # pyright: ignore[reportArgumentType]
+
+
+def prepare_torch(
+    images: np.ndarray, labels: np.ndarray, settings: list[list[str]]
+) -> tuple[Callable[[], object], float]:
+    """An epoch in PyTorch: the same network, batch and optimizer, in the channels-last layout."""
+    import torch  # pyright: ignore[reportMissingImports]
+    from torch import nn  # pyright: ignore[reportMissingImports]
+
+    torch.set_num_threads(THREADS)
+    stages: list = []
+    for incoming, filters in ((1, 32), (32, 64), (64, 64)):
+        stages += [nn.Conv2d(incoming, filters, 3), nn.MaxPool2d(2), nn.ReLU()]
+    network = nn.Sequential(
+        *stages, nn.Flatten(), nn.Linear(64, 512), nn.ReLU(), nn.Linear(512, 10)
+    ).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.001, fused=True)
+    all_images = torch.from_numpy(images).permute(0, 3, 1, 2)
+    all_labels = torch.from_numpy(labels).long()
+    half = ["precision", '"bfloat16"'] in settings
+
+    def work() -> None:
+        for positions in torch.randperm(len(images)).split(BATCH_SIZE):
+            pixels = all_images[positions].float().div_(255)
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                logits = network(pixels)
+            loss = nn.functional.cross_entropy(logits.float(), all_labels[positions])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    return work, len(images)
+
+
+def prepare_products(
+    images: np.ndarray, labels: np.ndarray, settings: list[list[str]]
+) -> tuple[Callable[[], object], float]:
+    """Products of large float32 matrices: what the machine can do at most."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    matrix = tf.random.normal((MATRIX_SIZE, MATRIX_SIZE))
+    return lambda: [
+        tf.linalg.matmul(matrix, matrix).numpy() for _ in range(NUM_PRODUCTS)
+    ], 2.0 * MATRIX_SIZE**3 * NUM_PRODUCTS
+
+
+KINDS = {
+    "pipeline": prepare_pipeline,
+    "keras": prepare_keras,
+    "torch": prepare_torch,
+    "products": prepare_products,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Uses the model: classifies images that come from outside."""

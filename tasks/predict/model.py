@@ -1,0 +1,84 @@
+"""The model that predicts: the champion, the candidate, or one in a folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tasks import paths
+from tasks.champion import CHAMPIONS, MODEL_NAME, champion_folder, version_of
+from tasks.classifier import Classifier
+from tasks.errors import InputError
+from tasks.reference import REFERENCE_NAME, Reference
+from tasks.seal import check_seal
+
+ModelName = Literal["champion", "candidate"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model, ready to predict.
+
+    Attributes:
+        version: the first digits of the SHA-256 of the file that computes.
+        folder: where it lies.
+        classes: their names, in the order of the probabilities.
+        classifier: computes the probabilities.
+
+    """
+
+    version: str
+    folder: Path
+    classes: tuple[str, ...]
+    classifier: Classifier
+
+    def read_reference(self) -> Reference:
+        """What the model's training images are like.
+
+        Raises:
+            InputError: that isn't known.
+
+        """
+        path = check_seal(self.folder / REFERENCE_NAME, remedy="Train the model anew: dvc repro")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def load_model(name: str | None, *, num_threads: int, champions: Path = CHAMPIONS) -> Model:
+    """Loads a model, after a check of its bytes.
+
+    Args:
+        name: "champion", "candidate", or a folder; None is the champion, or the candidate if there
+            is no champion yet.
+        num_threads: how many threads compute.
+        champions: where the champions lie.
+
+    Raises:
+        InputError: there is no such model, or it is damaged.
+
+    """
+    folder = find_folder(name, champions)
+    remedy = "Take another model, or make it anew: dvc repro"
+    model = check_seal(folder / MODEL_NAME, remedy=remedy)
+    card = check_seal(folder / paths.MODEL_CARD.name, remedy=remedy)
+    return Model(
+        version=version_of(model),
+        folder=folder,
+        classes=tuple(json.loads(card.read_text(encoding="utf-8"))["classes"]),
+        classifier=Classifier(model.read_bytes(), num_threads=num_threads),
+    )
+
+
+def find_folder(name: str | None, champions: Path) -> Path:
+    """The folder of a model; see `load_model`."""
+    champion = champion_folder(champions) if name in (None, "champion") else None
+    if champion:
+        return champion
+    if name == "champion":
+        raise InputError("There is no champion yet. The first: python -m flows.gate")
+    folder = paths.CANDIDATE if name in (None, "candidate") else Path(name)
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no model in {folder}. Expected champion, candidate, or a folder that holds"
+            f" {MODEL_NAME}. The pipeline makes a candidate: dvc repro"
+        )
+    return folder

@@ -1,0 +1,91 @@
+"""The table of predictions: Parquet or CSV, written batch by batch, whole or not at all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.errors import InputError
+from tasks.files import replacing
+from tasks.predict.sources import Images
+
+
+class Writer(Protocol):
+    """Takes one batch of rows after the other."""
+
+    def write_table(self, table: pa.Table) -> None:
+        """Appends rows."""
+        ...
+
+
+def make_schema(classes: tuple[str, ...]) -> pa.Schema:
+    """The columns: image, label, confidence, a probability per class, model, error."""
+    probabilities = [pa.field(f"probability: {name}", pa.float32()) for name in classes]
+    return pa.schema(
+        [
+            pa.field("image", pa.string()),
+            pa.field("label", pa.string()),
+            pa.field("confidence", pa.float32()),
+            *probabilities,
+            pa.field("model", pa.string()),
+            pa.field("error", pa.string()),
+        ]
+    )
+
+
+def tabulate(
+    images: Images, probabilities: np.ndarray, *, classes: tuple[str, ...], version: str
+) -> pa.Table:
+    """One row per image; an image that couldn't be read has an error and nothing else.
+
+    Args:
+        images: n images, m of which could be read.
+        probabilities: (m, classes) float32.
+        classes: their names.
+        version: of the model.
+
+    """
+    is_bad = np.array([error is not None for error in images.errors])
+    # Position of each image among the readable ones; that of an unreadable one is not looked at.
+    positions = np.maximum(np.cumsum(~is_bad) - 1, 0)
+    spread = (
+        probabilities[positions]
+        if len(probabilities)
+        else np.zeros((len(is_bad), len(classes)), np.float32)
+    )
+    labels = np.array(classes, dtype=object)[spread.argmax(axis=1)]
+    columns = [
+        pa.array(images.names, pa.string()),
+        pa.array(labels, pa.string(), mask=is_bad),
+        pa.array(spread.max(axis=1), pa.float32(), mask=is_bad),
+        *(pa.array(column, pa.float32(), mask=is_bad) for column in spread.T),
+        pa.array([version] * len(is_bad), pa.string()),
+        pa.array(images.errors, pa.string()),
+    ]
+    return pa.Table.from_arrays(columns, schema=make_schema(classes))
+
+
+@contextmanager
+def open_writer(path: Path, schema: pa.Schema) -> Iterator[Writer]:
+    """Writes a table that is there when the block has succeeded.
+
+    Raises:
+        InputError: the name ends neither in .parquet nor in .csv.
+
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise InputError(f"{path}: expected a name that ends in .parquet or .csv")
+    with replacing(path) as temporary:
+        if path.suffix == ".parquet":
+            from pyarrow.parquet import ParquetWriter
+
+            with ParquetWriter(temporary, schema) as writer:
+                yield writer
+        else:
+            from pyarrow.csv import CSVWriter
+
+            with CSVWriter(temporary, schema) as writer:
+                yield writer
