@@ -10,7 +10,7 @@ import sys
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -179,7 +180,9 @@ class ValidateParameters(Section):
     max_divergence: Positive
     pixel_minimum: Annotated[int, Field(ge=0, le=255)]
     pixel_maximum: Annotated[int, Field(ge=0, le=255)]
-    min_spread: Positive
+    min_highest: Annotated[int, Field(ge=0, le=255)]
+    max_constant_pixels: Annotated[int, Field(ge=0)]
+    min_spread: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     min_zero_share: Fraction
     max_share_without_zeros: Fraction
     class_brightness: Annotated[tuple[Brightness, Brightness], Field(strict=False)]
@@ -299,6 +302,17 @@ class Parameters(Section):
     predict: PredictParameters
     drift: DriftParameters
 
+    @model_validator(mode="after")
+    def _check_shares(self) -> Self:
+        shares = self.validate_.shares
+        if shares and len(shares) != len(self.data.classes):
+            raise ValueError(
+                f"validate.shares has {len(shares)} values for {len(self.data.classes)} classes"
+            )
+        if shares and abs(sum(shares) - 1) > 1e-5:
+            raise ValueError(f"validate.shares sums to {sum(shares):g}; expected 1")
+        return self
+
 
 def load_parameters(path: Path = PARAMETERS_PATH) -> Parameters:
     """Reads and checks a parameters file.
@@ -326,6 +340,8 @@ def load_parameters(path: Path = PARAMETERS_PATH) -> Parameters:
 
 
 def _describe_fault(path: Path, fault: Mapping[str, Any]) -> str:
+    if not fault["loc"]:
+        return f"{path}: {fault['msg'].removeprefix('Value error, ')}."
     location, allowed = _resolve(fault["loc"])
     key = ".".join(location)
     if fault["type"] == "missing":

@@ -1,0 +1,1 @@
+"""Data for a first run with images of one's own."""

@@ -1,0 +1,1 @@
+"""Proposes a parameters file for images that nobody has described yet."""

@@ -1,0 +1,148 @@
+"""Limits that the images pass with some room, and a recipe that fits their number."""
+
+import math
+
+import numpy as np
+from scipy.stats import entropy
+
+from tasks.propose.sections import Section
+from tasks.validate.tables import Splits, tabulate_classes, tabulate_images, tabulate_splits
+
+# How much further than what was found a limit lies.
+_ROOM = 1.5
+# Steps in which the network of this project learns its data; more hardly help.
+_STEPS = 900
+# Between the largest and the smallest class.
+_EVEN = 1.1
+_BATCH_SIZES = (16, 32, 64, 128, 256)
+
+
+def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> Section:
+    """The section validate, each value with what was found as its comment."""
+    images = tabulate_images(splits)
+    even = (1 / len(classes),) * len(classes)
+    table = tabulate_classes(images, classes=classes, shares=even)
+    counts = table.groupby("label")["count"].sum().to_numpy()
+    is_even = bool(counts.max() <= _EVEN * counts.min())
+    shares = even if is_even else round_shares(counts)
+    deviation = max(
+        float(np.abs(group["share"].to_numpy() - shares).max())
+        for _, group in table.groupby("split")
+    )
+    divergence = max(
+        float(entropy(group["share"].to_numpy(), shares)) for _, group in table.groupby("split")
+    )
+    whole = tabulate_splits(splits, num_classes=len(classes))
+    by_split = images.groupby("split")
+    zeros = max(0.0, round_down(float(images["zero_share"].quantile(0.05)) / 2, 2))
+    without = float(by_split["zero_share"].agg(lambda share: (share < zeros).mean()).max())
+    brightness = table["brightness"]
+    duplicates = float(by_split["earlier_copies"].agg(lambda copies: (copies > 0).mean()).max())
+    leaked = float(by_split["training_copies"].agg(lambda copies: (copies > 0).mean()).max())
+    chance = 1 / len(classes)
+    recall = float(whole["centroid_recall"].min())
+    spread = float(images["spread"].min())
+    lowest, highest = int(images["minimum"].min()), int(images["maximum"].max())
+    dimmest = int(by_split["maximum"].max().min())
+    constant = int(whole["constant_pixels"].max())
+    return {
+        "shares": (
+            None if is_even else shares,
+            "of the classes, in their order; null expects even shares",
+        ),
+        "share_tolerance": (
+            min(0.99, max(0.01, round_up(deviation * _ROOM, 3))),
+            f"of a class's share; {deviation:.2%} found",
+        ),
+        "max_divergence": (
+            max(0.02, round_up(divergence * _ROOM, 3)),
+            f"Kullback-Leibler, in nats; {divergence:.4f} found",
+        ),
+        "pixel_minimum": (lowest, "the lowest pixel found"),
+        "pixel_maximum": (highest, "the highest pixel found"),
+        "min_highest": (dimmest, "some image of each split reaches it"),
+        "max_constant_pixels": (
+            constant,
+            f"with one value, not 0, in all images of a split; {constant} found",
+        ),
+        "min_spread": (
+            round_down(spread / _ROOM, 2),
+            f"standard deviation of the pixels of one image; {spread:.1f} found"
+            + ("; some images are blank" if spread == 0 else ""),
+        ),
+        "min_zero_share": (zeros, "of an image's pixels; half of what 95% of the images have"),
+        "max_share_without_zeros": (
+            min(1.0, max(0.01, round_up(without * _ROOM, 3))),
+            f"images that may have fewer; {without:.2%} found",
+        ),
+        "class_brightness": (
+            [
+                round_down(float(brightness.min()) / _ROOM, 0),
+                min(255.0, round_up(float(brightness.max()) * _ROOM, 0)),
+            ],
+            f"mean pixel of a class; {brightness.min():.0f} to {brightness.max():.0f} found",
+        ),
+        "max_duplicate_share": (
+            min(1.0, max(0.001, round_up(duplicates * _ROOM, 3))),
+            f"images that repeat another of their split; {duplicates:.2%} found; a warning",
+        ),
+        "max_leaked_share": (
+            round_up(leaked, 4),
+            f"test images that are training images, too; {leaked:.2%} found"
+            + ("; better remove them" if leaked else ""),
+        ),
+        "min_centroid_recall": (
+            round_down(recall * 0.8, 2),
+            f"images nearest to their class's mean; {recall:.2f} found, {chance:.2f} if shuffled",
+        ),
+    }
+
+
+def propose_recipe(labels: np.ndarray) -> Section:
+    """Values of the section train that depend on the number and the balance of the images.
+
+    Args:
+        labels: (n,) of the training images.
+
+    """
+    size = max(size for size in _BATCH_SIZES if size <= max(_BATCH_SIZES[0], len(labels) / 32))
+    epochs = math.ceil(_STEPS / max(1, len(labels) // size))
+    counts = np.unique(labels, return_counts=True)[1]
+    ratio = counts.max() / counts.min()
+    return {
+        "epochs": (min(max(epochs, 4), 60), f"at most; about {_STEPS} steps, but 4 to 60 epochs"),
+        "batch_size": (size, ""),
+        "class_weights": (
+            "balanced" if ratio > _ROOM else "none",
+            f"none or balanced; the largest class is {ratio:.1f} times the smallest",
+        ),
+        "flip": (False, "true if an image and its mirror image are of one class"),
+        "mirror": (
+            False,
+            "as flip: the model that ships averages each image with its mirror image",
+        ),
+    }
+
+
+def propose_gate() -> Section:
+    """The demands on a model, which nobody can know before the first one."""
+    unknown = (None, "null asks for nothing; set it when you know what is good")
+    return dict.fromkeys(("min_accuracy", "min_recall", "max_calibration_error"), unknown)
+
+
+def round_shares(counts: np.ndarray) -> tuple[float, ...]:
+    """The share of each count, in a few digits that still sum to 1."""
+    shares = [round(count / counts.sum(), 6) for count in counts.tolist()]
+    largest = shares.index(max(shares))
+    shares[largest] = round(1 - sum(shares[:largest]) - sum(shares[largest + 1 :]), 6)
+    return tuple(shares)
+
+
+def round_up(value: float, digits: int) -> float:
+    """The lowest number of so many digits that isn't below `value`."""
+    return math.ceil(value * 10**digits) / 10**digits
+
+
+def round_down(value: float, digits: int) -> float:
+    """The highest number of so many digits that isn't above `value`."""
+    return math.floor(value * 10**digits) / 10**digits
