@@ -41,7 +41,7 @@ def set_up_automations(webhook: str | None) -> None:
             many others' do; None tells nobody.
 
     """
-    automations = [_end_dead_runs()]
+    automations: list[Automation] = []
     if webhook is not None:
         block = Webhook(
             url=webhook,  # pyright: ignore[reportArgumentType] - Prefect wraps it
@@ -54,6 +54,7 @@ def set_up_automations(webhook: str | None) -> None:
         ]
     for automation in automations:
         _replace(automation)
+    _keep(_end_dead_runs())
 
 
 _RUN_BROKEN = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
@@ -103,6 +104,14 @@ def _as_json(message: str) -> str:
     """A template whose rendered form is JSON, whatever the message holds."""
     text = json.dumps(message)[1:-1]
     return '{"text": {% set message %}' + text + "{% endset %}{{ message | tojson }}}"
+
+
+def _keep(automation: Automation) -> None:
+    """Creates an automation where there is none: one that waits for a heartbeat goes on waiting."""
+    try:
+        Automation.read(name=automation.name)
+    except ValueError:
+        automation.create()
 
 
 def _replace(automation: Automation) -> None:
