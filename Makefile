@@ -61,10 +61,12 @@ lock: ## resolve the dependencies anew; needs uv
 		--output-file requirements.lock pyproject.toml
 
 # pip compiles what it installs to bytecode; without that, every process would compile TensorFlow.
+# The lock is complete, so pip resolves nothing: older ones look past a pin when asked for an extra.
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
 		"Python %d.%d is not supported; name another: make PYTHON=python3.12 ..." % v)'
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'Python lacks its venv module; on Debian: apt install python3-venv'; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install -qq --disable-pip-version-check --compile --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --compile --no-deps --require-hashes -r requirements.lock
+	@.venv/bin/python -m pip check --disable-pip-version-check >/dev/null
 	@touch $@

@@ -26,6 +26,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from benchmarks.machine import describe_machine
+from benchmarks.pages import fill
 from benchmarks.recipes import load_recipes
 from tasks import paths
 from tasks.parameters import PARAMETERS_PATH, TrainParameters
@@ -45,7 +46,9 @@ def main() -> None:
     commands.add_parser("table")
     arguments = parser.parse_args()
     if arguments.command == "table":
-        print(render_table(pd.read_json(RESULTS, lines=True)))
+        text = render_table(pd.read_json(RESULTS, lines=True))
+        print(text)
+        fill(PROJECT / "docs" / "training.md", "recipes", text)
         return
     done = {(row["name"], row["seed"]) for row in read_results()}
     for seed in range(arguments.seeds):
@@ -136,7 +139,7 @@ def render_table(results: pd.DataFrame) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, group in results.groupby("name", sort=False):
-        pairs = group.set_index("seed").join(script, rsuffix="_script", how="inner")
+        pairs = group.set_index("seed").join(script.add_suffix("_script"), how="inner")
         accuracy = pairs["accuracy"]
         ratios = [
             (pairs[column] / pairs[f"{column}_script"]).mean()
