@@ -1,11 +1,11 @@
 """How fast the article's network trains, against PyTorch and against the machine's limit.
 
-    python -m venv /tmp/rival && /tmp/rival/bin/pip install -r benchmarks/requirements.txt
-    python -m benchmarks.throughput --rounds 15 --torch /tmp/rival/bin/python
+    python -m venv /tmp/torch && /tmp/torch/bin/pip install -r benchmarks/requirements.txt
+    python -m benchmarks.throughput --rounds 15 --torch /tmp/torch/bin/python
 
 Every contestant is a process that waits; in each round each of them trains 10 batches of 128
 images, one after the other, so that other work on the machine meets them all alike. The ratios are
-medians over the rounds. Prints a Markdown table.
+medians over the rounds. Writes a table into docs/training.md.
 """
 
 import argparse
@@ -14,20 +14,24 @@ import os
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 from benchmarks.machine import describe_machine
+from benchmarks.pages import fill
+from tasks.train.__main__ import has_bfloat16
 
 LIMIT = "products of large matrices"
 RIVAL = "PyTorch, channels-last"
+BFLOAT16 = 'precision="bfloat16"'
 CONTESTANTS = {
     LIMIT: ["products"],
     RIVAL: ["torch"],
-    "PyTorch, channels-last, bfloat16": ["torch", 'precision="bfloat16"'],
+    "PyTorch, channels-last, bfloat16": ["torch", BFLOAT16],
     "Keras `fit`": ["keras"],
     "this pipeline": ["pipeline"],
     "this pipeline, deterministic: false": ["pipeline", "deterministic=false"],
     "this pipeline, onednn: false": ["pipeline", "onednn=false"],
-    "this pipeline, precision: bfloat16": ["pipeline", 'precision="bfloat16"'],
+    "this pipeline, precision: bfloat16": ["pipeline", BFLOAT16],
 }
 # Multiplications of each convolution and dense layer for one image, forward; as many backward to
 # the weights and, but for the first layer, to the input. Each goes with an addition.
@@ -44,14 +48,17 @@ def main() -> None:
     workers = {
         name: start(arguments.torch if kind[0] == "torch" else sys.executable, kind)
         for name, kind in CONTESTANTS.items()
+        if BFLOAT16 not in kind or has_bfloat16(Path("/proc/cpuinfo"))
     }
     rounds = [
         {name: rate(worker) for name, worker in workers.items()} for _ in range(arguments.rounds)
     ]
     for worker in workers.values():
         worker.communicate()
-    print(render_table(rounds))
-    print(f"\n{arguments.rounds} rounds. {describe_machine('tensorflow', 'keras', 'numpy')}")
+    machine = describe_machine("tensorflow", "keras", "numpy")
+    text = f"{render_table(rounds)}\n\n{arguments.rounds} rounds. {machine}"
+    print(text)
+    fill(Path("docs/training.md"), "throughput", text)
 
 
 def start(python: str, kind: list[str]) -> "subprocess.Popen[str]":
@@ -87,7 +94,7 @@ def render_table(rounds: list[dict[str, tuple[float, float]]]) -> str:
         "| trains | images/s, best | of the limit | × PyTorch | × PyTorch, processor time |",
         "|---|---|---|---|---|",
     ]
-    for name in CONTESTANTS:
+    for name in rounds[0]:
         if name == LIMIT:
             continue
         best = max(turn[name][0] for turn in rounds)

@@ -52,7 +52,7 @@ def prepare_pipeline(
     recipe = type(recipe).model_validate(
         recipe.model_dump()
         | {"batch_size": BATCH_SIZE, "architecture": "article", "threads": THREADS}
-        | {"precision": "float32", "flip": False}
+        | {"precision": "float32", "flip": False, "optimizer": "adam"}
         | changes
     )
     import_tensorflow(recipe)

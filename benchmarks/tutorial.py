@@ -76,9 +76,7 @@ def measure(name: str, seed: int) -> dict[str, object]:
     """Runs the script or a recipe in a folder of its own."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for part in (paths.RAW, paths.PREPARED):
-            shutil.copytree(PROJECT / part, folder / part)
-        shutil.copytree(PROJECT / "tasks", folder / "tasks")
+        copy_inputs(folder)
         if name == SCRIPT:
             command = ["benchmarks.tutorial_script", str(seed)]
             shutil.copytree(PROJECT / "benchmarks", folder / "benchmarks")
@@ -106,6 +104,12 @@ def measure(name: str, seed: int) -> dict[str, object]:
         "recipe": recipe,
         "machine": describe_machine("tensorflow", "keras", "numpy"),
     }
+
+
+def copy_inputs(folder: Path) -> None:
+    """Copies what a training needs, but for its parameters."""
+    for part in (paths.RAW, paths.PREPARED, Path("tasks")):
+        shutil.copytree(PROJECT / part, folder / part)
 
 
 def write_parameters(folder: Path, changes: dict[str, object]) -> dict[str, object]:

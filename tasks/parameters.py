@@ -205,11 +205,11 @@ class PrepareParameters(Section):
 class TrainParameters(Section):
     """The network and its recipe."""
 
-    architecture: Literal["article", "strided", "residual", "residual_wide"]
+    architecture: Literal["article", "light", "residual", "residual_deep"]
     seed: Seed
     epochs: Count
     batch_size: Count
-    optimizer: Literal["adam", "sgd"]
+    optimizer: Literal["adam", "muon", "sgd"]
     learning_rate: Positive
     momentum: Share
     schedule: Literal["constant", "one_cycle"]

@@ -120,6 +120,29 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return features
 
 
+class ConvolutionMuon(keras.optimizers.Muon):
+    """Keras' Muon for the kernels of convolutions, each as a matrix; Adam for all other weights.
+
+    Keras leaves whatever isn't a matrix to Adam. Muon's author reshapes kernels, as here.
+    Source: https://kellerjordan.github.io/posts/muon
+    """
+
+    def _should_use_adamw(self, variable: keras.Variable) -> bool:
+        return len(variable.shape) != 4
+
+    def zeropower_via_newtonschulz5(self, x: tf.Tensor, steps: int) -> tf.Tensor:
+        """The nearest semi-orthogonal matrix, (height·width·incoming, outgoing), as a kernel."""
+        return tf.reshape(super().zeropower_via_newtonschulz5(_as_matrix(x), steps), x.shape)
+
+    def lr_adjust(self, x: tf.Tensor) -> tf.Tensor:
+        """Scales an update by the larger side of its matrix, to the size of Adam's updates."""
+        return tf.reshape(super().lr_adjust(_as_matrix(x)), x.shape)
+
+
+def _as_matrix(kernel: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(kernel, (-1, kernel.shape[-1]))
+
+
 def shift_images(images: tf.Tensor, shifts: tf.Tensor, *, limit: int) -> tf.Tensor:
     """Moves each image by its own whole number of pixels; what comes in is black.
 
@@ -175,6 +198,10 @@ def _make_optimizer(parameters: TrainParameters) -> keras.optimizers.Optimizer:
     }
     if parameters.optimizer == "adam":
         optimizer = keras.optimizers.Adam(beta_1=parameters.momentum, **shared)
+    elif parameters.optimizer == "muon":
+        optimizer = ConvolutionMuon(
+            momentum=parameters.momentum, adam_weight_decay=shared["weight_decay"], **shared
+        )
     else:
         optimizer = keras.optimizers.SGD(momentum=parameters.momentum, nesterov=True, **shared)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

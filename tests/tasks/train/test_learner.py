@@ -6,7 +6,13 @@ import pytest
 import tensorflow as tf
 
 from tasks.parameters import TrainParameters
-from tasks.train.learner import FusedBatchNormalization, Learner, class_weights, shift_images
+from tasks.train.learner import (
+    ConvolutionMuon,
+    FusedBatchNormalization,
+    Learner,
+    class_weights,
+    shift_images,
+)
 from tasks.train.networks import build_network
 from tasks.train.schedule import Batch
 
@@ -30,8 +36,14 @@ def batch_of(positions: np.ndarray, rate: float = 0.003) -> Batch:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"precision": "bfloat16"}, {"optimizer": "sgd"}, {"average_decay": 0.5}],
-    ids=["bfloat16", "sgd", "averaged"],
+    [
+        {"precision": "bfloat16"},
+        {"optimizer": "adam"},
+        {"optimizer": "muon"},
+        {"optimizer": "sgd"},
+        {"average_decay": 0.5},
+    ],
+    ids=["bfloat16", "adam", "muon", "sgd", "averaged"],
 )
 def test_one_batch_can_be_learned_by_heart(
     images: np.ndarray, labels: np.ndarray, recipe: TrainParameters, changes: dict
@@ -89,6 +101,28 @@ def test_the_fused_normalization_is_that_of_keras() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
     mean, fused_mean = (layer.variables[2] for layer in layers)
     np.testing.assert_allclose(fused_mean, mean, rtol=1e-5)
+
+
+def test_muon_takes_steps_along_every_direction_of_a_kernel_alike() -> None:
+    """Against its definition: the update of a kernel is close to U·Vᵀ of the gradient's SVD."""
+    gradient = np.random.default_rng(0).normal(size=(3, 3, 8, 16)).astype(np.float32)
+    kernel = keras.Variable(np.zeros_like(gradient))
+    optimizer = ConvolutionMuon(learning_rate=0.1, weight_decay=None, adam_weight_decay=None)
+    optimizer.apply([tf.constant(gradient)], [kernel])
+    update = np.asarray(kernel.value).reshape(-1, 16)
+    left, _, right = np.linalg.svd(gradient.reshape(-1, 16), full_matrices=False)
+    scaled = -0.1 * 0.2 * np.sqrt(72) * (left @ right)
+    cosine = (update * scaled).sum() / np.linalg.norm(update) / np.linalg.norm(scaled)
+    assert cosine > 0.97
+    assert 0.7 < np.linalg.norm(update) / np.linalg.norm(scaled) < 1.2
+
+
+def test_muon_leaves_what_is_no_kernel_of_a_convolution_to_adam() -> None:
+    """Adam's first step is as long as the rate, whatever the gradient."""
+    weights = keras.Variable(np.zeros((4, 3), np.float32))
+    optimizer = ConvolutionMuon(learning_rate=0.1, weight_decay=None, adam_weight_decay=None)
+    optimizer.apply([tf.fill((4, 3), 3.0)], [weights])
+    np.testing.assert_allclose(np.asarray(weights.value), -0.1, rtol=1e-3)
 
 
 def test_shifted_images_move_and_black_comes_in() -> None:

@@ -10,9 +10,9 @@ from tasks.train.networks import ARCHITECTURES, MINIMUM_SIZES, build_network
     ("architecture", "expected"),
     [
         ("article", 94_154),
-        ("strided", 94_506),
-        ("residual", 117_210),
-        ("residual_wide", 464_810),
+        ("light", 28_842),
+        ("residual", 61_402),
+        ("residual_deep", 210_074),
     ],
 )
 def test_the_number_of_parameters_is_the_one_that_is_stated(
