@@ -45,11 +45,11 @@ def main() -> None:
     served = make_served(network, mirror=train.mirror)
     key = training_key(parameters=train.model_dump_json(), arrays=[*training, *validation])
     checkpoint = Checkpoint(key)
+    validate = Validator(served, *validation)
     history = fit(
         network,
-        served,
+        validate,
         training=training,
-        validation=validation,
         parameters=train,
         checkpoint=checkpoint,
     )
@@ -57,7 +57,7 @@ def main() -> None:
     probabilities = Classifier(model, num_threads=train.threads).predict(validation[0])
     difference = check_parity(
         probabilities,
-        Validator(served, *validation).predict(),
+        validate.predict(),
         tolerance=train.export_tolerance,
     )
     best = history.iloc[int(history["val_loss"].to_numpy().argmin())]

@@ -31,10 +31,9 @@ def pin_computation(parameters: TrainParameters) -> None:
 
 def fit(
     network: keras.Model,
-    served: keras.Model,
+    validate: "Validator",
     *,
     training: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
     parameters: TrainParameters,
     checkpoint: Checkpoint,
 ) -> pd.DataFrame:
@@ -42,9 +41,8 @@ def fit(
 
     Args:
         network: from images to probabilities.
-        served: the network as it ships, sharing its weights; this is what is validated.
+        validate: measures the network as it ships; the best epoch is chosen by that.
         training: images (n, height, width, channels) uint8 and labels (n,).
-        validation: the same, held out of training; the best epoch is chosen on it.
         parameters: the recipe.
         checkpoint: where a killed training left its state, and where this one leaves it.
 
@@ -57,7 +55,6 @@ def fit(
     """
     images, labels = training
     learner = Learner(network, images, labels, parameters=parameters)
-    validate = Validator(served, *validation)
     state = checkpoint.load()
     if state is None:
         state = TrainingState(history=[], learner=[], best=[])
@@ -117,7 +114,7 @@ def _run_epoch(
 
 
 class Validator:
-    """Measures a model on images that stay in memory.
+    """Measures a model on images that were held out of training, and stay in memory.
 
     Args:
         served: from uint8 images to probabilities.

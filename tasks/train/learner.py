@@ -1,5 +1,7 @@
 """One training step as one compiled graph, on images that lie in memory once, as uint8."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -130,17 +132,18 @@ class ConvolutionMuon(keras.optimizers.Muon):
     def _should_use_adamw(self, variable: keras.Variable) -> bool:
         return len(variable.shape) != 4
 
-    def zeropower_via_newtonschulz5(self, x: tf.Tensor, steps: int) -> tf.Tensor:
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
         """The nearest semi-orthogonal matrix, (height·width·incoming, outgoing), as a kernel."""
-        return tf.reshape(super().zeropower_via_newtonschulz5(_as_matrix(x), steps), x.shape)
+        matrix = super().zeropower_via_newtonschulz5(_as_matrix(x), steps)
+        return keras.ops.reshape(matrix, x.shape)
 
-    def lr_adjust(self, x: tf.Tensor) -> tf.Tensor:
+    def lr_adjust(self, x: Any) -> Any:
         """Scales an update by the larger side of its matrix, to the size of Adam's updates."""
-        return tf.reshape(super().lr_adjust(_as_matrix(x)), x.shape)
+        return keras.ops.reshape(super().lr_adjust(_as_matrix(x)), x.shape)
 
 
-def _as_matrix(kernel: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(kernel, (-1, kernel.shape[-1]))
+def _as_matrix(kernel: Any) -> Any:
+    return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))
 
 
 def shift_images(images: tf.Tensor, shifts: tf.Tensor, *, limit: int) -> tf.Tensor:

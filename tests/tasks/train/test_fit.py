@@ -26,17 +26,15 @@ def run(
     keras.utils.set_random_seed(0)
     network = build_network("residual", image_shape=(28, 28, 1), num_classes=10)
     served = make_served(network, mirror=False)
-    training, validation = (images[:300], labels[:300]), (images[300:], labels[300:])
+    validate = Validator(served, images[300:], labels[300:])
     history = fit(
         network,
-        served,
-        training=training,
-        validation=validation,
+        validate,
+        training=(images[:300], labels[:300]),
         parameters=parameters,
         checkpoint=Checkpoint("key", folder / "training.npz"),
     )
-    figures = Validator(served, *validation)()
-    return figures, [
+    return validate(), [
         {str(name): value for name, value in row.items()} for row in history.to_dict("records")
     ]
 

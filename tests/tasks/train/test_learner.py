@@ -107,7 +107,7 @@ def test_muon_takes_steps_along_every_direction_of_a_kernel_alike() -> None:
     """Against its definition: the update of a kernel is close to U·Vᵀ of the gradient's SVD."""
     gradient = np.random.default_rng(0).normal(size=(3, 3, 8, 16)).astype(np.float32)
     kernel = keras.Variable(np.zeros_like(gradient))
-    optimizer = ConvolutionMuon(learning_rate=0.1, weight_decay=None, adam_weight_decay=None)
+    optimizer = ConvolutionMuon(learning_rate=0.1, weight_decay=0.0, adam_weight_decay=0.0)
     optimizer.apply([tf.constant(gradient)], [kernel])
     update = np.asarray(kernel.value).reshape(-1, 16)
     left, _, right = np.linalg.svd(gradient.reshape(-1, 16), full_matrices=False)
@@ -120,7 +120,7 @@ def test_muon_takes_steps_along_every_direction_of_a_kernel_alike() -> None:
 def test_muon_leaves_what_is_no_kernel_of_a_convolution_to_adam() -> None:
     """Adam's first step is as long as the rate, whatever the gradient."""
     weights = keras.Variable(np.zeros((4, 3), np.float32))
-    optimizer = ConvolutionMuon(learning_rate=0.1, weight_decay=None, adam_weight_decay=None)
+    optimizer = ConvolutionMuon(learning_rate=0.1, weight_decay=0.0, adam_weight_decay=0.0)
     optimizer.apply([tf.fill((4, 3), 3.0)], [weights])
     np.testing.assert_allclose(np.asarray(weights.value), -0.1, rtol=1e-3)
 
