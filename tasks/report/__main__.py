@@ -16,6 +16,7 @@ import pandas as pd
 from tasks import paths
 from tasks.dataset import ImageSplit, load_manifest, load_split
 from tasks.files import sha256_of, write_text
+from tasks.page.images import show_images
 from tasks.parameters import Parameters, load_parameters
 from tasks.report.comparison import Comparison, compare, is_comparable, unpack_predicted
 from tasks.report.findings import (
@@ -32,7 +33,6 @@ from tasks.report.pictures import (
     draw_confusion,
     draw_curve,
     draw_reliability,
-    show_images,
 )
 from tasks.report.render import render_markdown, render_page
 from tasks.seal import sealed

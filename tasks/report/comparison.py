@@ -50,6 +50,7 @@ class Comparison:
         classes: on the images of each class that has any, with p-values corrected for their number.
         fixed: positions of the images that were wrong and are right now.
         broken: positions of those that were right and are wrong now.
+        before: (n,) the classes that the baseline named.
 
     """
 
@@ -57,6 +58,7 @@ class Comparison:
     classes: dict[str, Change]
     fixed: np.ndarray
     broken: np.ndarray
+    before: np.ndarray
 
 
 def pack_baseline(
@@ -128,6 +130,7 @@ def compare(
         },
         fixed=np.flatnonzero(~was_right & is_right),
         broken=np.flatnonzero(was_right & ~is_right),
+        before=before,
     )
 
 

@@ -1,9 +1,8 @@
-"""Pictures as text that stands in the page: SVG for drawings, data addresses for images.
+"""Drawings as SVG that stands in the page.
 
-Drawings have no background and take their colours from the page's style sheet, light or dark.
+They have no background and take their colours from the page's style sheet, light or dark.
 """
 
-import base64
 import io
 import re
 import warnings
@@ -17,7 +16,6 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib import ticker
 from matplotlib.figure import Figure
-from PIL import Image
 from scipy.stats import binomtest
 
 # Drawn in these colours, then replaced by the style sheet's names for them.
@@ -30,7 +28,7 @@ _NAMES = {
     _BLUE: "var(--blue)",
     _ORANGE: "var(--orange)",
 }
-_RIGHT, _WRONG = (0, 114, 178), (213, 94, 0)  # told apart by the colour-blind: Okabe and Ito
+RIGHT, WRONG = (0, 114, 178), (213, 94, 0)  # told apart by the colour-blind: Okabe and Ito
 _STYLE: Any = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -53,9 +51,10 @@ _STYLE: Any = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
-_MAX_SIDE = 64  # pixels; larger images are shown as thumbnails
 _MAX_NAME = 22  # letters of a class's name beside a drawing
 _MAX_NUMBERED = 16  # classes up to which the cells of the confusion matrix hold numbers
+_ROOM_FOR_NUMBERS = 330  # points, in a row of cells, at one point of width a letter
+STRONGEST = 0.75  # of a cell's colour, so that what stands in it can be read in light and in dark
 _MAX_NAMED = 40  # classes up to which each has its name beside the drawing
 
 
@@ -64,44 +63,54 @@ def draw_curve(history: pd.DataFrame, name: str, *, chosen_epoch: int) -> Markup
     with _style(f"curve {name}"):
         figure = Figure(figsize=(4.8, 3.0), layout="constrained")
         axes = figure.subplots()
-        axes.plot(
-            history["epoch"],
-            history[name],
-            color=_BLUE,
-            linewidth=1.8,
-            marker="o",
-            markersize=3,
-            label="training",
-        )
-        validation = history[f"val_{name}"]
-        axes.plot(
-            history["epoch"],
-            validation,
-            color=_ORANGE,
-            linewidth=1.8,
-            marker="s",
-            markersize=3,
-            label="validation",
-        )
-        chosen = float(validation[history["epoch"] == chosen_epoch].iloc[0])
         axes.axvline(chosen_epoch, color=_INK, linestyle=":", linewidth=1)
-        axes.plot([chosen_epoch], [chosen], marker="o", markersize=9, color=_INK, fillstyle="none")
+        for column, label, color, marker in (
+            (name, "training", _BLUE, "o"),
+            (f"val_{name}", "validation", _ORANGE, "s"),
+        ):
+            axes.plot(
+                history["epoch"],
+                history[column],
+                color=color,
+                linewidth=1.8,
+                marker=marker,
+                markersize=3,
+                label=label,
+                clip_on=False,
+            )
+        chosen = history[history["epoch"] == chosen_epoch].iloc[0]
+        value = float(chosen[f"val_{name}"])
+        axes.plot(
+            [chosen_epoch],
+            [value],
+            marker="o",
+            markersize=9,
+            color=_INK,
+            fillstyle="none",
+            clip_on=False,
+        )
         axes.annotate(
-            f"epoch {chosen_epoch}: {chosen:.3f}",
-            (chosen_epoch, chosen),
-            xytext=(0, 12 if name == "loss" else -18),
+            f"epoch {chosen_epoch}: " + (f"{value:.1%}" if name == "accuracy" else f"{value:.3f}"),
+            (chosen_epoch, value),
+            xytext=(0, 10 if value > chosen[name] else -10),
             textcoords="offset points",
             ha="right" if chosen_epoch > len(history) / 2 else "left",
+            va="bottom" if value > chosen[name] else "top",
             bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
         )
         axes.legend(
             frameon=False,
             labelcolor="linecolor",
-            loc="upper right" if name == "loss" else "lower right",
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            borderpad=0,
+            ncols=2,
         )
         axes.set(xlabel="epoch")
-        axes.margins(x=0.02)
+        axes.margins(x=0.02, y=0.18)
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        if name == "accuracy":
+            axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
         return _as_svg(figure)
 
 
@@ -123,8 +132,8 @@ def draw_confusion(
     parts_of_row = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(len(counts), dtype=bool)
     colors = np.empty((*counts.shape, 4))
-    colors[..., :3] = np.where(right[..., None], _RIGHT, _WRONG) / np.array(255)
-    colors[..., 3] = np.where(right, parts_of_row, np.sqrt(parts_of_row))
+    colors[..., :3] = np.where(right[..., None], RIGHT, WRONG) / np.array(255)
+    colors[..., 3] = STRONGEST * np.where(right, parts_of_row, np.sqrt(parts_of_row))
     with _style(f"confusion {shares}"):
         figure = Figure(figsize=(4.8, 4.8), layout="constrained")
         axes = figure.subplots()
@@ -144,6 +153,7 @@ def draw_confusion(
         axes.set_yticks(named, names, fontsize=size)
         axes.set(xlabel="the model says", ylabel="the label says")
         if len(counts) <= _MAX_NUMBERED:
+            longest = 3 if shares else len(str(counts.max()))
             for (row, column), count in np.ndenumerate(counts):
                 if count:
                     axes.text(
@@ -152,8 +162,7 @@ def draw_confusion(
                         _percent(parts_of_row[row, column]) if shares else str(count),
                         ha="center",
                         va="center",
-                        fontsize=8,
-                        color="#ffffff" if colors[row, column, 3] > 0.6 else _INK,
+                        fontsize=min(9, _ROOM_FOR_NUMBERS / len(counts) / longest),
                     )
         return _as_svg(figure)
 
@@ -170,7 +179,6 @@ def draw_reliability(bins: pd.DataFrame, *, confidence: float) -> Markup:
         figure = Figure(figsize=(4.8, 3.6), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=_INK, linestyle=":", linewidth=1)
-        axes.text(0.02, 0.10, "as sure as right", rotation=45, rotation_mode="anchor", va="bottom")
         axes.bar(
             bins["lower"],
             bins["accuracy"],
@@ -217,33 +225,6 @@ def draw_confidences(predictions: pd.DataFrame, *, num_bins: int) -> Markup:
         axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
         axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
         return _as_svg(figure)
-
-
-def show_images(images: np.ndarray) -> str:
-    """A data address of images side by side, (n, height, width, channels) uint8.
-
-    Small images keep their pixels; larger ones become thumbnails.
-    """
-    thumbnails = [_thumbnail(image) for image in images]
-    width, height = thumbnails[0].size
-    strip = Image.new(thumbnails[0].mode, (width * len(thumbnails), height))
-    for number, thumbnail in enumerate(thumbnails):
-        strip.paste(thumbnail, (number * width, 0))
-    output = io.BytesIO()
-    if max(images.shape[1:3]) > _MAX_SIDE:
-        strip.save(output, "JPEG", quality=80, optimize=True)
-        kind = "jpeg"
-    else:
-        strip.save(output, "PNG", optimize=True)
-        kind = "png"
-    return f"data:image/{kind};base64," + base64.b64encode(output.getvalue()).decode()
-
-
-def _thumbnail(image: np.ndarray) -> Image.Image:
-    pixels = image[..., 0] if image.shape[-1] == 1 else image
-    thumbnail = Image.fromarray(np.ascontiguousarray(pixels))
-    thumbnail.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.LANCZOS)
-    return thumbnail
 
 
 @contextmanager

@@ -1,20 +1,21 @@
 """Turns what was found into the page and the text. What comes from outside never becomes markup."""
 
 import html
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tasks.dataset import ImageSplit
-from tasks.report.pictures import show_images
+from tasks.page.images import name_label, show_images
 from tasks.stage import STALE_SLOT
 
 _OPTIONS: Any = {
-    "loader": PackageLoader("tasks.report"),
+    "loader": ChoiceLoader([PackageLoader("tasks.report"), PackageLoader("tasks.page")]),
     "undefined": StrictUndefined,
     "trim_blocks": True,
     "lstrip_blocks": True,
@@ -43,14 +44,14 @@ def render_page(
     def answer(position: int) -> dict[str, Any]:
         return {str(name): value for name, value in answers.iloc[position].items()}
 
-    def label_of(split: str, position: int) -> int:
-        return int(splits[split].labels[position])
+    def name(split: str, position: int) -> str:
+        return name_label(splits[split].labels, position, classes=content["data"].classes)
 
     return environment.get_template("page.html.j2").render(
         **content,
         show=show,
         answer_to=answer,
-        label_of=label_of,
+        name_label=name,
         stale_slot=Markup(STALE_SLOT),  # noqa: S704 - a constant
     )
 
@@ -69,6 +70,8 @@ def _with_filters(environment: Environment) -> Environment:
         "points": format_points,
         "number": format_number,
         "chance": format_chance,
+        "p_value": format_p_value,
+        "setting": format_setting,
     }
     return environment
 
@@ -100,7 +103,18 @@ def format_number(value: float) -> str:
     return f"{value:,}"
 
 
+def format_p_value(p_value: float) -> str:
+    """A p-value to two digits, none below a thousandth: 0.03, < 0.001."""
+    return f"<{_NO_BREAK}0.001" if p_value < 0.001 else f"{p_value:.2g}"
+
+
 def format_chance(p_value: float) -> str:
-    """A p-value as it is written, never broken over two lines: p = 0.03, p < 0.001."""
-    text = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
-    return text.replace(" ", _NO_BREAK)
+    """A p-value as it stands in a sentence, never broken over two lines: p = 0.03, p < 0.001."""
+    value = format_p_value(p_value)
+    sign = "" if value.startswith("<") else f"={_NO_BREAK}"
+    return f"p{_NO_BREAK}{sign}{value}"
+
+
+def format_setting(value: object) -> str:
+    """A parameter as it stands in params.yaml: True → true, None → null."""
+    return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -3,16 +3,18 @@
     python -m tasks.validate
 
 Three small tables are made from the images, and Great Expectations judges them. The verdict is
-reports/validation.json, which `prepare` depends on.
+reports/validation.json, which `prepare` depends on; reports/validation.html shows the images behind
+it.
 """
 
 from tasks import paths
 from tasks.dataset import ImageSplit, SplitName, load_split
 from tasks.errors import InputError
-from tasks.files import write_json
+from tasks.files import write_json, write_text
 from tasks.parameters import load_parameters
 from tasks.stage import run_stage
 from tasks.validate.judge import Finding
+from tasks.validate.page import render_findings
 from tasks.validate.verdict import is_critical, validate
 
 
@@ -26,9 +28,11 @@ def main() -> None:
     critical = [finding for finding in broken if is_critical(finding)]
     counts = classes[["split", "label", "class", "count", "share"]].to_dict(orient="records")
     write_json(paths.VALIDATION, {"success": not critical, "counts": counts, "findings": findings})
+    write_text(paths.VALIDATION_PAGE, render_findings(findings, splits, data=data))
     if critical:
         lines = [describe(finding) for finding in critical]
-        raise InputError("\n".join([*lines, "Mend the data, then run: dvc repro"]))
+        advice = f"{paths.VALIDATION_PAGE} shows the images. Mend the data, then run: dvc repro"
+        raise InputError("\n".join([*lines, advice]))
     for finding in broken:
         print(f"warning: {describe(finding)}", flush=True)
     print(f"{len(findings) - len(broken)} of {len(findings)} expectations hold", flush=True)

@@ -11,6 +11,7 @@ from tasks.dataset import SplitName
 from tasks.parameters import DataParameters, ValidateParameters
 
 _SHOWN = 12
+_COPIES = ("earlier_copies", "training_copies")
 
 
 class Image(TypedDict):
@@ -155,9 +156,15 @@ def _describe_rows(rows: pd.DataFrame, column: str, positions: list[int]) -> Ite
     elif len(rows) == 1:
         yield _number(values.iloc[0])
     elif values.isna().any():
-        yield f"missing in {len(positions):,} images"
+        yield f"missing in {_count_images(positions)}"
+    elif column in _COPIES:
+        yield _count_images(positions)
     else:
-        yield f"{_describe_range(rows.iloc[positions], column)} in {len(positions):,} images"
+        yield f"{_describe_range(rows.iloc[positions], column)} in {_count_images(positions)}"
+
+
+def _count_images(positions: list[int]) -> str:
+    return f"{len(positions):,} image{'' if len(positions) == 1 else 's'}"
 
 
 def _describe_range(rows: pd.DataFrame, column: str) -> str:
@@ -170,7 +177,7 @@ def _describe_range(rows: pd.DataFrame, column: str) -> str:
 
 def _find_originals(image_table: pd.DataFrame, column: str, images: list[Image]) -> Iterator[Image]:
     """For each duplicate, the first image with the same content: in its split, or in training."""
-    if column not in ("earlier_copies", "training_copies"):
+    if column not in _COPIES:
         return
     for image in images:
         in_split = image_table[image_table["split"] == image["split"]]

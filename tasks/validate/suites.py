@@ -54,7 +54,7 @@ def split_suite(
                 max_value=limits.max_constant_pixels,
                 **critical(
                     "pixels with one value in all images",
-                    f"at most {limits.max_constant_pixels}, but for those that are 0",
+                    f"at most {limits.max_constant_pixels}, those that are always 0 left out",
                 ),
             ),
             gxe.ExpectColumnValuesToNotBeNull(
@@ -173,7 +173,7 @@ def image_suite(
             mostly=1 - limits.max_duplicate_share,
             **warning(
                 "duplicates within the split",
-                f"at most {limits.max_duplicate_share:.1%} of the images",
+                _at_most(limits.max_duplicate_share),
             ),
         ),
     ]
@@ -185,7 +185,7 @@ def image_suite(
                 mostly=1 - limits.max_leaked_share,
                 **critical(
                     "test images that are training images",
-                    f"at most {limits.max_leaked_share:.1%} of the images",
+                    _at_most(limits.max_leaked_share),
                 ),
             )
         )
@@ -200,3 +200,7 @@ def critical(check: str, expected: str) -> dict[str, Any]:
 def warning(check: str, expected: str) -> dict[str, Any]:
     """Is reported when broken."""
     return {"severity": "warning", "meta": {"check": check, "expected": expected}}
+
+
+def _at_most(share: float) -> str:
+    return f"at most {100 * share:g}% of the images" if share else "none"

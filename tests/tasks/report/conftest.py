@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tasks import paths
-from tasks.dataset import ImageSplit, save_splits
+from tasks.dataset import ImageSplit, Selection, SplitName, save_splits
 from tasks.evaluate import bin_confidences, calibration_error, measure, tabulate_predictions
 from tasks.files import write_json, write_text
 from tasks.idx import parse_idx
@@ -22,10 +22,11 @@ from tests.conftest import FIXTURE, write_parameters
 MakeReport = Callable[..., str]
 
 
-def real_splits() -> dict[str, ImageSplit]:
+def real_splits() -> dict[SplitName, ImageSplit]:
     """The 400 and 100 real images of the fixture."""
-    splits = {}
-    for name, prefix in (("train", "train"), ("test", "t10k")):
+    splits: dict[SplitName, ImageSplit] = {}
+    prefixes: dict[SplitName, str] = {"train": "train", "test": "t10k"}
+    for name, prefix in prefixes.items():
         images, labels = (
             parse_idx(
                 gzip.decompress((FIXTURE / f"{prefix}-{part}-ubyte.gz").read_bytes()),
@@ -40,11 +41,12 @@ def real_splits() -> dict[str, ImageSplit]:
 
 def made_up_splits(
     *, num_classes: int, shape: tuple[int, int, int], num_test: int
-) -> dict[str, ImageSplit]:
+) -> dict[SplitName, ImageSplit]:
     """Noise, a few images per class."""
     random = np.random.default_rng(0)
-    splits = {}
-    for name, number in (("train", 3 * num_classes), ("test", num_test)):
+    splits: dict[SplitName, ImageSplit] = {}
+    numbers: dict[SplitName, int] = {"train": 3 * num_classes, "test": num_test}
+    for name, number in numbers.items():
         images = random.integers(0, 256, (number, *shape), dtype=np.uint8)
         splits[name] = ImageSplit(images, (np.arange(number) % num_classes).astype(np.uint8))
     return splits
@@ -83,7 +85,7 @@ def make_report(
 
     def make(
         *,
-        splits: dict[str, ImageSplit] | None = None,
+        splits: dict[SplitName, ImageSplit] | None = None,
         classes: list[str] | None = None,
         findings: list[dict[str, Any]] | None = None,
         baseline_seed: int | None = None,
@@ -97,8 +99,8 @@ def make_report(
         data |= {"height": height, "width": width, "channels": channels}
         write_parameters(Path(), small_parameters)
         if not paths.RAW.exists():
-            saved = {name: split.all() for name, split in splits.items()}
-            save_splits(paths.RAW, saved, origin=None)  # pyright: ignore[reportArgumentType]
+            saved: dict[SplitName, Selection] = {name: part.all() for name, part in splits.items()}
+            save_splits(paths.RAW, saved, origin=None)
         labels = splits["test"].labels
         probabilities = made_up_answers(labels, num_classes=len(classes), seed=1)
         bins = bin_confidences(labels, probabilities, num_bins=15)

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tasks import paths
+from tasks.report.pictures import RIGHT, STRONGEST, WRONG
 from tests.tasks.report.conftest import MakeReport, made_up_splits
 from tests.tasks.report.test_page import SECTIONS
 
@@ -85,12 +86,16 @@ def test_a_phone_does_not_scroll_sideways(
 def test_text_stands_out_from_its_ground_in_light_and_in_dark(
     browser: Browser, report: Path
 ) -> None:
-    """At least 4.5 to 1, as WCAG 2 asks, for every colour of text on page and card."""
+    """At least 4.5 to 1, as WCAG 2 asks, for every colour of text on page and card, and on the
+    strongest cells of the confusion matrix."""
     for scheme in ("light", "dark"):
         page, _ = open_page(browser, report, color_scheme=scheme)
         for ground in ("--paper", "--card"):
             for ink in ("--ink", "--muted", "--blue", "--orange"):
                 assert contrast(colour(page, ink), colour(page, ground)) >= 4.5, (scheme, ink)
+            for ink in (RIGHT, WRONG):
+                cell = blend(ink, colour(page, ground), strength=STRONGEST)
+                assert contrast(colour(page, "--ink"), cell) >= 4.5, scheme
         assert contrast(colour(page, "--alarm"), (255, 255, 255)) >= 4.5
         page.close()
 
@@ -105,6 +110,13 @@ def colour(page: Page, name: str) -> tuple[int, ...]:
 def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
     lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
+
+
+def blend(over: tuple[int, ...], under: tuple[int, ...], *, strength: float) -> tuple[int, ...]:
+    return tuple(
+        round(strength * one + (1 - strength) * other)
+        for one, other in zip(over, under, strict=True)
+    )
 
 
 def luminance(rgb: tuple[int, ...]) -> float:

@@ -1,22 +1,26 @@
 """The page says what is true, for data sets of any kind, and never lets a name become markup."""
 
+import hashlib
+import html
 import re
+import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tasks import paths
 from tasks.dataset import ImageSplit
-from tasks.report.pictures import show_images
 from tasks.report.render import (
     escape_markdown,
     format_chance,
     format_percent,
     format_points,
+    format_setting,
 )
 from tasks.stage import STALE_SLOT
-from tests.tasks.report.conftest import MakeReport, finding, made_up_splits, real_splits
+from tests.tasks.report.conftest import MakeReport, finding, made_up_splits
 
 SECTIONS = [
     "change",
@@ -165,7 +169,60 @@ def test_two_models_of_the_same_kind_are_not_sold_as_progress(make_report: MakeR
     page = make_report(baseline_seed=2)
     assert "No clear difference from the baseline" in page
     assert "not clearly different from the baseline’s" in page
+    assert "This may well be noise" in page
     assert "**no clear difference**" in paths.REPORT_TEXT.read_text("utf-8")
+
+
+def test_an_image_that_became_right_is_shown_with_the_baselines_answer(
+    make_report: MakeReport,
+) -> None:
+    page = make_report(baseline_seed=2)
+    newly_right = page[page.index("<h3>Newly right") : page.index("<h3>Newly wrong")]
+    answers = re.findall(r"<b>([^<]+)</b>.*?before: ([^<]+)<", newly_right)
+    assert answers
+    assert all(now != before for now, before in answers)
+
+
+def test_the_commands_for_getting_the_model_again_find_the_commit_that_made_it(
+    make_report: MakeReport, tmp_path: Path
+) -> None:
+    """Not a later one that replaced it, in whose dvc.lock it changed, too."""
+    page = html.unescape(make_report())
+    command = re.search(r"git checkout \$\((git log .* tail -1)\)", page)
+    assert command is not None
+
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=Test", "-c", "user.email=t@example.invalid", *arguments],
+            cwd=tmp_path,
+            check=True,
+        )
+
+    git("init", "--quiet")
+    md5 = hashlib.md5(paths.METRICS.read_bytes(), usedforsecurity=False).hexdigest()
+    for content in ("", md5, "another"):
+        (tmp_path / "dvc.lock").write_text(content)
+        git("add", "dvc.lock")
+        git("commit", "--quiet", "--message", content or "nothing")
+    found = subprocess.run(
+        command[1], shell=True, cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    message = subprocess.run(
+        ["git", "log", "-1", "--format=%s", found.strip()],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert message.strip() == md5
+
+
+def test_a_broken_expectation_stands_at_the_top(make_report: MakeReport) -> None:
+    page = make_report(findings=[finding(success=False), finding(check="height")])
+    top = page[: page.index("<main")]
+    assert "1 of 2 expectations of the data doesn’t hold" in top
+    assert "duplicates within the split" in top
+    assert "expectations of the data" not in make_report()
 
 
 def test_a_broken_expectation_is_shown_with_its_images(make_report: MakeReport) -> None:
@@ -176,6 +233,7 @@ def test_a_broken_expectation_is_shown_with_its_images(make_report: MakeReport) 
     assert "1 of 2 expectations doesn’t hold" in page
     assert re.search(r'alt="train image 7, labelled [^"]+"', page)
     assert "repeats train image 3" in page
+    assert re.search(r'alt="train image 3, labelled [^"]+"', page)
 
 
 def test_the_tutorials_outputs_have_their_place(make_report: MakeReport) -> None:
@@ -184,14 +242,6 @@ def test_the_tutorials_outputs_have_their_place(make_report: MakeReport) -> None
         assert part in text
     drawn = re.findall(r"Normalized|Absolute|Loss of each|Accuracy of each|Reliability", text)
     assert len(set(drawn)) == 5
-
-
-def test_a_grey_image_keeps_its_pixels_and_a_large_one_becomes_a_thumbnail() -> None:
-    real = real_splits()["test"].images[:1]
-    assert show_images(real).startswith("data:image/png;base64,")
-    large = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
-    assert show_images(large).startswith("data:image/jpeg;base64,")
-    assert len(show_images(large)) < 100_000
 
 
 def test_one_image_per_class_is_enough_and_none_is_survived(make_report: MakeReport) -> None:
@@ -224,6 +274,17 @@ def test_differences_carry_their_sign() -> None:
 def test_chances_are_not_overstated() -> None:
     texts = [format_chance(p).replace("\u00a0", " ") for p in (0.5034, 0.03, 1e-9)]
     assert texts == ["p = 0.5", "p = 0.03", "p < 0.001"]
+
+
+def test_parameters_are_written_as_in_params_yaml() -> None:
+    values = [True, None, 1e-5, "none", [1, 2]]
+    assert [format_setting(value) for value in values] == [
+        "true",
+        "null",
+        "1e-05",
+        "none",
+        "[1, 2]",
+    ]
 
 
 def test_markdown_is_escaped() -> None:

@@ -3,43 +3,15 @@
 Where a mild form of it is harmless, that passes. docs/validation.md has the same on all 70,000.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from benchmarks.corruptions import ALIGNED, CORRUPTIONS, Corruption, Splits
-from tasks.dataset import ImageSplit, SplitName
-from tasks.idx import parse_idx, unpack
+from tasks.dataset import ImageSplit
 from tasks.parameters import Parameters
 from tasks.validate.__main__ import describe
 from tasks.validate.judge import Finding
 from tasks.validate.verdict import is_critical, validate
-from tests.conftest import FIXTURE
-
-FILES: dict[SplitName, str] = {"train": "train", "test": "t10k"}
-
-
-def read(folder: Path, name: str, num_dimensions: int) -> np.ndarray:
-    content = unpack((folder / f"{name}.gz").read_bytes(), name=name, max_bytes=2**20)
-    return parse_idx(content, name=name, num_dimensions=num_dimensions)
-
-
-@pytest.fixture(scope="module")
-def splits() -> Splits:
-    """400 + 100 real images."""
-    return {
-        name: ImageSplit(
-            images=read(FIXTURE, f"{file}-images-idx3-ubyte", 3)[..., None],
-            labels=read(FIXTURE, f"{file}-labels-idx1-ubyte", 1),
-        )
-        for name, file in FILES.items()
-    }
-
-
-@pytest.fixture
-def parameters(small_parameters: dict) -> Parameters:
-    return Parameters.model_validate(small_parameters)
 
 
 def broken_checks(splits: Splits, parameters: Parameters) -> dict[str, Finding]:
@@ -142,6 +114,19 @@ def test_imbalance_that_is_declared_passes_and_is_refused_when_it_changes(
     assert broken_checks(skewed, declared) == {}
     assert "balance: share of each class" in broken_checks(splits, declared)
     assert "balance: share of each class" in broken_checks(skewed, parameters)
+
+
+def test_one_absent_class_of_ten_exceeds_the_divergence_too(
+    splits: Splits, parameters: Parameters
+) -> None:
+    drop = next(corruption for corruption in CORRUPTIONS if corruption.name == "a class dropped")
+    broken = broken_checks(drop.change(splits, 1.0, np.random.default_rng(0)), parameters)
+    divergence = broken["balance: divergence from the expected shares"]
+    assert float(divergence["observed"]) > 4 * parameters.validate_.max_divergence
+
+
+def test_at_least_twenty_corruptions_are_caught() -> None:
+    assert len([corruption for corruption in CORRUPTIONS if corruption.check]) >= 20
 
 
 def test_the_same_data_gives_the_same_findings(splits: Splits, parameters: Parameters) -> None:

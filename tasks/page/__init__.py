@@ -1,0 +1,1 @@
+"""What the pages of validate and of report have in common: style, images, findings."""

@@ -1,0 +1,40 @@
+"""The findings as a page, with the images behind them, for whoever has to mend the data."""
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from tasks.dataset import SplitName
+from tasks.page.images import can_show, name_label, show_images
+from tasks.parameters import DataParameters
+from tasks.validate.judge import Finding
+from tasks.validate.tables import Splits
+
+_FIRST = 16  # images of a split that are shown where a finding isn't about single images
+
+
+def render_findings(findings: list[Finding], splits: Splits, *, data: DataParameters) -> str:
+    """One HTML file without script or outside address, every value escaped."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("tasks.validate"), PackageLoader("tasks.page")]),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def show(split: SplitName, position: int) -> str:
+        return show_images(splits[split].images[[position]])
+
+    def name(split: SplitName, position: int) -> str:
+        return name_label(splits[split].labels, position, classes=data.classes)
+
+    return environment.get_template("findings_page.html.j2").render(
+        data_name=data.name,
+        findings=findings,
+        shown={
+            split: min(_FIRST, len(arrays.images))
+            for split, arrays in splits.items()
+            if can_show(arrays.images) and len(arrays.images)
+        },
+        show=show,
+        name_label=name,
+    )
