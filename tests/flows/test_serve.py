@@ -138,10 +138,13 @@ def test_the_interface_shows_what_was_done_and_how_good_the_model_is(
 
 
 def test_a_new_champion_is_told_of(service: Service, run_on_new_images: FlowRun) -> None:
-    champion = f"New champion: {next((service.root / 'models' / 'champion').glob('*/')).name[:8]}"
-    await_true(
-        lambda: any(message.startswith("New champion: ") for message in service.messages), champion
-    )
+    def told() -> bool:
+        return any(
+            re.match(r"New champion: [0-9a-f]{12} accepted: ", message)
+            for message in service.messages
+        )
+
+    await_true(told, "the message")
 
 
 def test_a_run_hands_its_results_on_where_it_is_asked_to(
