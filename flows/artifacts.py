@@ -13,15 +13,18 @@ from prefect.artifacts import (
 
 from flows.repository import Outcome
 from tasks import paths
+from tasks.gate import Verdict, to_markdown
 
 _EPOCH = re.compile(r"^epoch (\d+) of at most (\d+)\b")
 
 
-def show_summary(outcomes: Mapping[str, Outcome], seconds: Mapping[str, float]) -> None:
-    """The report's text with what happened to each stage, and a link to the page."""
+def show_summary(
+    outcomes: Mapping[str, Outcome], seconds: Mapping[str, float], verdict: Verdict
+) -> None:
+    """The verdict, what happened to each stage and the report's text; and a link to the page."""
     report = paths.REPORT_TEXT.read_text(encoding="utf-8") if paths.REPORT_TEXT.is_file() else ""
     create_markdown_artifact(
-        f"{describe_stages(outcomes, seconds)}\n{report}",
+        "\n".join([to_markdown(verdict), describe_stages(outcomes, seconds), report]),
         key="pipeline-summary",
         description="What this run did, and how good the model is",
     )

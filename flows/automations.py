@@ -6,7 +6,6 @@ sets them up on the server that PREFECT_API_URL names; `python -m flows.serve` d
 """
 
 import json
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -22,13 +21,17 @@ from tasks.parameters import load_parameters
 # A run that is alive sends a heartbeat every 30 seconds (prefect.yaml); three may be missed.
 _SILENCE = timedelta(seconds=100)
 _BLOCK = "pipeline-webhook"
+_ON_FAILURE = "Tell of failures"
+_ON_CHAMPION = "Tell of a new champion"
 _RUN_ENDED = {
     f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")
 }
+_RUN_BROKEN = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
 NEW_CHAMPION = "pipeline.new-champion"
 
 _FAILURE = (
     "{{ flow.name }} / {{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}"
+    " {{ flow_run | ui_url }}"
 )
 _CHAMPION = "New champion: {{ event.payload.message }}"
 
@@ -41,23 +44,17 @@ def set_up_automations(webhook: str | None) -> None:
             many others' do; None tells nobody.
 
     """
-    automations: list[Automation] = []
+    for name in (_ON_FAILURE, _ON_CHAMPION):
+        _remove(name)
     if webhook is not None:
         block = Webhook(
             url=webhook,  # pyright: ignore[reportArgumentType] - Prefect wraps it
             headers={"Content-Type": "application/json"},  # pyright: ignore[reportArgumentType]
         )
         identifier = block.save(_BLOCK, overwrite=True)
-        automations += [
-            _tell("Tell of failures", identifier, {"prefect.flow-run.*"}, _RUN_BROKEN, _FAILURE),
-            _tell("Tell of a new champion", identifier, {"pipeline.*"}, {NEW_CHAMPION}, _CHAMPION),
-        ]
-    for automation in automations:
-        _replace(automation)
+        _tell(_ON_FAILURE, identifier, {"prefect.flow-run.*"}, _RUN_BROKEN, _FAILURE).create()
+        _tell(_ON_CHAMPION, identifier, {"pipeline.*"}, {NEW_CHAMPION}, _CHAMPION).create()
     _keep(_end_dead_runs())
-
-
-_RUN_BROKEN = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
 
 
 def _end_dead_runs() -> Automation:
@@ -108,19 +105,23 @@ def _as_json(message: str) -> str:
 
 def _keep(automation: Automation) -> None:
     """Creates an automation where there is none: one that waits for a heartbeat goes on waiting."""
-    read: Any = Automation.read  # outside an event loop, it returns what it promises in one
-    try:
-        read(name=automation.name)
-    except ValueError:
+    found = _find(automation.name)
+    if found is None or found.trigger != automation.trigger or found.actions != automation.actions:
+        _remove(automation.name)
         automation.create()
 
 
-def _replace(automation: Automation) -> None:
-    # Outside an event loop, both return what they promise in one.
-    with suppress(ValueError):
-        found: Any = Automation.read(name=automation.name)
+def _remove(name: str) -> None:
+    if found := _find(name):
         found.delete()
-    automation.create()
+
+
+def _find(name: str) -> Automation | None:
+    read: Any = Automation.read  # outside an event loop, it returns what it promises in one
+    try:
+        return read(name=name)
+    except ValueError:
+        return None
 
 
 def main() -> None:

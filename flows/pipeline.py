@@ -37,10 +37,10 @@ def pipeline() -> dict[str, Outcome]:
 
     """
     root = Path.cwd()
-    parameters = load_parameters().flow
+    parameters = load_parameters()
     outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
-    require_publishable(parameters, root)
+    require_publishable(parameters.flow, root)
     with hold_run("the Prefect flow pipeline") as token:
         for path in remove_broken_leftovers(root):
             get_run_logger().warning("removed %s, which a killed DVC had left broken", path)
@@ -49,7 +49,7 @@ def pipeline() -> dict[str, Outcome]:
         for stage in read_stages(root):
             started = time.monotonic()
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
-            update = stage_task(stage.name, parameters)
+            update = stage_task(stage.name, parameters.flow)
             state = update(
                 stage.name,
                 token=token,
@@ -59,10 +59,10 @@ def pipeline() -> dict[str, Outcome]:
             outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
         require_recorded_bytes(root)
-        gate(load_parameters().gate)
-        if parameters.push_to is not None or parameters.commit_to is not None:
-            publish_task(parameters)(parameters)
-    show_summary(outcomes, seconds)
+        verdict = gate(parameters.gate, return_state=True).result()
+        show_summary(outcomes, seconds, verdict)
+        if parameters.flow.push_to is not None or parameters.flow.commit_to is not None:
+            publish_task(parameters.flow)(parameters.flow)
     return outcomes
 
 

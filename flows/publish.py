@@ -18,13 +18,15 @@ from tasks.errors import InputError, NetworkError
 from tasks.parameters import FlowParameters
 
 _MESSAGE = "Results of the pipeline"
+_LAST_LINES = 10
 
 
 def require_publishable(flow: FlowParameters, root: Path) -> None:
     """Refuses, before anything runs, what could not be published afterwards.
 
     Raises:
-        InputError: the remote is unknown or unverified, or the branch is the one checked out.
+        InputError: the remote is unknown or unverified, the branch is the one checked out, or Git
+            doesn't know in whose name to commit.
 
     """
     if flow.push_to is not None:
@@ -48,6 +50,19 @@ def require_publishable(flow: FlowParameters, root: Path) -> None:
                 f"params.yaml: flow.commit_to = {flow.commit_to!r} is the branch that is checked"
                 " out. A run commits only to a branch that nobody works on; name another."
             )
+        _require_identity(root)
+
+
+def _require_identity(root: Path) -> None:
+    """Refuses to work for hours towards a commit that Git wouldn't make."""
+    for variable in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
+        try:
+            _git("var", variable, root=root)
+        except InputError:
+            raise InputError(
+                "params.yaml: flow.commit_to is set, but Git doesn't know in whose name to commit."
+                " Tell it: git config user.name NAME; git config user.email ADDRESS"
+            ) from None
 
 
 def publish(flow: FlowParameters, root: Path, on_line: Callable[[str], None]) -> None:
@@ -69,10 +84,15 @@ def publish(flow: FlowParameters, root: Path, on_line: Callable[[str], None]) ->
             text=True,
             check=False,
         )
-        for line in (completed.stdout + completed.stderr).splitlines():
+        lines = (completed.stdout + completed.stderr).splitlines()
+        for line in lines:
             on_line(line)
         if completed.returncode:
-            raise NetworkError(f"dvc push --remote {flow.push_to} has failed; see the log.")
+            cause = "\n".join(lines[-_LAST_LINES:])
+            raise NetworkError(
+                f"dvc push --remote {flow.push_to} has failed: {cause}\nThe results are in the"
+                " workspace, whole: mend the remote, and the next run pushes them."
+            )
     if flow.commit_to is not None:
         commit = commit_results(flow.commit_to, root)
         on_line(f"{flow.commit_to} is at {commit}")

@@ -19,6 +19,7 @@ from tasks.stage import EXIT_TRY_AGAIN
 
 Outcome = Literal["ran", "restored", "unchanged"]
 _GRACE_SECONDS = 5
+_LAST_LINES = 10
 
 
 class StageFailedError(Exception):
@@ -168,19 +169,26 @@ def bring_up_to_date(
 
 
 def _cause(stage: str, lines: list[str]) -> list[str]:
-    """The lines that say why: the stage's own, else DVC's error, else the last ones."""
+    """The lines that say why: the stage's own, else DVC's if it never ran, else the last ones."""
     own = [line.removeprefix(f"{stage}: ") for line in lines if line.startswith(f"{stage}: ")]
     errors = [number for number, line in enumerate(lines) if line.startswith("ERROR: ")]
-    return own or (lines[errors[0] :] if errors else lines[-10:])
+    if errors and _running(stage) not in lines:
+        return own or lines[errors[0] :]
+    return own or lines[-_LAST_LINES:]
 
 
 def _outcome(stage: str, lines: list[str]) -> Outcome:
     """Reads from DVC's own words what it did."""
-    if f"Running stage '{stage}':" in lines:
+    if _running(stage) in lines:
         return "ran"
     if any(line.startswith(f"Stage '{stage}' is cached - skipping run") for line in lines):
         return "restored"
     return "unchanged"
+
+
+def _running(stage: str) -> str:
+    """What DVC says before it starts a stage."""
+    return f"Running stage '{stage}':"
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:

@@ -13,6 +13,7 @@ PREFECT_SERVER_DATABASE_CONNECTION_URL for PostgreSQL instead of a file in Prefe
 import ipaddress
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -42,7 +43,8 @@ def main() -> None:
         server = get_current_settings().server.api
         host, auth = server.host, server.auth_string
         require_safe(host, has_auth=auth is not None)
-        address = f"http://{host}:{server.port}/api"
+        require_free(host, server.port)
+        address = f"http://{f'[{host}]' if ':' in host else host}:{server.port}/api"
         environment = make_environment(
             address,
             parameters,
@@ -70,6 +72,23 @@ def require_safe(host: str, *, has_auth: bool) -> None:
             " anyone run code here. Set PREFECT_SERVER_API_AUTH_STRING to USER:PASSWORD, or leave"
             " the host at 127.0.0.1."
         )
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuses a port that answers already: the deployment would go to whoever listens there.
+
+    Raises:
+        InputError: another process listens, or the host is no address of this machine.
+
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise InputError(
+            f"Nothing can listen at {host}, port {port}: {error.strerror}. End what listens there"
+            " (another `make serve`?), or choose another: PREFECT_SERVER_API_PORT=4201 make serve"
+        ) from None
 
 
 def make_environment(

@@ -1,5 +1,7 @@
 """The gate as a task of the flow: its verdict in Prefect's log, state, artifact and events."""
 
+from typing import Any
+
 from prefect import Task, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -9,11 +11,11 @@ from prefect.states import Completed
 
 from flows.automations import NEW_CHAMPION
 from flows.gate import run_gate
-from tasks.gate import describe, to_markdown
+from tasks.gate import Verdict, describe, to_markdown
 from tasks.parameters import GateParameters
 
 
-def _judge(limits: GateParameters) -> State[str]:
+def _judge(limits: GateParameters) -> State[Verdict]:
     """Judges and promotes; the state's name is the verdict."""
     verdict = run_gate(limits)
     message = f"{verdict.version} {describe(verdict)}"
@@ -28,7 +30,9 @@ def _judge(limits: GateParameters) -> State[str]:
             resource={"prefect.resource.id": f"pipeline.champion.{verdict.version}"},
             payload={"message": message},
         )
-    return Completed(name=verdict.decision.capitalize(), message=message, data=verdict.decision)
+    return Completed(name=verdict.decision.capitalize(), message=message, data=verdict)
 
 
-gate = Task(_judge, name="gate", task_run_name="gate", cache_policy=NO_CACHE, persist_result=False)
+gate: Task[[GateParameters], Any] = Task(
+    _judge, name="gate", task_run_name="gate", cache_policy=NO_CACHE, persist_result=False
+)

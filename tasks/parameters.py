@@ -9,9 +9,11 @@ import difflib
 import sys
 import zoneinfo
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
+from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -35,6 +37,7 @@ Brightness = Annotated[float, Field(ge=0, le=255)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -42,6 +45,17 @@ def _known_timezone(name: str) -> str:
     if name not in zoneinfo.available_timezones():
         raise ValueError("Allowed are the names of the IANA database, such as Europe/Berlin")
     return name
+
+
+def _possible_cron(expression: str) -> str:
+    try:
+        CronSim(expression, datetime.fromtimestamp(0, UTC))
+    except CronSimError as error:
+        raise ValueError(
+            f"{error}. Allowed are five fields: minute, hour, day of the month, month, day of the"
+            " week, such as 0 6 * * MON-FRI"
+        ) from None
+    return expression
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -253,9 +267,11 @@ class FlowParameters(Section):
 
     retries: Annotated[int, Field(ge=0)]
     retry_delay: Positive
-    cron: Annotated[str, StringConstraints(pattern=r"^\S+( \S+){4}$")]
+    cron: Annotated[
+        str, StringConstraints(pattern=r"^\S+( \S+){4}$"), AfterValidator(_possible_cron)
+    ]
     timezone: Annotated[str, AfterValidator(_known_timezone)]
-    webhook: Text | None
+    webhook: WebAddress | None
     push_to: Text | None
     commit_to: Text | None
 
@@ -340,8 +356,9 @@ def load_parameters(path: Path = PARAMETERS_PATH) -> Parameters:
 
 
 def _describe_fault(path: Path, fault: Mapping[str, Any]) -> str:
+    message = fault["msg"].removeprefix("Value error, ")
     if not fault["loc"]:
-        return f"{path}: {fault['msg'].removeprefix('Value error, ')}."
+        return f"{path}: {message}."
     location, allowed = _resolve(fault["loc"])
     key = ".".join(location)
     if fault["type"] == "missing":
@@ -359,7 +376,7 @@ def _describe_fault(path: Path, fault: Mapping[str, Any]) -> str:
             f"{path}: {key}.format = {fault['ctx']['tag']!r} is unknown."
             f" Allowed: {', '.join(_formats())}."
         )
-    return f"{path}: {key} = {fault['input']!r} is not allowed. {fault['msg']}."
+    return f"{path}: {key} = {fault['input']!r} is not allowed. {message}."
 
 
 def _resolve(location: tuple[str | int, ...]) -> tuple[list[str], list[str]]:

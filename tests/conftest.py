@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,15 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> "Reference":
     return run_undisturbed(make_workspace(root, read_small_parameters()))
 
 
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server, so that not every flow starts its own."""
+    from tests.faults.rig import serve_prefect
+
+    with serve_prefect(tmp_path_factory.mktemp("prefect")) as address:
+        yield address
+
+
 def configure_dvc(folder: Path, root: Path | None = None) -> None:
     """Gives a workspace its own state database, so that it knows nothing of any other.
 
@@ -108,11 +117,13 @@ def configure_dvc(folder: Path, root: Path | None = None) -> None:
 def run(workspace: Path) -> Run:
     """Runs a Python module in the workspace, as a person would, and returns what it printed."""
 
-    def run_module(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run_module(
+        *arguments: str, check: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         completed = subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=workspace,
-            env=environment(),
+            env=environment() | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

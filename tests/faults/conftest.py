@@ -1,24 +1,17 @@
 """One undisturbed run, which every fault is compared with, and a workspace of its own per test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.faults.rig import Reference, copy_workspace, serve_prefect
+from tests.faults.rig import Reference, copy_workspace
 
 
 @pytest.fixture
 def finished(reference: Reference, tmp_path: Path) -> Path:
     """A workspace in which the pipeline has run."""
     return copy_workspace(reference.root, tmp_path / "finished")
-
-
-@pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prefect server, so that not every flow starts its own."""
-    with serve_prefect(tmp_path_factory.mktemp("prefect")) as address:
-        yield address
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ def limits(small_parameters: dict) -> dict:
 
 
 def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
-    workspace: Path, run: Run, limits: dict
+    workspace: Path, run: Run, limits: dict, prefect_api: str
 ) -> None:
     assert stages_run(run("dvc", "repro").stdout) == STAGES
     assert stages_run(run("dvc", "repro").stdout) == []
@@ -48,13 +48,13 @@ def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
         "prepare",
     ]
     # The other door continues.
-    found = outcomes(run("flows.pipeline").stdout)
+    found = outcomes(run("flows.pipeline", PREFECT_API_URL=prefect_api).stdout)
     assert found == dict.fromkeys(STAGES, "unchanged") | dict.fromkeys(STAGES[3:], "ran")
     assert (workspace / "dvc.lock").read_bytes() != lock
 
     limits["train"]["seed"] -= 1
     write_parameters(workspace, limits)
-    found = outcomes(run("flows.pipeline").stdout)
+    found = outcomes(run("flows.pipeline", PREFECT_API_URL=prefect_api).stdout)
     assert found == dict.fromkeys(STAGES, "unchanged") | {
         "train": "restored",
         "evaluate": "restored",
@@ -65,7 +65,7 @@ def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
 
 
 def test_the_flow_gives_the_lock_that_dvc_gives(workspace: Path, run: Run) -> None:
-    completed = run("flows.pipeline")
+    completed = run("flows.pipeline")  # and starts a server of its own
     assert outcomes(completed.stdout) == dict.fromkeys(STAGES, "ran")
     assert re.findall(r"Task run '(\w+)' - Finished in state (\w+)", completed.stderr) == [
         *((stage, "Ran") for stage in STAGES),
@@ -78,12 +78,12 @@ def test_the_flow_gives_the_lock_that_dvc_gives(workspace: Path, run: Run) -> No
 
 
 def test_bad_data_stops_the_pipeline_before_it_is_prepared(
-    workspace: Path, run: Run, limits: dict
+    workspace: Path, run: Run, limits: dict, prefect_api: str
 ) -> None:
     limits["validate"]["share_tolerance"] = 0.001
     limits["data"]["train_images"] = 401
     write_parameters(workspace, limits)
-    completed = run("flows.pipeline", check=False)
+    completed = run("flows.pipeline", check=False, PREFECT_API_URL=prefect_api)
     assert completed.returncode == 1
     assert "The stage validate has failed" in completed.stderr
     assert "AwaitingRetry" not in completed.stderr
@@ -106,14 +106,16 @@ def test_an_impossible_parameter_stops_the_flow_before_anything_is_touched(
     assert not (workspace / "data" / "raw").exists()
 
 
-def test_only_the_network_is_tried_again(workspace: Path, run: Run, limits: dict) -> None:
+def test_only_the_network_is_tried_again(
+    workspace: Path, run: Run, limits: dict, prefect_api: str
+) -> None:
     limits["ingest"] |= {
         "path": "flows",
         "system_folder": "nowhere",
         "urls": ["http://127.0.0.1:9"],
     }
     write_parameters(workspace, limits)
-    completed = run("flows.pipeline", check=False)
+    completed = run("flows.pipeline", check=False, PREFECT_API_URL=prefect_api)
     assert completed.returncode == 1
     assert completed.stderr.count("Running stage 'ingest'") == 1 + limits["flow"]["retries"]
 

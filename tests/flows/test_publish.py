@@ -87,6 +87,21 @@ def test_the_branch_that_is_checked_out_is_refused(root: Path, flow: FlowParamet
         require_publishable(flow.model_copy(update={"commit_to": branch}), root)
 
 
+def test_git_that_knows_no_name_is_refused_with_the_remedy(
+    root: Path, flow: FlowParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = flow.model_copy(update={"commit_to": "results"})
+    require_publishable(asking, root)
+    git("config", "user.useConfigOnly", "true", root=root)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.delenv(f"GIT_{name}_NAME")
+        monkeypatch.delenv(f"GIT_{name}_EMAIL")
+    with pytest.raises(InputError, match=r"git config user\.name NAME"):
+        require_publishable(asking, root)
+
+
 @pytest.mark.parametrize("name", ["no such..branch", "-x", "a b"])
 def test_an_impossible_branch_is_refused(root: Path, flow: FlowParameters, name: str) -> None:
     with pytest.raises(InputError):
@@ -158,11 +173,12 @@ def make_bucket(address: str, name: str) -> None:
     boto3.client("s3", endpoint_url=address).create_bucket(Bucket=name)
 
 
-def test_a_remote_that_does_not_answer_may_be_tried_again(
+def test_a_remote_that_does_not_answer_may_be_tried_again_and_its_last_words_are_told(
     root: Path, flow: FlowParameters, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "a file"
     blocked.write_text("not a folder")
     dvc("remote", "add", "storage", str(blocked), root=root)
-    with pytest.raises(NetworkError, match="dvc push --remote storage has failed"):
+    message = r"(?s)dvc push --remote storage has failed: .*a file.*the next run pushes them"
+    with pytest.raises(NetworkError, match=message):
         publish(flow.model_copy(update={"push_to": "storage"}), root, print)

@@ -2,86 +2,24 @@
 
 import gzip
 import json
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    FlowRunFilter,
-    FlowRunFilterId,
-)
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
-from prefect.states import Cancelling
 
-from tests.conftest import PROJECT, environment, read_small_parameters, write_parameters
-from tests.faults.rig import Reference, copy_workspace, kill, processes_in, start
+from tests.conftest import read_small_parameters, write_parameters
+from tests.faults.rig import Reference, kill, processes_in, run
+from tests.flows.service import Service, await_true, free_port, prepare_service, serving
 
 STAGES = ["ingest", "validate", "prepare", "train", "evaluate", "report"]
-PATIENCE = 240.0
-
-
-@dataclass
-class Service:
-    """A workspace that is served."""
-
-    root: Path
-    client: SyncPrefectClient
-    messages: list[str] = field(default_factory=list)
-
-    @property
-    def deployment(self) -> Any:
-        return self.client.read_deployment_by_name("pipeline/scheduled")
-
-    def start_run(self) -> UUID:
-        return self.client.create_flow_run_from_deployment(self.deployment.id).id
-
-    def finish_run(self, run: UUID) -> FlowRun:
-        return self.await_state(
-            run, lambda found: found.state is not None and found.state.is_final()
-        )
-
-    def await_state(self, run: UUID, reached: Callable[[FlowRun], bool]) -> FlowRun:
-        await_true(lambda: reached(self.client.read_flow_run(run)), f"the run {run}")
-        return self.client.read_flow_run(run)
-
-    def outcomes(self, run: UUID) -> dict[str, str]:
-        """What the states of the tasks are called."""
-        runs = self.client.read_task_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run]))
-        )
-        return {task.name: str(task.state_name) for task in runs}
-
-    def artifacts(self, run: UUID) -> dict[str, Any]:
-        filter_ = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
-        found = self.client.read_artifacts(artifact_filter=filter_)
-        return {artifact.key or str(artifact.type): artifact for artifact in found}
-
-
-def await_true(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} took longer than {PATIENCE:.0f} s"
-        time.sleep(0.2)
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +47,7 @@ def messages() -> Iterator[tuple[str, list[str]]]:
 def parameters(messages: tuple[str, list[str]]) -> dict:
     """Runs every minute, tells of failures."""
     found = read_small_parameters()
-    found["flow"] |= {"cron": "* * * * *", "webhook": messages[0]}
-    found["data"] |= {"train_images": None}
+    found["flow"] |= {"cron": "* * * * *", "timezone": "Asia/Tokyo", "webhook": messages[0]}
     return found
 
 
@@ -121,205 +58,174 @@ def service(
     messages: tuple[str, list[str]],
     parameters: dict,
 ) -> Iterator[Service]:
-    root = copy_workspace(reference.root, tmp_path_factory.mktemp("serve") / "workspace")
-    shutil.copy(PROJECT / "prefect.yaml", root)
-    write_parameters(root, parameters)
-    # Everything stands but for the parameters of `data`.
-    subprocess.run(["dvc", "repro"], cwd=root, env=environment(), check=True, capture_output=True)
+    folder = tmp_path_factory.mktemp("serve")
+    root = prepare_service(reference.root, folder / "workspace", parameters)
+    for key, value in (("user.name", "Test"), ("user.email", "test@example.invalid")):
+        subprocess.run(["git", "config", key, value], cwd=root, check=True)
+    run("dvc", "remote", "add", "storage", str(folder / "storage"), root=root)
+    run("dvc", "remote", "modify", "storage", "verify", "true", root=root)
     with serving(root, free_port()) as client:
         yield Service(root, client, messages[1])
-
-
-@contextmanager
-def serving(root: Path, port: int) -> Iterator[SyncPrefectClient]:
-    """Serves a workspace, and ends what it started."""
-    with start("flows.serve", root=root, PREFECT_SERVER_API_PORT=str(port)) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="")
-            if line.startswith("serving: "):
-                break
-        else:
-            pytest.fail("flows.serve has ended")
-        # Somebody has to read on, or the processes block.
-        threading.Thread(target=pass_on, args=[process.stdout], daemon=True).start()
-        with SyncPrefectClient(f"http://127.0.0.1:{port}/api") as client:
-            yield client
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=60) == 128 + signal.SIGTERM
-        await_true(lambda: processes_in(root) == {}, "the end of the processes")
-
-
-def pass_on(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line, end="")
 
 
 @pytest.fixture(scope="module")
 def scheduled_run(service: Service) -> FlowRun:
     """The first run that the schedule starts; no other follows it."""
+    found = service.await_scheduled_run()
+    service.set_schedule(active=False)
+    return found
 
-    def completed() -> list[FlowRun]:
-        runs = service.client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_ASC)
-        return [run for run in runs if run.state is not None and run.state.is_final()]
 
-    await_true(lambda: bool(completed()), "the first scheduled run")
-    deployment = service.deployment
-    for schedule in deployment.schedules:
-        service.client.update_deployment_schedule(deployment.id, schedule.id, active=False)
-    for run in service.client.read_flow_runs():
-        if run.state is not None and run.state.is_scheduled():
-            service.client.delete_flow_run(run.id)
-    return completed()[0]
+@pytest.fixture(scope="module")
+def run_on_new_images(service: Service, scheduled_run: FlowRun, parameters: dict) -> FlowRun:
+    """The next run that the schedule starts, after the source folder got other images."""
+    remove_training_image(service.root)
+    parameters["data"] |= {"train_images": None}
+    parameters["gate"] |= {"min_accuracy": 0.01, "min_recall": 0.0, "max_calibration_error": 1.0}
+    handed_on = parameters["flow"] | {"push_to": "storage", "commit_to": "results"}
+    write_parameters(service.root, parameters | {"flow": handed_on})
+    service.set_schedule(active=True)
+    found = service.await_scheduled_run()
+    service.set_schedule(active=False)
+    write_parameters(service.root, parameters)
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed_lock(service: Service, run_on_new_images: FlowRun) -> bytes:
+    """What the run on the new images left."""
+    return (service.root / "dvc.lock").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def training(service: Service, undisturbed_lock: bytes, parameters: dict) -> UUID:
+    """A run that trains until it is ended."""
+    return service.start_training(parameters)
 
 
 def test_a_scheduled_run_does_nothing_when_nothing_changed(
     service: Service, scheduled_run: FlowRun
 ) -> None:
-    assert scheduled_run.auto_scheduled
+    schedule = service.deployment.schedules[0].schedule
+    assert (schedule.cron, schedule.timezone) == ("* * * * *", "Asia/Tokyo")
     assert scheduled_run.state_name == "Completed"
-    assert service.outcomes(scheduled_run.id) == dict.fromkeys(STAGES, "Unchanged")
+    assert service.outcomes(scheduled_run.id) == dict.fromkeys(STAGES, "Unchanged") | {
+        "gate": "Rejected"  # one epoch on 400 images makes no good model
+    }
 
 
-def test_new_images_in_the_source_folder_make_the_next_run_work(
-    service: Service, scheduled_run: FlowRun
+def test_new_images_in_the_source_folder_make_the_next_scheduled_run_work(
+    service: Service, run_on_new_images: FlowRun
 ) -> None:
-    remove_training_image(service.root)
-    run = service.finish_run(service.start_run())
-    assert run.state_name == "Completed"
-    assert service.outcomes(run.id) == dict.fromkeys(STAGES, "Ran")
-    artifacts = service.artifacts(run.id)
-    assert "| train | ran |" in artifacts["pipeline-summary"].data
-    assert "ccuracy" in artifacts["pipeline-summary"].data
+    assert run_on_new_images.state_name == "Completed"
+    assert service.outcomes(run_on_new_images.id) == dict.fromkeys(STAGES, "Ran") | {
+        "gate": "Accepted",
+        "publish": "Completed",
+    }
+
+
+def test_the_interface_shows_what_was_done_and_how_good_the_model_is(
+    service: Service, run_on_new_images: FlowRun
+) -> None:
+    artifacts = service.artifacts(run_on_new_images.id)
+    summary = artifacts["pipeline-summary"].data
+    assert re.findall(r"^\| (\w+) \| ran \| \d+\.\d \|$", summary, re.MULTILINE) == STAGES
+    assert "**Accepted**: " in summary
+    assert re.search(r"Accuracy \*\*\d+\.\d\d%\*\* on 100 test images", summary)
+    assert "baseline" in summary
     assert artifacts["progress"].data == 100
     assert (service.root / "reports" / "report.html").as_uri() in artifacts["pipeline-report"].data
 
 
-def test_a_second_run_and_a_person_are_turned_away_while_one_is_at_work(
-    service: Service, scheduled_run: FlowRun
+def test_a_new_champion_is_told_of(service: Service, run_on_new_images: FlowRun) -> None:
+    def told() -> bool:
+        return any(
+            re.match(r"New champion: [0-9a-f]{12} accepted: ", message)
+            for message in service.messages
+        )
+
+    await_true(told, "the message")
+
+
+def test_a_run_hands_its_results_on_where_it_is_asked_to(
+    service: Service, undisturbed_lock: bytes
 ) -> None:
-    run = start_training(service)
-    second = service.finish_run(service.start_run())
-    assert second.state_name == "Cancelled"
-    by_hand = subprocess.run(
-        ["dvc", "repro"],
-        cwd=service.root,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", "show", "results:dvc.lock"]
+    committed = subprocess.run(command, cwd=service.root, check=True, capture_output=True).stdout
+    assert committed == undisturbed_lock
+    storage = service.root.parent / "storage" / "files" / "md5"
+    pushed = {path.parent.name + path.name for path in storage.glob("??/*")}
+    assert set(re.findall(r"md5: (\w+\.dir)\n", committed.decode())) <= pushed
+
+
+def test_a_second_run_and_a_person_are_turned_away_while_one_is_at_work(
+    service: Service, training: UUID
+) -> None:
+    assert service.finish_run(service.start_run()).state_name == "Cancelled"
+    by_hand = run("dvc", "repro", root=service.root, check=False)
     assert by_hand.returncode != 0
-    assert "the Prefect flow pipeline" in by_hand.stderr or "blocked by" in by_hand.stderr
-    cancel(service, run)
+    assert re.search(r"the Prefect flow pipeline \(process \d+|blocked by", by_hand.stdout)
+    assert service.client.read_flow_run(training).state_name == "Running"
 
 
-def test_cancelling_ends_every_process_of_the_run(service: Service, scheduled_run: FlowRun) -> None:
-    run = start_training(service)
-    assert any("tasks.train" in command for command in processes_in(service.root).values())
-    cancel(service, run)
-    await_true(lambda: not work_in(service.root), "the end of the processes")
+def test_cancelling_ends_every_process_of_the_run(service: Service, training: UUID) -> None:
+    assert service.cancel(training).state_name == "Cancelled"
+    service.await_no_work()
 
 
 def test_a_killed_run_is_told_of_and_the_next_one_completes_the_work(
-    service: Service, scheduled_run: FlowRun, reference: Reference
+    service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
-    run = start_training(service)
+    killed = service.start_training(parameters)
     told = len(service.messages)
     for process, command in processes_in(service.root).items():
         if "prefect.flow_engine" in command or "prefect.engine" in command:
             kill(process, signal.SIGKILL)
-    assert service.finish_run(run).state_name == "Crashed"
-    await_true(lambda: not work_in(service.root), "the end of the processes")
+    assert service.finish_run(killed).state_name == "Crashed"
+    service.await_no_work()
     await_true(lambda: len(service.messages) > told, "the message")
     assert "Crashed" in service.messages[-1]
+    assert f"/runs/flow-run/{killed}" in service.messages[-1]
 
+    # It has to do the work, and not to look it up.
+    shutil.rmtree(service.root / ".dvc" / "cache" / "runs")
     completed = service.finish_run(service.start_run())
     assert completed.state_name == "Completed"
-    lock = (service.root / "dvc.lock").read_bytes()
-    command = ["dvc", "repro", "--force", "--no-run-cache"]
-    subprocess.run(command, cwd=service.root, env=environment(), check=True, capture_output=True)
-    assert (service.root / "dvc.lock").read_bytes() == lock
+    assert service.outcomes(completed.id)["train"] == "Ran"
+    assert (service.root / "dvc.lock").read_bytes() == undisturbed_lock
 
 
 def test_a_failure_is_told_with_its_stage_its_cause_and_what_happens_next(
-    service: Service, scheduled_run: FlowRun, parameters: dict
+    service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
     told = len(service.messages)
-    parameters["validate"]["min_spread"] = 200.0
-    write_parameters(service.root, parameters)
-    assert service.finish_run(service.start_run()).state_name == "Failed"
+    too_strict = parameters["validate"] | {"min_spread": 200.0}
+    write_parameters(service.root, parameters | {"validate": too_strict})
+    failed = service.start_run()
+    assert service.finish_run(failed).state_name == "Failed"
     await_true(lambda: len(service.messages) > told, "the message")
     message = service.messages[-1]
     assert "The stage validate has failed" in message
     assert "no blank or constant image" in message
     assert "the next run goes on from there" in message
+    assert f"/runs/flow-run/{failed}" in message
 
 
-@pytest.mark.long
-def test_a_run_that_died_with_its_machine_does_not_stay_running(
-    reference: Reference, tmp_path: Path, parameters: dict
+def test_who_is_told_follows_params_yaml_and_waiting_for_the_dead_goes_on(
+    service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
-    """Server, worker and run are killed at once; the next `flows.serve` ends the run's record."""
-    root = copy_workspace(reference.root, tmp_path / "workspace")
-    shutil.copy(PROJECT / "prefect.yaml", root)
-    parameters["flow"] |= {"cron": "0 0 1 1 *", "webhook": None}
-    write_parameters(root, parameters)
-    port = free_port()
-    with serving(root, port) as client:
-        service = Service(root, client)
-        run = start_training(service)
-        # It has told that it lives, or its silence means nothing.
-        await_true(lambda: heartbeats_of(client, run) > 0, "a heartbeat")
-        for process in processes_in(root):
-            kill(process, signal.SIGKILL)
-        await_true(lambda: processes_in(root) == {}, "the end of the processes")
-    with serving(root, port) as client:
-        service = Service(root, client)
-        assert service.finish_run(run).state_name == "Crashed"
-        assert service.finish_run(service.start_run()).state_name == "Completed"
+    before = automations(service)
+    assert set(before) == {"End runs that died", "Tell of failures", "Tell of a new champion"}
+    nobody = parameters["flow"] | {"webhook": None}
+    write_parameters(service.root, parameters | {"flow": nobody})
+    run("flows.automations", root=service.root, PREFECT_API_URL=str(service.client.api_url))
+    assert automations(service) == {"End runs that died": before["End runs that died"]}
 
 
-def heartbeats_of(client: SyncPrefectClient, run: UUID) -> int:
-    answer = client.request(
-        "POST",
-        "/events/filter",
-        json={
-            "filter": {
-                "event": {"name": ["prefect.flow-run.heartbeat"]},
-                "resource": {"id": [f"prefect.flow-run.{run}"]},
-            }
-        },
-    )
-    return answer.json()["total"]
-
-
-def start_training(service: Service) -> UUID:
-    """A run that is in the middle of training."""
-    for name in ("dvc.lock", "models", "reports/history.csv"):
-        path = service.root / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    shutil.rmtree(service.root / ".dvc" / "cache" / "runs", ignore_errors=True)
-    run = service.start_run()
-    await_true(
-        lambda: any("tasks.train" in command for command in processes_in(service.root).values()),
-        "the beginning of training",
-    )
-    return run
-
-
-def cancel(service: Service, run: UUID) -> None:
-    service.client.set_flow_run_state(run, Cancelling())
-    assert service.finish_run(run).state_name == "Cancelled"
-
-
-def work_in(root: Path) -> list[str]:
-    """The processes of a run: the flow's, DVC's, the stages'."""
-    names = ("prefect.flow_engine", "prefect.engine", "dvc_process", "tasks.")
-    return [
-        command for command in processes_in(root).values() if any(name in command for name in names)
-    ]
+def automations(service: Service) -> dict[str, str]:
+    """Name → identifier."""
+    found = service.client.request("POST", "/automations/filter", json={}).json()
+    return {automation["name"]: automation["id"] for automation in found}
 
 
 def remove_training_image(root: Path) -> None:

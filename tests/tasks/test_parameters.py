@@ -43,6 +43,26 @@ def test_a_misspelt_key_is_named_with_the_one_that_is_meant(
     assert "Did you mean epochs?" in message
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("cron", "99 6 * * *", "Bad minute. Allowed are five fields"),
+        ("cron", "daily at six o clock", "Bad minute. Allowed are five fields"),
+        ("timezone", "Europe/Atlantis", "Allowed are the names of the IANA database"),
+        ("webhook", "hooks.example.invalid/1", "'^https?://"),
+        ("retries", -1, "greater than or equal to 0"),
+    ],
+)
+def test_an_impossible_schedule_or_address_is_refused(
+    tmp_path: Path, raw_parameters: dict, key: str, value: object, allowed: str
+) -> None:
+    raw_parameters["flow"][key] = value
+    message = message_for(tmp_path, raw_parameters)
+    assert message.count("\n") == 0
+    assert f"flow.{key} = {value!r} is not allowed. " in message
+    assert allowed in message
+
+
 def test_a_missing_section_is_named_with_those_expected(
     tmp_path: Path, raw_parameters: dict
 ) -> None:

@@ -1,11 +1,12 @@
-"""A server that others could reach is refused without a password, before anything is started."""
+"""What `flows.serve` refuses, before anything is started."""
 
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from flows.serve import require_safe
+from flows.serve import require_free, require_safe
 from tasks.errors import InputError
 from tests.conftest import PROJECT, environment
 
@@ -33,3 +34,18 @@ def test_the_command_refuses_in_one_line() -> None:
     )
     assert completed.returncode == 1
     assert completed.stderr.strip().startswith("PREFECT_SERVER_API_HOST = 0.0.0.0 is open")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_port_at_which_another_listens_is_refused(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(InputError, match=f"at {host}, port {port}: .* PREFECT_SERVER_API_PORT"):
+            require_free(host, port)
+    require_free(host, port)
+
+
+def test_a_host_that_is_not_this_machine_is_refused() -> None:
+    with pytest.raises(InputError, match=r"at 192\.0\.2\.1, port 4200"):
+        require_free("192.0.2.1", 4200)
