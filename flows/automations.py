@@ -26,11 +26,15 @@ _RUN_ENDED = {
     f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")
 }
 NEW_CHAMPION = "pipeline.new-champion"
+REJECTED = "pipeline.rejected"
+DRIFT = "pipeline.drift"
 
 _FAILURE = (
     "{{ flow.name }} / {{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}"
 )
 _CHAMPION = "New champion: {{ event.payload.message }}"
+_REJECTED = "Not promoted: {{ event.payload.message }}"
+_DRIFT = "Drift: {{ event.payload.message }}"
 
 
 def set_up_automations(webhook: str | None) -> None:
@@ -51,6 +55,8 @@ def set_up_automations(webhook: str | None) -> None:
         automations += [
             _tell("Tell of failures", identifier, {"prefect.flow-run.*"}, _RUN_BROKEN, _FAILURE),
             _tell("Tell of a new champion", identifier, {"pipeline.*"}, {NEW_CHAMPION}, _CHAMPION),
+            _tell("Tell of a rejection", identifier, {"pipeline.*"}, {REJECTED}, _REJECTED),
+            _tell("Tell of drift", identifier, {"pipeline.*"}, {DRIFT}, _DRIFT),
         ]
     for automation in automations:
         _replace(automation)
