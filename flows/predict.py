@@ -77,7 +77,7 @@ def _classify(
 def _compare(
     sample: Sample, output: Path, classes: tuple[str, ...], limits: DriftParameters
 ) -> State[int]:
-    """Warns of each figure that isn't as in training; the state's name says whether there is one."""
+    """Warns of each figure that isn't as in training; the state's name says if there is one."""
     findings = report_drift(sample, classes=classes, limits=limits, output=output)
     differing = describe_drift(findings)
     for line in differing:

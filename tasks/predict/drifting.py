@@ -24,10 +24,18 @@ def report_drift(
         output: the table of the predictions.
 
     """
+    findings = judge_sample(sample, classes=classes, limits=limits)
+    content = {"images": sum(map(len, sample.rows)), "findings": findings}
+    write_json(output.with_suffix(".drift.json"), content)
+    write_text(output.with_suffix(".drift.md"), drift_to_markdown(findings))
+    return findings
+
+
+def judge_sample(
+    sample: Sample, *, classes: tuple[str, ...], limits: DriftParameters
+) -> list[DriftFinding]:
+    """Judges a batch; see `tasks.drift.judge_drift`."""
     columns = [*IMAGE_STATISTICS, "confidence", "label"]
     rows = np.concatenate(sample.rows) if sample.rows else np.empty((0, len(columns)))
     table = pd.DataFrame(rows, columns=columns).astype({"label": np.int64})
-    findings = judge_drift(table, sample.reference, classes=classes, limits=limits)
-    write_json(output.with_suffix(".drift.json"), {"images": len(table), "findings": findings})
-    write_text(output.with_suffix(".drift.md"), drift_to_markdown(findings))
-    return findings
+    return judge_drift(table, sample.reference, classes=classes, limits=limits)
