@@ -38,6 +38,7 @@ def predict_keras(model: Path, images: np.ndarray) -> np.ndarray:
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     card = json.loads((model.parent / "card.json").read_text(encoding="utf-8"))
     network = keras.models.load_model(model)
+    assert isinstance(network, keras.Model)
     served = make_served(network, mirror=card["parameters"]["mirror"])
     return served.predict(images, batch_size=BATCH_SIZE, verbose=0)  # pyright: ignore[reportArgumentType]
 

@@ -35,7 +35,6 @@ def test_drift_and_broken_images_are_states_and_warnings_and_the_run_completes(
 def test_the_deployment_names_the_flow_and_each_of_its_parameters() -> None:
     content = YAML(typ="safe").load((PROJECT / "prefect.yaml").read_text("utf-8"))
     (batch,) = [entry for entry in content["deployments"] if entry["name"] == "batch"]
-    assert (
-        import_object(batch["entrypoint"].replace("flows/predict.py", "flows.predict")) is predict
-    )
+    path, _, name = batch["entrypoint"].partition(":")
+    assert import_object(f"{path.removesuffix('.py').replace('/', '.')}:{name}") is predict
     assert set(batch["parameters"]) == set(predict.parameters.properties)

@@ -99,7 +99,7 @@ def save_pickle(path: Path) -> None:
         np.save(file, np.array([{"a": 1}], dtype=object))
 
 
-BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut off": (cut_off, "damaged"),
     "of another size": (of_another_size, "28 × 30 pixels"),
     "in colour": (lambda path: Image.new("RGB", (28, 28), "red").save(path, "PNG"), "in colour"),
