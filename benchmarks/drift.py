@@ -88,7 +88,8 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def draw_digits() -> np.ndarray:
     """(1797, 28, 28, 1): handwritten digits, scaled up from 8×8."""
-    pixels = (load_digits(return_X_y=True)[0].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    values = np.asarray(load_digits(return_X_y=True)[0])
+    pixels = (values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     return np.stack([_scale(Image.fromarray(digit)) for digit in pixels])
 
 

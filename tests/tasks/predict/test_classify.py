@@ -51,8 +51,8 @@ def test_a_broken_image_is_a_row_with_an_error_and_without_a_label(
     table = pd.read_parquet(output) if ending == "parquet" else pd.read_csv(output)
     assert list(table["image"]) == ["a.png", "b.png", "c.npy", "deeper/b.jpg"]
     assert list(table["error"].notna()) == [False, True, False, False]
-    assert table.loc[1, ["label", "confidence", "probability: Dress"]].isna().all()
-    assert table.loc[[0, 2, 3], "label"].notna().all()
+    for column in ("label", "confidence", "probability: Dress"):
+        assert list(table[column].notna()) == [True, False, True, True]
     assert (summary.num_images, summary.num_errors) == (4, 1)
 
 
