@@ -62,3 +62,30 @@ def follow_progress(on_line: Callable[[str], None]) -> Callable[[str], None]:
             update_progress_artifact(artifact, progress, description=line)
 
     return on_each_line
+
+
+def follow_count(total: int, what: str) -> Callable[[int], None]:
+    """Shows how many of a number of things are done as the progress of the task.
+
+    Each update is a request to the server, so only whole twentieths are told.
+
+    Args:
+        total: how many there are.
+        what: is being done.
+
+    Returns:
+        Takes how many more are done.
+
+    """
+    created = create_progress_artifact(0.0, description=what)
+    assert isinstance(created, UUID)
+    done, told = 0, 0
+
+    def on_more(count: int) -> None:
+        nonlocal done, told
+        done += count
+        if 20 * done // total > told:
+            told = 20 * done // total
+            update_progress_artifact(created, 5.0 * told, description=f"{what}: {done:,}")
+
+    return on_more

@@ -21,19 +21,33 @@ from tasks.parameters import load_parameters
 # A run that is alive sends a heartbeat every 30 seconds (prefect.yaml); three may be missed.
 _SILENCE = timedelta(seconds=100)
 _BLOCK = "pipeline-webhook"
-_ON_FAILURE = "Tell of failures"
-_ON_CHAMPION = "Tell of a new champion"
 _RUN_ENDED = {
     f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")
 }
 _RUN_BROKEN = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
 NEW_CHAMPION = "pipeline.new-champion"
+REJECTED = "pipeline.rejected"
+DRIFT = "pipeline.drift"
 
 _FAILURE = (
     "{{ flow.name }} / {{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}"
     " {{ flow_run | ui_url }}"
 )
-_CHAMPION = "New champion: {{ event.payload.message }}"
+# The automations that tell somebody: of which resources, which of their events, in which words.
+_TOLD = {
+    "Tell of failures": ({"prefect.flow-run.*"}, _RUN_BROKEN, _FAILURE),
+    "Tell of a new champion": (
+        {"pipeline.*"},
+        {NEW_CHAMPION},
+        "New champion: {{ event.payload.message }}",
+    ),
+    "Tell of a rejection": (
+        {"pipeline.*"},
+        {REJECTED},
+        "Not promoted: {{ event.payload.message }}",
+    ),
+    "Tell of drift": ({"pipeline.*"}, {DRIFT}, "Drift: {{ event.payload.message }}"),
+}
 
 
 def set_up_automations(webhook: str | None) -> None:
@@ -44,7 +58,7 @@ def set_up_automations(webhook: str | None) -> None:
             many others' do; None tells nobody.
 
     """
-    for name in (_ON_FAILURE, _ON_CHAMPION):
+    for name in _TOLD:
         _remove(name)
     if webhook is not None:
         block = Webhook(
@@ -52,8 +66,8 @@ def set_up_automations(webhook: str | None) -> None:
             headers={"Content-Type": "application/json"},  # pyright: ignore[reportArgumentType]
         )
         identifier = block.save(_BLOCK, overwrite=True)
-        _tell(_ON_FAILURE, identifier, {"prefect.flow-run.*"}, _RUN_BROKEN, _FAILURE).create()
-        _tell(_ON_CHAMPION, identifier, {"pipeline.*"}, {NEW_CHAMPION}, _CHAMPION).create()
+        for name, (resources, events, message) in _TOLD.items():
+            _tell(name, identifier, resources, events, message).create()
     _keep(_end_dead_runs())
 
 

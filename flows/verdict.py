@@ -9,14 +9,15 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed
 
-from flows.automations import NEW_CHAMPION
-from flows.gate import run_gate
+from flows.automations import NEW_CHAMPION, REJECTED
+from flows.gate import VERDICT_TEXT, run_gate
 from tasks.gate import Verdict, describe, to_markdown
 from tasks.parameters import GateParameters
 
 
 def _judge(limits: GateParameters) -> State[Verdict]:
     """Judges and promotes; the state's name is the verdict."""
+    told = VERDICT_TEXT.read_text(encoding="utf-8") if VERDICT_TEXT.is_file() else ""
     verdict = run_gate(limits)
     message = f"{verdict.version} {describe(verdict)}"
     log = get_run_logger()
@@ -24,9 +25,13 @@ def _judge(limits: GateParameters) -> State[Verdict]:
     create_markdown_artifact(
         to_markdown(verdict), key="gate-verdict", description="Whether the candidate was promoted"
     )
-    if verdict.decision == "accepted":
+    # A scheduled run that changed nothing judges the same candidate again: that is no news.
+    is_news = verdict.decision == "accepted" or (
+        verdict.decision == "rejected" and to_markdown(verdict) != told
+    )
+    if is_news:
         emit_event(
-            NEW_CHAMPION,
+            NEW_CHAMPION if verdict.decision == "accepted" else REJECTED,
             resource={"prefect.resource.id": f"pipeline.champion.{verdict.version}"},
             payload={"message": message},
         )

@@ -4,47 +4,73 @@
     python -m tasks.predict IMAGES --output TABLE       # TABLE ends in .parquet or .csv
 
 IMAGES is a folder of PNG, JPEG and .npy files, or one such file, or an .npy, .npz or IDX file of
-many images. An image that can't be used is a row of the table with an error.
+many images. An image that can't be used is a row of the table with an error. When the table is
+written, the images are compared with the training images.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from tasks.errors import InputError
-from tasks.parameters import PredictParameters, load_parameters
-from tasks.predict.classify import Sample, classify_into, predict_batches
-from tasks.predict.drifting import report_drift
+from tasks.parameters import Parameters, PredictParameters, load_parameters
+from tasks.predict.classify import (
+    Sample,
+    classify_into,
+    describe_errors,
+    describe_summary,
+    predict_batches,
+)
 from tasks.predict.model import Model, load_model
 from tasks.predict.sources import Wanted, open_source
 
 
 def main() -> None:
-    """Loads the model, classifies, says what was found."""
+    """Loads the model, classifies one image or many."""
     arguments = parse_arguments()
     try:
         parameters = load_parameters()
         model = load_model(arguments.model, num_threads=parameters.predict.threads)
         if arguments.output is None:
             print("\n".join(predict_one(arguments.images, model, parameters.predict)))
-            return
-        sample = Sample() if arguments.drift else None
-        summary = classify_into(
-            arguments.output, arguments.images, model, parameters.predict, sample
-        )
-        good = summary.num_images - summary.num_errors
-        print(
-            f"{good:,} of {summary.num_images:,} images → {arguments.output}, model {model.version}"
-        )
-        for error in summary.first_errors:
-            print(f"error: {error}", file=sys.stderr)
-        if summary.num_errors > len(summary.first_errors):
-            print(f"error: {summary.num_errors:,} in all, each in its row", file=sys.stderr)
-        if sample is not None:
-            for line in report_drift(sample, model, parameters.drift, arguments.output):
-                print(f"drift: {line}", file=sys.stderr)
+        else:
+            predict_many(
+                arguments.images, arguments.output, model, parameters, drift=arguments.drift
+            )
     except InputError as error:
         sys.exit(str(error))
+
+
+def predict_many(
+    images: Path, output: Path, model: Model, parameters: Parameters, *, drift: bool
+) -> None:
+    """Classifies into a table, says what was found, then compares with the training images."""
+    source = open_source(images, Wanted(model.classifier.image_shape, parameters.predict.resize))
+    sample = Sample(model.read_reference()) if drift else None
+    with tqdm(total=source.num_images, unit=" images", disable=None, leave=False) as progress:
+        summary = classify_into(
+            output,
+            source,
+            model,
+            batch_size=parameters.predict.batch_size,
+            sample=sample,
+            on_images=progress.update,
+        )
+    print(describe_summary(summary, output), flush=True)
+    for error in describe_errors(summary):
+        print(f"error: {error}", file=sys.stderr)
+    if sample is not None:
+        # Great Expectations takes longer to import than the images to be classified.
+        from tasks.drift import describe_drift
+        from tasks.predict.drifting import report_drift
+
+        findings = report_drift(
+            sample, classes=model.classes, limits=parameters.drift, output=output
+        )
+        for line in describe_drift(findings):
+            print(f"drift: {line}", file=sys.stderr)
 
 
 def describe_image(model: Model, probabilities: list[float]) -> list[str]:
@@ -91,9 +117,10 @@ def parse_arguments() -> argparse.Namespace:
         help="champion, candidate or a folder; if not named, the champion or else the candidate",
     )
     parser.add_argument(
-        "--drift",
-        action="store_true",
-        help="compare the images with the training images; takes some seconds",
+        "--no-drift",
+        dest="drift",
+        action="store_false",
+        help="don't compare the images with the training images, which takes some seconds",
     )
     return parser.parse_args()
 

@@ -1,33 +1,37 @@
 """Classifies a source of images, a batch at a time, into a table."""
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
-from tasks.parameters import PredictParameters
 from tasks.predict.model import Model
-from tasks.predict.sources import Images, Source, Wanted, open_source
+from tasks.predict.sources import Images, Source
 from tasks.predict.table import make_schema, open_writer, tabulate
-from tasks.reference import IMAGE_STATISTICS
+
+if TYPE_CHECKING:
+    from tasks.reference import Reference
 
 
 @dataclass
 class Sample:
-    """What drift is judged by: a few numbers per image.
+    """What drift is judged by: the training images, and a few numbers per image of the batch.
 
     Attributes:
+        reference: what the model's training images are like.
         rows: arrays (m, 5) of brightness, contrast, zero_share, confidence and label.
 
     """
 
+    reference: "Reference"
     rows: list[np.ndarray] = field(default_factory=list)
 
     def add(self, pixels: np.ndarray, probabilities: np.ndarray) -> None:
         """Describes (m, height, width, channels) images and their (m, classes) probabilities."""
+        # They import pandas, which the predictions alone don't need.
+        from tasks.reference import IMAGE_STATISTICS
         from tasks.statistics import describe_images
 
         statistics = describe_images(pixels)[list(IMAGE_STATISTICS.values())].to_numpy()
@@ -57,26 +61,32 @@ _SHOWN = 5
 
 
 def classify_into(
-    output: Path, images: Path, model: Model, parameters: PredictParameters, sample: Sample | None
+    output: Path,
+    source: Source,
+    model: Model,
+    *,
+    batch_size: int,
+    sample: Sample | None,
+    on_images: Callable[[int], object],
 ) -> Summary:
-    """Classifies all images of a file or folder into a .parquet or .csv file.
+    """Classifies all images of a source into a .parquet or .csv file.
 
     Args:
         output: the file to write, whole or not at all.
-        images: see `tasks.predict.sources`.
+        source: of images that the model takes.
         model: predicts.
-        parameters: of the batches.
+        batch_size: images that are held in memory at once.
         sample: receives what drift is judged by; None costs nothing.
+        on_images: is told how many images were classified since it was told last.
 
     Raises:
-        InputError: the source holds no images or is broken, or the output has another ending.
+        InputError: the source is broken, or the output has another ending.
 
     """
-    source = open_source(images, Wanted(model.classifier.image_shape, parameters.resize))
     num_errors = 0
     first_errors: list[str] = []
     with open_writer(output, make_schema(model.classes)) as writer:
-        for batch, probabilities in predict_batches(source, model, parameters.batch_size):
+        for batch, probabilities in predict_batches(source, model, batch_size):
             errors = [error for error in batch.errors if error is not None]
             num_errors += len(errors)
             first_errors += errors[: _SHOWN - len(first_errors)]
@@ -85,15 +95,24 @@ def classify_into(
             writer.write_table(
                 tabulate(batch, probabilities, classes=model.classes, version=model.version)
             )
+            on_images(len(batch.names))
     return Summary(source.num_images, num_errors, tuple(first_errors), model.version)
 
 
 def predict_batches(source: Source, model: Model, size: int) -> Iterator[tuple[Images, np.ndarray]]:
-    """Yields each batch with its (m, classes) probabilities; a terminal shows the progress."""
-    progress = tqdm(
-        total=source.num_images, unit=" images", file=sys.stderr, disable=None, leave=False
-    )
-    with progress:
-        for batch in source.batches(size):
-            yield batch, model.classifier.predict(batch.pixels)
-            progress.update(len(batch.names))
+    """Yields each batch with the (m, classes) probabilities of its readable images."""
+    for batch in source.batches(size):
+        yield batch, model.classifier.predict(batch.pixels)
+
+
+def describe_summary(summary: Summary, output: Path) -> str:
+    """How many images were classified, by what, and where the table is."""
+    good = summary.num_images - summary.num_errors
+    return f"{good:,} of {summary.num_images:,} images → {output}, model {summary.version}"
+
+
+def describe_errors(summary: Summary) -> Iterator[str]:
+    """Why the first images couldn't be used, and how many there are in all."""
+    yield from summary.first_errors
+    if summary.num_errors > len(summary.first_errors):
+        yield f"{summary.num_errors:,} in all, each in its row"

@@ -2,29 +2,40 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from tasks.drift import DriftFinding, drift_to_markdown, judge_drift
 from tasks.files import write_json, write_text
 from tasks.parameters import DriftParameters
 from tasks.predict.classify import Sample
-from tasks.predict.model import Model
 from tasks.reference import IMAGE_STATISTICS
 
 
-def report_drift(sample: Sample, model: Model, limits: DriftParameters, output: Path) -> list[str]:
+def report_drift(
+    sample: Sample, *, classes: tuple[str, ...], limits: DriftParameters, output: Path
+) -> list[DriftFinding]:
     """Judges a batch, and writes OUTPUT's name with .drift.json and .drift.md in place of its end.
 
-    Returns:
-        A line per figure that isn't as in training.
+    Args:
+        sample: of the batch.
+        classes: their names.
+        limits: how far a figure may be away.
+        output: the table of the predictions.
 
     """
-    import numpy as np
-    import pandas as pd
+    findings = judge_sample(sample, classes=classes, limits=limits)
+    content = {"images": sum(map(len, sample.rows)), "findings": findings}
+    write_json(output.with_suffix(".drift.json"), content)
+    write_text(output.with_suffix(".drift.md"), drift_to_markdown(findings))
+    return findings
 
-    from tasks.drift import describe_drift, drift_to_markdown, judge_drift
 
+def judge_sample(
+    sample: Sample, *, classes: tuple[str, ...], limits: DriftParameters
+) -> list[DriftFinding]:
+    """Judges a batch; see `tasks.drift.judge_drift`."""
     columns = [*IMAGE_STATISTICS, "confidence", "label"]
     rows = np.concatenate(sample.rows) if sample.rows else np.empty((0, len(columns)))
     table = pd.DataFrame(rows, columns=columns).astype({"label": np.int64})
-    findings = judge_drift(table, model.read_reference(), classes=model.classes, limits=limits)
-    write_json(output.with_suffix(".drift.json"), {"images": len(table), "findings": findings})
-    write_text(output.with_suffix(".drift.md"), drift_to_markdown(findings))
-    return describe_drift(findings)
+    return judge_drift(table, sample.reference, classes=classes, limits=limits)

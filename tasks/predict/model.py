@@ -3,14 +3,16 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tasks import paths
 from tasks.champion import CHAMPIONS, MODEL_NAME, champion_folder, version_of
 from tasks.classifier import Classifier
 from tasks.errors import InputError
-from tasks.reference import REFERENCE_NAME, Reference
 from tasks.seal import check_seal
+
+if TYPE_CHECKING:
+    from tasks.reference import Reference
 
 ModelName = Literal["champion", "candidate"]
 
@@ -32,13 +34,15 @@ class Model:
     classes: tuple[str, ...]
     classifier: Classifier
 
-    def read_reference(self) -> Reference:
+    def read_reference(self) -> "Reference":
         """What the model's training images are like.
 
         Raises:
             InputError: that isn't known.
 
         """
+        from tasks.reference import REFERENCE_NAME  # imports pandas
+
         path = check_seal(self.folder / REFERENCE_NAME, remedy="Train the model anew: dvc repro")
         return json.loads(path.read_text(encoding="utf-8"))
 

@@ -1,0 +1,131 @@
+"""Prediction as a Prefect flow: its progress, its errors and its drift where one looks for them.
+
+    python -m flows.predict IMAGES TABLE
+
+needs no server: Prefect starts a temporary one. The deployment `predict/batch` in prefect.yaml runs
+it unattended; what IMAGES and TABLE can be, `python -m tasks.predict --help` says.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from prefect import Task, flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.states import Completed
+
+from flows.artifacts import follow_count
+from flows.automations import DRIFT
+from tasks.drift import describe_drift, drift_to_markdown
+from tasks.errors import InputError
+from tasks.parameters import DriftParameters, PredictParameters, load_parameters
+from tasks.predict.classify import Sample, classify_into, describe_errors, describe_summary
+from tasks.predict.drifting import report_drift
+from tasks.predict.model import Model, load_model
+from tasks.predict.sources import Wanted, open_source
+
+
+@flow(name="predict", retries=0, persist_result=False)
+def predict(images: str, output: str, model: str | None) -> None:
+    """Classifies images into a table, and compares them with the training images.
+
+    Args:
+        images: a folder, or a file of one image or of many.
+        output: the table, which ends in .parquet or .csv; an earlier one is replaced.
+        model: champion, candidate or a folder; None is the champion, or else the candidate.
+
+    """
+    parameters = load_parameters()
+    loaded = load_model(model, num_threads=parameters.predict.threads)
+    sample = Sample(loaded.read_reference())
+    classify(Path(images), Path(output), loaded, sample, parameters.predict)
+    drift(sample, Path(output), loaded.classes, parameters.drift)
+
+
+def _classify(
+    images: Path, output: Path, model: Model, sample: Sample, parameters: PredictParameters
+) -> State[int]:
+    """Writes the table; an image that can't be used is a warning and a row with an error."""
+    log = get_run_logger()
+    source = open_source(images, Wanted(model.classifier.image_shape, parameters.resize))
+    summary = classify_into(
+        output,
+        source,
+        model,
+        batch_size=parameters.batch_size,
+        sample=sample,
+        on_images=follow_count(source.num_images, f"classifying {images}"),
+    )
+    message = describe_summary(summary, output)
+    log.info(message)
+    errors = list(describe_errors(summary))
+    for error in errors:
+        log.warning(error)
+    create_markdown_artifact(
+        "\n".join([message, "", *(f"- {error}" for error in errors)]),
+        key="prediction-summary",
+        description="What was classified, by which model, and what couldn't be",
+    )
+    name = "Completed" if summary.num_errors == 0 else "CompletedWithErrors"
+    return Completed(name=name, message=message, data=summary.num_errors)
+
+
+def _compare(
+    sample: Sample, output: Path, classes: tuple[str, ...], limits: DriftParameters
+) -> State[int]:
+    """Warns of each figure that isn't as in training; the state's name says if there is one."""
+    findings = report_drift(sample, classes=classes, limits=limits, output=output)
+    differing = describe_drift(findings)
+    for line in differing:
+        get_run_logger().warning("drift: %s", line)
+    create_markdown_artifact(
+        drift_to_markdown(findings),
+        key="prediction-drift",
+        description="Whether the images are like the training images",
+    )
+    message = "; ".join(differing) or "the images are like the training images"
+    if differing:
+        emit_event(
+            DRIFT,
+            resource={"prefect.resource.id": "pipeline.predictions"},
+            payload={"message": f"{output}: {message}"},
+        )
+    name = "Drifted" if differing else "AsInTraining"
+    return Completed(name=name, message=message, data=len(differing))
+
+
+classify = Task(
+    _classify,
+    name="classify",
+    task_run_name="classify",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+drift = Task(
+    _compare, name="drift", task_run_name="drift", cache_policy=NO_CACHE, persist_result=False
+)
+
+
+def main() -> None:
+    """Runs the flow once."""
+    parser = argparse.ArgumentParser(prog="python -m flows.predict", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("images", metavar="IMAGES")
+    parser.add_argument("output", metavar="TABLE")
+    parser.add_argument("--model", metavar="MODEL", help="champion, candidate or a folder")
+    arguments = parser.parse_args()
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    try:
+        predict(arguments.images, arguments.output, arguments.model)
+    except InputError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+if __name__ == "__main__":
+    main()

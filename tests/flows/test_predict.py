@@ -1,0 +1,40 @@
+"""The flow of prediction warns where people look, and its deployment names what is there."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from prefect.utilities.importtools import import_object
+from ruamel.yaml import YAML
+
+from flows.predict import predict
+from tests.conftest import PROJECT, Run
+from tests.tasks.predict.conftest import MODEL
+
+
+def test_drift_and_broken_images_are_states_and_warnings_and_the_run_completes(
+    workspace: Path, run: Run
+) -> None:
+    shutil.copytree(MODEL, workspace / "models" / "candidate")
+    folder = workspace / "data" / "incoming"
+    folder.mkdir()
+    (folder / "broken.png").write_text("no picture")
+    for number in range(50):
+        np.save(folder / f"{number}.npy", np.full((28, 28), 200 + number, np.uint8))
+    completed = run("flows.predict", "data/incoming", "predictions/incoming.parquet")
+    assert "50 of 51 images → predictions/incoming.parquet" in completed.stderr
+    assert "Task run 'classify' - Finished in state CompletedWithErrors" in completed.stderr
+    assert "broken.png begins with" in completed.stderr
+    assert "drift: mean brightness: " in completed.stderr
+    assert "Task run 'drift' - Finished in state Drifted" in completed.stderr
+    assert "| ✗ | mean brightness |" in (workspace / "predictions" / "incoming.drift.md").read_text(
+        "utf-8"
+    )
+
+
+def test_the_deployment_names_the_flow_and_each_of_its_parameters() -> None:
+    content = YAML(typ="safe").load((PROJECT / "prefect.yaml").read_text("utf-8"))
+    (batch,) = [entry for entry in content["deployments"] if entry["name"] == "batch"]
+    path, _, name = batch["entrypoint"].partition(":")
+    assert import_object(f"{path.removesuffix('.py').replace('/', '.')}:{name}") is predict
+    assert set(batch["parameters"]) == set(predict.parameters.properties)

@@ -1,0 +1,98 @@
+"""A table of predictions has a row for every image, and nothing is written in part."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.errors import InputError
+from tasks.predict.classify import Summary, classify_into, describe_errors, describe_summary
+from tasks.predict.model import Model
+from tasks.predict.sources import Wanted, open_source
+
+
+def classify(images: Path, output: Path, model: Model, batch_size: int = 2) -> Summary:
+    source = open_source(images, Wanted(model.classifier.image_shape, "refuse"))
+    counts: list[int] = []
+    summary = classify_into(
+        output, source, model, batch_size=batch_size, sample=None, on_images=counts.append
+    )
+    assert sum(counts) == summary.num_images
+    return summary
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_the_table_says_what_the_model_says_of_every_image(
+    ending: str, tmp_path: Path, model: Model, images: np.ndarray
+) -> None:
+    np.save(tmp_path / "images.npy", images)
+    output = tmp_path / f"table.{ending}"
+    classify(tmp_path / "images.npy", output, model, batch_size=64)
+    table = pd.read_parquet(output) if ending == "parquet" else pd.read_csv(output)
+    expected = model.classifier.predict(images)
+    names = [f"probability: {name}" for name in model.classes]
+    assert list(table) == ["image", "label", "confidence", *names, "model", "error"]
+    np.testing.assert_allclose(table[names].to_numpy(), expected, atol=1e-6)
+    assert list(table["label"]) == [model.classes[best] for best in expected.argmax(axis=1)]
+    np.testing.assert_allclose(table["confidence"], expected.max(axis=1), atol=1e-6)
+    assert set(table["model"]) == {model.version}
+    assert list(table["error"].isna()) == [True] * 100
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_broken_image_is_a_row_with_an_error_and_without_a_label(
+    ending: str, tmp_path: Path, model: Model, pictures: Path
+) -> None:
+    (pictures / "b.png").write_text("no picture")
+    output = tmp_path / f"table.{ending}"
+    summary = classify(pictures, output, model)
+    table = pd.read_parquet(output) if ending == "parquet" else pd.read_csv(output)
+    assert list(table["image"]) == ["a.png", "b.png", "c.npy", "deeper/b.jpg"]
+    assert list(table["error"].notna()) == [False, True, False, False]
+    for column in ("label", "confidence", "probability: Dress"):
+        assert list(table[column].notna()) == [True, False, True, True]
+    assert (summary.num_images, summary.num_errors) == (4, 1)
+
+
+def test_a_folder_without_a_single_readable_image_gives_a_table_of_errors(
+    tmp_path: Path, model: Model
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(7):
+        (folder / f"{number}.png").write_text("no picture")
+    summary = classify(folder, tmp_path / "table.parquet", model)
+    assert pd.read_parquet(tmp_path / "table.parquet")["error"].notna().all()
+    assert describe_summary(summary, Path("table.parquet")).startswith("0 of 7 images")
+    assert list(describe_errors(summary))[5:] == ["7 in all, each in its row"]
+
+
+def test_the_name_of_a_file_is_one_field_whatever_it_holds(tmp_path: Path, model: Model) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / 'a "b", c.png').write_text("no picture")
+    classify(folder, tmp_path / "table.csv", model)
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["image"] for row in csv.DictReader(file)] == ['a "b", c.png']
+
+
+def test_a_source_that_breaks_halfway_leaves_the_earlier_table(
+    tmp_path: Path, model: Model, images: np.ndarray
+) -> None:
+    path, output = tmp_path / "images.npy", tmp_path / "table.parquet"
+    np.save(path, images)
+    classify(path, output, model)
+    before = output.read_bytes()
+    source = open_source(path, Wanted((28, 28, 1), "refuse"))
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="ends after"):
+        classify_into(output, source, model, batch_size=8, sample=None, on_images=print)
+    assert output.read_bytes() == before
+    assert {file.name for file in tmp_path.iterdir()} == {"images.npy", "table.parquet"}
+
+
+def test_a_table_of_another_ending_is_refused(tmp_path: Path, model: Model, pictures: Path) -> None:
+    with pytest.raises(InputError, match=r"ends in \.parquet or \.csv"):
+        classify(pictures, tmp_path / "table.xlsx", model)
