@@ -2,10 +2,10 @@
 
     python -m benchmarks.folders
 
-writes a table into docs/data.md, row by row. The images are made up: 64 × 64 pixels, in colour, ten
-classes, as PNG files in a temporary folder, which takes up to 7 GB with what ingest makes of them. Each
-stage is a process of its own, just as DVC would start it; training is one epoch of the smallest network,
-because its memory doesn't depend on the number of epochs. Takes half an hour.
+writes a table into docs/data.md, row by row. The images are made up: 64 × 64 pixels, in colour,
+ten classes, as PNG files in a temporary folder, which takes up to 7 GB with what ingest makes of
+them. Each stage is a process of its own, just as DVC would start it; training is one epoch of the
+smallest network, because its memory doesn't depend on the number of epochs. Takes half an hour.
 """
 
 import os
