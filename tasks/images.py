@@ -1,6 +1,7 @@
 """One PNG or JPEG file as an array, if nothing of it is lost: the same for training and serving."""
 
 import io
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,10 @@ _EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa")
 def read_image(path: Path, *, channels: int) -> np.ndarray:
     """Reads an image file; see `decode_image`."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path} is no file")  # a pipe would be waited for forever
+        if status.st_size > MAX_FILE_BYTES:
             raise InputError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes")
         content = path.read_bytes()
     except OSError as error:

@@ -97,7 +97,7 @@ def arrange(
     that has two labels is left out, because one of them is wrong.
 
     Returns:
-        The splits, and one line for each image that was left out.
+        The splits, and one line for each image that was left out, in plain UTF-8.
 
     """
     labels = collection.whole.labels
@@ -119,7 +119,7 @@ def arrange(
     return {
         "train": Selection(collection.whole, order[~is_test]),
         "test": Selection(collection.whole, order[is_test]),
-    }, faults
+    }, [line.encode("utf-8", "backslashreplace").decode("utf-8") for line in faults]
 
 
 def choose_test_images(
@@ -194,18 +194,20 @@ def _check_faults(faults: list[str], *, source: Source, num_images: int) -> None
 def _find_contradictions(
     collection: Collection, order: np.ndarray, classes: tuple[str, ...]
 ) -> dict[int, str]:
-    """The positions of images whose pixels stand under several labels, with a line for each."""
+    """The positions of images whose pixels stand under several labels, with a line for each.
+
+    In `order`, equal images follow each other, by label.
+    """
     contents = collection.contents[order]
     labels = collection.whole.labels[order]
     is_new = np.append(True, (contents[1:] != contents[:-1]).any(axis=1))
     group = is_new.cumsum() - 1
-    starts = np.flatnonzero(is_new)
-    lowest = np.minimum.reduceat(labels, starts)[group]
-    highest = np.maximum.reduceat(labels, starts)[group]
+    firsts = np.flatnonzero(is_new)[group]
+    lasts = np.append(np.flatnonzero(is_new)[1:], len(order))[group] - 1
     lines = {}
-    for place in np.flatnonzero(lowest != highest):
-        others = np.flatnonzero((group == group[place]) & (labels != labels[place]))
-        other = others[0]
+    for place in np.flatnonzero(labels[firsts] != labels[lasts]):
+        differs = labels[firsts[place]] != labels[place]
+        other = firsts[place] if differs else lasts[place]
         lines[int(order[place])] = (
             f"{collection.names[order[place]]} ({classes[labels[place]]}) holds the same image as"
             f" {collection.names[order[other]]} ({classes[labels[other]]})"

@@ -54,11 +54,13 @@ def read_columns(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
 
     """
     names, values = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    found = f"{path} has the columns {', '.join(names) or 'none'}"
     missing = [column for column in columns if column not in names]
     if missing:
-        raise InputError(
-            f"{path} has the columns {', '.join(names) or 'none'}; missing: {', '.join(missing)}"
-        )
+        raise InputError(f"{found}; missing: {', '.join(missing)}")
+    repeated = [column for column in columns if names.count(column) > 1]
+    if repeated:
+        raise InputError(f"{found}; more than once: {', '.join(repeated)}")
     places = [names.index(column) for column in columns]
     rows = []
     for number, row in enumerate(values, start=1):
@@ -76,7 +78,7 @@ def column_names(path: Path) -> list[str]:
 def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            names, *rows = csv.reader(file, strict=True)
+            names, *rows = (row for row in csv.reader(file, strict=True) if row)
     except ValueError as error:
         cause = error if isinstance(error, UnicodeDecodeError) else "it is empty"
         raise InputError(f"{path} can't be read as CSV in UTF-8: {cause}") from None
@@ -99,13 +101,20 @@ def _read_parquet(path: Path) -> tuple[list[str], Iterable[Sequence[object]]]:
 def _inside(root: Path, names: list[str]) -> list[Path]:
     """The paths of the images, none of which leads out of the folder."""
     resolved = root.resolve()
-    outside = [
-        name
-        for name in names
-        if PurePosixPath(name).is_absolute() or not (root / name).resolve().is_relative_to(resolved)
-    ]
+    outside = [name for name in names if not _stays_inside(resolved, name)]
     _refuse("paths", outside, expected=f"paths that stay in the folder {root}")
     return [root / name for name in names]
+
+
+def _stays_inside(root: Path, name: str) -> bool:
+    """Whether a path, its links followed, leads to a place in the folder."""
+    if PurePosixPath(name).is_absolute():
+        return False
+    try:
+        return (root / name).resolve().is_relative_to(root)
+    except (ValueError, RuntimeError):
+        # A null byte; links that lead to each other.
+        return False
 
 
 def _positions(labels: list[str], classes: tuple[str, ...], *, kind: str) -> list[int]:

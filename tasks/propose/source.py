@@ -1,5 +1,6 @@
 """What a folder or file of labelled images is: its format, classes, size and channels."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,6 +22,9 @@ from tasks.propose.sections import Section
 
 _TEST_SHARE = 0.2
 _SEEDS = 1000
+_FEWEST_CLASSES, _MOST_CLASSES = 2, 256
+_SHOWN = 5
+_NUMBERED = "the labels' numbers; give them names"
 _LABEL_NAMES = ("label", "class", "category", "target", "kind", "species")
 _CHOICE: Section = {
     "test_share": (_TEST_SHARE, "of each class, by content, where there are no test images"),
@@ -94,19 +98,21 @@ def arrange_with_some_seed(
 
 
 def _describe_idx(path: Path) -> dict[str, Section]:
-    arrays = [
+    images, *labels = [
         parse_idx(
             unpack(Folder(path).fetch(name), name=name, max_bytes=MAX_BYTES),
             name=name,
             num_dimensions=dimensions,
         )
-        for name, dimensions in (("train-images-idx3-ubyte", 3), ("train-labels-idx1-ubyte", 1))
+        for name, dimensions in (
+            ("train-images-idx3-ubyte", 3),
+            ("train-labels-idx1-ubyte", 1),
+            ("t10k-labels-idx1-ubyte", 1),
+        )
     ]
-    classes = [str(number) for number in range(int(arrays[1].max(initial=1)) + 1)]
+    classes = _number_classes(path, np.concatenate(labels))
     return {
-        "data": _describe_data(
-            path, classes, (*arrays[0].shape[1:], 1), note="the labels' numbers; give them names"
-        ),
+        "data": _describe_data(path, classes, (*images.shape[1:], 1), note=_NUMBERED),
         "ingest": {
             "format": ("idx", ""),
             "path": (str(path), "the folder with the four files"),
@@ -121,11 +127,9 @@ def _describe_idx(path: Path) -> dict[str, Section]:
 
 def _describe_npz(path: Path) -> dict[str, Section]:
     labels = np.concatenate([read_labels(path, part) for part in list_parts(path)])
-    classes = [str(number) for number in range(int(labels.max(initial=1)) + 1)]
+    classes = _number_classes(path, labels)
     return {
-        "data": _describe_data(
-            path, classes, image_shape(path), note="the labels' numbers; give them names"
-        ),
+        "data": _describe_data(path, classes, image_shape(path), note=_NUMBERED),
         "ingest": {"format": ("npz", ""), "path": (str(path), ""), **_CHOICE},
     }
 
@@ -136,11 +140,12 @@ def _describe_folders(path: Path) -> dict[str, Section]:
         classes = _sorted({inner.name for folder in folders for inner in list_folders(folder)})
     else:
         classes = _sorted({folder.name for folder in folders})
-    if len(classes) < 2:
+    if len(classes) < _FEWEST_CLASSES:
         raise InputError(
-            f"{path} holds {len(classes)} folders of classes; expected 2 or more, or one table"
-            " (.csv, .parquet), or the four IDX files"
+            f"{path} holds {len(classes)} folders of classes; expected {_FEWEST_CLASSES} or more,"
+            " or one table (.csv, .parquet), or the four IDX files"
         )
+    _check_classes(path, classes)
     return _describe_files(
         path, classes, (file for folder in folders for file in list_images(folder))
     )
@@ -153,19 +158,23 @@ def _describe_table(path: Path) -> dict[str, Section]:
     if not rows:
         raise InputError(f"{path} has no rows")
     path_column = _only(
-        path, "paths", [name for name, values in rows.items() if (root / values[0]).is_file()]
+        path,
+        "paths",
+        [
+            name
+            for name, values in rows.items()
+            if any((root / value).is_file() for value in values)
+        ],
     )
     split_column = next((name for name, values in rows.items() if set(values) <= set(PARTS)), None)
     others = [name for name in columns if name not in (path_column, split_column)]
     named = [name for name in others if name.lower() in _LABEL_NAMES]
     label_column = _only(path, "labels", named or others)
     labels = set(rows[label_column])
-    are_numbers = all(label.isdecimal() for label in labels)
-    classes = (
-        [str(number) for number in range(max(map(int, labels)) + 1)]
-        if are_numbers
-        else _sorted(labels)
-    )
+    classes = _sorted(labels)
+    _check_classes(path, classes)
+    # Other numbers, such as those from 1, are taken as names: no class may be without images.
+    are_numbers = classes == [str(number) for number in range(len(classes))]
     sections = _describe_files(root, classes, (root / value for value in rows[path_column]))
     files = sections["ingest"]
     sections["ingest"] = {
@@ -228,9 +237,30 @@ def _describe_data(
     }
 
 
+def _number_classes(path: Path, labels: np.ndarray) -> list[str]:
+    """A class for each number up to the highest label."""
+    highest = int(labels.max(initial=_FEWEST_CLASSES - 1))
+    if highest >= _MOST_CLASSES:
+        raise InputError(f"{path} holds the label {highest}; expected 0 to {_MOST_CLASSES - 1}")
+    return [str(number) for number in range(highest + 1)]
+
+
+def _check_classes(path: Path, classes: list[str]) -> None:
+    if not _FEWEST_CLASSES <= len(classes) <= _MOST_CLASSES:
+        raise InputError(
+            f"{path} holds {len(classes):,} classes ({', '.join(classes[:_SHOWN])}, …); expected"
+            f" {_FEWEST_CLASSES} to {_MOST_CLASSES}"
+        )
+    for name in classes:
+        if not name or os.fsencode(name) != name.encode("utf-8", "replace"):
+            raise InputError(f"{path} holds the class {name!a}; expected a name in UTF-8")
+
+
 def _sorted(names: Iterable[str]) -> list[str]:
     """Numbers by their value, before other names."""
-    return sorted(names, key=lambda name: (0, int(name), "") if name.isdecimal() else (1, 0, name))
+    return sorted(
+        names, key=lambda name: (0, int(name), name) if name.isdecimal() else (1, 0, name)
+    )
 
 
 def _only(path: Path, what: str, columns: list[str]) -> str:

@@ -9,12 +9,16 @@ import pytest
 from PIL import Image
 
 from tasks.errors import InputError
+from tasks.ingest.folders import read_folders
+from tasks.ingest.read import write_splits
+from tasks.parameters import FoldersParameters
 from tests.tasks.ingest.conftest import (
     CLASSES,
     FILES,
     Ingest,
     as_sets,
     assert_equal,
+    make_data,
     make_pixels,
     save_classes,
     save_image,
@@ -175,6 +179,36 @@ def test_one_image_in_two_classes_is_refused_or_left_out_of_both(
     found = as_sets(ingest(parameters(folder, max_faulty_share=0.1)))
     cat_pixels = make_pixels(16)[0].tobytes()
     assert cat_pixels not in {pixels for pixels, _ in found["train"] | found["test"]}
+
+
+def test_many_images_in_several_classes_are_each_named_with_another(
+    folder: Path, ingest: Ingest
+) -> None:
+    for name in ("dog", "eel"):
+        for path in (folder / "cat").iterdir():
+            shutil.copy(path, folder / name / f"cat-{path.name}")
+    with pytest.raises(InputError) as caught:
+        ingest(parameters(folder, max_faulty_share=0.5))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "48 of 80 images can't be used; allowed are 50.0%:"
+    for line in lines[1:11]:
+        first, second = line.split(" holds the same image as ")
+        assert first.rpartition(" ")[2] != second.rpartition(" ")[2]
+
+
+def test_a_name_that_is_not_utf_8_is_escaped_and_a_pipe_is_not_waited_for(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / "cat" / os.fsdecode(b"\xff.png")).write_bytes(b"cat")
+    os.mkfifo(folder / "cat" / "pipe.png")
+    data = make_data()
+    source = read_folders(
+        FoldersParameters.model_validate(parameters(folder, max_faulty_share=0.1)), data
+    )
+    assert write_splits(source, tmp_path / "raw", data=data) == [
+        f"{folder}/cat/pipe.png is no file",
+        f"{folder}/cat/\\udcff.png is neither a PNG nor a JPEG file",
+    ]
 
 
 @pytest.mark.parametrize(("mode", "fault"), [("I;16", "16 bits"), ("LA", "transparent in places")])

@@ -1,5 +1,6 @@
 """One npz file in MedMNIST's layout, read a few images at a time."""
 
+import io
 import zipfile
 from pathlib import Path
 
@@ -88,6 +89,21 @@ def test_a_name_that_leads_out_of_the_file_is_refused(tmp_path: Path, ingest: In
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("../../train_images.npy", b"")
     with pytest.raises(InputError, match=r"a file with the name \.\./\.\./train_images\.npy"):
+        ingest(parameters(path))
+
+
+def test_labels_that_would_fill_the_memory_are_refused_unread(
+    tmp_path: Path, ingest: Ingest
+) -> None:
+    path = tmp_path / "a.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (2**40,)}
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        for kind in ("images", "labels"):
+            archive.writestr(f"train_{kind}.npy", header.getvalue())
+    with pytest.raises(InputError, match=r"train_labels is larger than 1,073,741,824 bytes"):
         ingest(parameters(path))
 
 

@@ -68,7 +68,9 @@ def test_labels_outside_the_classes_are_counted(folder: Path, ingest: Ingest, ki
         ingest(parameters(folder, labels=kind))
 
 
-@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "cat/../../secret.png"])
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "/etc/passwd", "cat/../../secret.png", "cat/0-0.png\0"]
+)
 def test_a_path_out_of_the_folder_is_refused(folder: Path, ingest: Ingest, name: str) -> None:
     write_csv(folder, [*ROWS, (name, "cat", "")])
     with pytest.raises(InputError, match=r"^1 rows .* paths that can't be used: "):
@@ -80,6 +82,20 @@ def test_a_link_out_of_the_folder_is_refused(folder: Path, ingest: Ingest) -> No
     write_csv(folder, [*ROWS, ("away/animals.png", "cat", "")])
     with pytest.raises(InputError, match=r"paths that can't be used: 'away/animals\.png'"):
         ingest(parameters(folder))
+
+
+def test_links_that_lead_to_each_other_are_no_image(folder: Path, ingest: Ingest) -> None:
+    (folder / "loop").symlink_to("loop")
+    write_csv(folder, [*ROWS, ("loop/a.png", "cat", "")])
+    with pytest.raises(InputError, match=r"loop/a\.png"):
+        ingest(parameters(folder))
+
+
+def test_an_empty_line_is_no_row(folder: Path, ingest: Ingest) -> None:
+    expected = ingest(parameters(folder))
+    with (folder / "labels.csv").open("a") as file:
+        file.write("\r\n\n")
+    assert_equal(ingest(parameters(folder)), expected)
 
 
 def test_a_missing_file_is_an_image_that_cannot_be_used(folder: Path, ingest: Ingest) -> None:
@@ -95,6 +111,7 @@ def test_a_missing_file_is_an_image_that_cannot_be_used(folder: Path, ingest: In
         (b"", "it is empty"),
         (b"\xff\xfe", "can't be read as CSV in UTF-8"),
         (b"path,kind\na,cat\n", "has the columns path, kind; missing: file"),
+        (b"file,file,kind\na,b,cat\n", "columns file, file, kind; more than once: file"),
         (b"file,kind\na,cat\nb\n", "row 2 has 1 values for 2 columns"),
         (b'file,kind\n"a,cat\n', "can't be read as CSV"),
         (b"file,kind\n", "There are no images"),

@@ -1,5 +1,6 @@
 """A proposal holds what was found in the images, and the images pass it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,47 @@ def test_a_table_with_numbers_and_splits(folder: Path, tmp_path: Path) -> None:
     assert (found.ingest.label_column, found.ingest.split_column) == ("label", "part")
     assert (found.ingest.labels, found.data.classes) == ("numbers", ("0", "1", "2"))
     assert (found.data.train_images, found.data.test_images) == (36, 12)
+
+
+def test_numbers_that_do_not_count_from_0_are_names(folder: Path, tmp_path: Path) -> None:
+    rows = [
+        (f"{name}/0-{number}.png", 3 * label + 2)
+        for label, name in enumerate(CLASSES)
+        for number in range(16)
+    ]
+    rows[0] = ("cat/missing.png", 2)
+    pd.DataFrame(rows, columns=["image", "label"]).to_csv(folder / "table.csv", index=False)
+    found = proposed(folder / "table.csv", tmp_path / "proposal.yaml")
+    assert found.ingest.format == "table"
+    assert (found.ingest.labels, found.data.classes) == ("names", ("2", "5", "8"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["cat"] * 48, r"holds 1 classes \(cat, …\); expected 2 to 256"),
+        ([""] * 24 + ["cat"] * 24, "the class ''; expected a name in UTF-8"),
+    ],
+)
+def test_a_table_without_classes_is_refused(
+    folder: Path, tmp_path: Path, labels: list[str], message: str
+) -> None:
+    names = [f"{name}/0-{number}.png" for name in CLASSES for number in range(16)]
+    pd.DataFrame({"image": names, "label": labels}).to_csv(folder / "table.csv", index=False)
+    with pytest.raises(InputError, match=message):
+        propose(folder, tmp_path / "proposal.yaml")
+
+
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", train_labels=np.arange(30) * 10**9)
+    with pytest.raises(InputError, match="holds the label 29000000000; expected 0 to 255"):
+        propose(path, tmp_path / "proposal.yaml")
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / os.fsdecode(b"\xff")).mkdir()
+    with pytest.raises(InputError, match=r"the class '\\udcff'; expected a name in UTF-8"):
+        propose(folder, tmp_path / "proposal.yaml")
 
 
 def test_an_npz_file_and_idx_files(tmp_path: Path) -> None:
