@@ -21,6 +21,9 @@ from tasks.errors import InputError
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
 from tasks.parameters import DataParameters, NpzParameters
 
+# Tens of millions of labels; what unpacks to more is no list of labels, and isn't unpacked.
+_MAX_LABEL_BYTES = 2**28
+
 
 def read_npz(source: NpzParameters, data: DataParameters) -> Source:
     """Reads the file a few images at a time; nothing is unpacked to disk."""
@@ -69,14 +72,20 @@ def read_labels(path: Path, part: str) -> np.ndarray:
     name = f"{part}_labels"
     with _naming(path), zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
         shape, dtype = _read_header(file, path, name)
-        content = file.read()
+        num_bytes = math.prod(shape) * dtype.itemsize
+        if num_bytes > _MAX_LABEL_BYTES:
+            raise InputError(
+                f"{path}: {name} asks for {num_bytes:,} bytes; expected {_MAX_LABEL_BYTES:,} at"
+                " most"
+            )
+        content = file.read(num_bytes + 1)
     if dtype.kind not in "iu" or len(shape) not in (1, 2) or shape[1:] not in ((), (1,)):
         raise InputError(
             f"{path}: {name} has the shape {shape} and the type {dtype}; expected one whole number"
             " per image"
         )
-    if len(content) != math.prod(shape) * dtype.itemsize:
-        raise InputError(f"{path}: {name} is cut off")
+    if len(content) != num_bytes:
+        raise InputError(f"{path}: {name} doesn't hold the {num_bytes:,} bytes of its header")
     return np.frombuffer(content, dtype).astype(np.int64)
 
 

@@ -2,7 +2,8 @@
 
     python -m tests.faults.table RESULTS.xml ...
 
-reads what `pytest --junit-xml` wrote and prints Markdown.
+reads what `pytest --junit-xml` wrote and prints Markdown. Of a test that is in several of these
+files, the last result counts.
 """
 
 import sys
@@ -40,16 +41,23 @@ other clock needs a C compiler.
 
 ## Fuzzing
 
-`python -m tests.faults.fuzz idx 60` and `python -m tests.faults.fuzz image 60` change the inputs in
-`tests/faults/seeds`, keep what reaches new code, and end at an input that is neither read nor
-refused. They need `pip install atheris`.
+`python -m tests.faults.fuzz NAME SECONDS tests/faults/seeds/NAME`, NAME being `idx` or `image`,
+changes the inputs that lie there, keeps what reaches new code, and ends at an input that is neither
+read nor refused. It needs `pip install atheris`; `make test-faults` runs it for a minute where that
+is installed. The properties of the IDX reader, the parameters, the split and the gate are tested by
+Hypothesis, in `make test`.
 """
 
 
 def rows(results: list[ElementTree.Element]) -> Iterator[str]:
     """One row of Markdown per fault, in the order of the tests."""
+    last = {
+        (case.get("classname"), case.get("name")): case
+        for result in results
+        for case in result.iter("testcase")
+    }
     faults: dict[tuple[str, str], list[ElementTree.Element]] = {}
-    for case in (case for result in results for case in result.iter("testcase")):
+    for case in last.values():
         properties = properties_of(case)
         if "fault" in properties:
             key = (properties["fault"], properties["promise"])

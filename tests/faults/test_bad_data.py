@@ -15,9 +15,8 @@ from tests.fixtures.make import write_idx
 
 pytestmark = pytest.mark.faults(
     "empty data, missing class, not-a-number, label out of range, pixels out of range, swapped"
-    " labels; a failed run with an old report present",
-    "validation fails, training doesn't start, the verdict says why; the old report is visibly"
-    " stale",
+    " labels",
+    "validation fails, training doesn't start, the verdict says why, the old report is marked",
 )
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from _pytest.mark import ParameterSet
 from ruamel.yaml import YAML
@@ -15,7 +16,8 @@ from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, digest_files, require_sound_cache, run, stages_run
 
 pytestmark = pytest.mark.faults(
-    "truncated or bit-flipped IDX, array, model, predictions, object in DVC's cache or remote",
+    "truncated or bit-flipped IDX, npz, array, split, model, predictions, object in DVC's cache or"
+    " remote",
     "rejected with path, expected and found hash, and the command that mends it, or made good from"
     " the cache; never “up to date”",
 )
@@ -174,6 +176,57 @@ def test_a_stage_refuses_damaged_arrays(finished: Path, damage: str, array: str)
         f"prepare: data/raw/{array} is damaged: its SHA-256 is {found}, the manifest says"
         f" {expected}. Mend it: rm -r data/raw; dvc repro --force ingest\n"
     )
+
+
+@damages
+@pytest.mark.parametrize(
+    ("stage", "file", "writer"),
+    [
+        ("evaluate", "models/candidate/classifier.tflite", "train"),
+        pytest.param("report", "models/candidate/card.json", "train", marks=pytest.mark.long),
+        pytest.param("train", "data/prepared/training.npy", "prepare", marks=pytest.mark.long),
+    ],
+)
+def test_a_stage_refuses_a_damaged_model_or_split(
+    finished: Path, damage: str, stage: str, file: str, writer: str
+) -> None:
+    path = finished / file
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    damage_file(path, damage)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    completed = run(f"tasks.{stage}", root=finished, check=False)
+    assert completed.returncode == 1
+    assert completed.stdout.endswith(
+        f"{stage}: {file} is damaged: its SHA-256 is {found}, SHA256SUMS says {expected}."
+        f" Mend it: rm -r {path.parent.relative_to(finished)};"
+        f" dvc repro --force --single-item {writer}\n"
+    )
+
+
+@pytest.mark.long
+@damages
+def test_a_damaged_npz_file_is_refused(finished: Path, damage: str) -> None:
+    """What it should hold is recorded nowhere but in itself: zip keeps a checksum per array."""
+    path = finished / "data" / "source" / "images.npz"
+    raw = finished / "data" / "raw"
+    np.savez(path, allow_pickle=False, **{file.stem: np.load(file) for file in raw.glob("*.npy")})
+    parameters = read_small_parameters()
+    parameters["ingest"] = {"format": "npz", "test_share": 0.2, "test_seed": 0}
+    parameters["ingest"]["path"] = "data/source/images.npz"
+    write_parameters(finished, parameters)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(
+        content[:middle]
+        if damage == "cut"
+        else content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    )
+    before = digest_files(finished / "data" / "raw")
+    completed = run("dvc", "repro", root=finished, check=False)
+    assert completed.returncode != 0
+    assert re.search(r"ingest: data/source/images\.npz can't be read: .*zip|CRC", completed.stdout)
+    run("dvc", "checkout", root=finished)
+    assert digest_files(finished / "data" / "raw") == before
 
 
 @damages
