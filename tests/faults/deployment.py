@@ -1,6 +1,5 @@
 """The deployment of prefect.yaml on a server that is there, run by a worker that takes one run."""
 
-import shutil
 from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -12,7 +11,6 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES
 from prefect.states import Crashed
 
-from tests.conftest import PROJECT
 from tests.faults.rig import run
 
 POOL = "faults"
@@ -25,7 +23,6 @@ WORKER = (
 
 def deploy(root: Path, api: str) -> None:
     """Puts the workspace's deployment on the server, as `flows.serve` does."""
-    shutil.copy(PROJECT / "prefect.yaml", root)
     variables = {
         "PREFECT_API_URL": api,
         "PIPELINE_ROOT": str(root),

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -44,6 +44,14 @@ class Reference:
     files: dict[str, str]
     startup: float
     durations: dict[str, float]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self) | {"root": str(self.root)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Reference":
+        content = json.loads(text)
+        return cls(**content | {"root": Path(content["root"])})
 
 
 def run_undisturbed(root: Path) -> Reference:
@@ -109,7 +117,8 @@ def serve_prefect(home: Path) -> Iterator[str]:
 
 def await_answer(address: str) -> None:
     """Waits until a server answers."""
-    for _ in range(600):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(address, timeout=5):
                 return

@@ -81,20 +81,24 @@ class Harmful:
         return (Path.touch, (Path("owned"),))
 
 
+OWN = "__import__('pathlib').Path('owned').touch()"
+FORGED = {
+    "90 GiB": npy("{'descr': '|u1', 'fortran_order': False, 'shape': (96636764160,), }", bytes(99)),
+    "code": npy(OWN, b""),
+    "negative": npy("{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }", bytes(99)),
+    "floats": npy(
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 28, 28, 1), }", bytes(12544)
+    ),
+    "cut": b"\x93NUMPY",
+    "empty": b"",
+}
+
+
 @pytest.mark.parametrize(
-    "content",
-    [
-        npy("{'descr': '|u1', 'fortran_order': False, 'shape': (96636764160,), }", bytes(99)),
-        npy("{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }", bytes(99)),
-        npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 28, 28, 1), }", bytes(12544)),
-        npy("__import__('pathlib').Path('owned').touch()", b""),
-        b"\x93NUMPY",
-        b"",
-    ],
-    ids=["90 GiB", "negative", "floats", "code", "cut", "empty"],
+    "name", ["90 GiB", "code", *(pytest.param(n, marks=pytest.mark.long) for n in [*FORGED][2:])]
 )
-def test_a_forged_array_is_refused(finished: Path, content: bytes) -> None:
-    forge(finished, "train_images.npy", content)
+def test_a_forged_array_is_refused(finished: Path, name: str) -> None:
+    forge(finished, "train_images.npy", FORGED[name])
     last = require_clear(run_bounded("tasks.prepare", root=finished), "prepare")
     assert "data/raw/train_images.npy holds" in last
     assert "Mend it: rm -r data/raw" in last

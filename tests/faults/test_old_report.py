@@ -34,9 +34,8 @@ def refuse_data(root: Path) -> None:
     write_parameters(root, parameters)
 
 
-@pytest.mark.parametrize(
-    "door", [("dvc", "repro"), pytest.param(("flows.pipeline",), marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("door", [("dvc", "repro"), ("flows.pipeline",)], ids=" ".join)
 def test_a_failure_marks_the_page_until_a_run_succeeds(
     finished: Path, reference: Reference, prefect_api: str, door: tuple[str, ...]
 ) -> None:

@@ -105,29 +105,29 @@ def test_the_flow_ends_and_names_the_run_by_hand(
 @pytest.mark.long
 @pytest.mark.parametrize("second", [("dvc", "repro"), FLOW], ids=" ".join)
 def test_the_second_ends_and_names_the_deployment(
-    finished: Path, prefect_api: str, second: tuple[str, ...]
+    finished: Path, reference: Reference, prefect_api: str, second: tuple[str, ...]
 ) -> None:
     deploy(finished, prefect_api)
-    undisturbed = digest_files(finished)
     make_validate_run(finished)
     ask_for_run(prefect_api)
     with at_work(finished, WORKER, PREFECT_API_URL=prefect_api):
         completed = run(*second, root=finished, check=False, PREFECT_API_URL=prefect_api)
         assert completed.returncode != 0, completed.stdout
         assert BUSY.search(completed.stdout), completed.stdout
-    assert digest_files(finished) == undisturbed
+    assert digest_files(finished) == reference.files
 
 
 @pytest.mark.long
-def test_the_deployment_ends_and_names_the_run_by_hand(finished: Path, prefect_api: str) -> None:
+def test_the_deployment_ends_and_names_the_run_by_hand(
+    finished: Path, reference: Reference, prefect_api: str
+) -> None:
     deploy(finished, prefect_api)
-    undisturbed = digest_files(finished)
     ask_for_run(prefect_api)
     with at_work(finished, BY_HAND):
         completed = run(*WORKER, root=finished, PREFECT_API_URL=prefect_api)
         assert "Finished in state Failed" in completed.stdout, completed.stdout
         assert BUSY.search(completed.stdout), completed.stdout
-    assert digest_files(finished) == undisturbed
+    assert digest_files(finished) == reference.files
 
 
 def make_validate_run(root: Path) -> None:
