@@ -78,6 +78,13 @@ def copy_workspace(source: Path, target: Path) -> Path:
     return target
 
 
+def make_validate_run(root: Path) -> None:
+    """Makes the next run do the stage validate anew."""
+    (root / "dvc.lock").unlink()
+    (root / "reports" / "validation.json").unlink()
+    shutil.rmtree(root / ".dvc" / "cache" / "runs")
+
+
 @contextmanager
 def start(*arguments: str, root: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Starts a Python module in a workspace, in a session of its own; what it started ends too."""

@@ -32,8 +32,13 @@ other clock needs a C compiler.
 - A kill in the instant in which DVC writes its list of busy paths (`.dvc/tmp/rwlock`) leaves it
   empty, and a plain `dvc repro` then refuses to run. `make repro` and the flow heal it, as does
   `python -m flows.heal`.
-- `dvc pull` trusts a remote unless it is told not to: `dvc config remote.NAME.verify true`. A
-  damaged object on a remote is never replaced: delete it there, then `dvc push`.
+- `dvc pull` trusts a remote unless it is told not to: `dvc config remote.NAME.verify true`. It then
+  names the path that it couldn't get, but no hashes. A damaged object on a remote is never
+  replaced: delete it there, then `dvc push`.
+- What an npz file of one's own should hold is recorded nowhere: the checksums inside it notice
+  damage, and no hash is told.
+- After `kill -9` of a worker, the flow that it had started goes on to its end, or until its next
+  line of output has no reader; it holds the workspace as long as it lives.
 - After `kill -9` of a flow that had started a temporary Prefect server, that server stays. It holds
   memory, and harms no later run.
 - When Prefect's server goes away, the stage at work finishes and is recorded; the flow ends with a

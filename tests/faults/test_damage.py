@@ -1,6 +1,8 @@
 """Files lose their end or have one bit flipped, wherever the pipeline keeps bytes."""
 
+import gzip
 import hashlib
+import json
 import re
 import stat
 from collections.abc import Iterable
@@ -232,22 +234,43 @@ def test_a_damaged_npz_file_is_refused(finished: Path, damage: str) -> None:
 @damages
 @pytest.mark.parametrize("name", [FILE_NAMES[0], *long(FILE_NAMES[1:])])
 def test_a_damaged_idx_file_is_refused_with_both_hashes(
-    finished: Path, tmp_path: Path, damage: str, name: str
+    finished: Path, damage: str, name: str
 ) -> None:
-    parameters = read_small_parameters()
-    parameters["ingest"]["system_folder"] = str(tmp_path / "nothing")
-    parameters["ingest"]["sha256"] = origin_hashes(finished)
-    write_parameters(finished, parameters)
+    expected = expect_origin(finished)[name]
     packed = finished / "data" / "source" / f"{name}.gz"
-    damage_file(packed, damage)
-    # Without apt-get, which would look on the network.
-    completed = run("tasks.ingest", root=finished, check=False, PATH="")
-    assert completed.returncode == 1
-    assert re.search(rf"not from the folder data/source: .*{name}.*", completed.stdout)
-    assert "ingest: No place has the data. Put the four files" in completed.stdout
-    assert (finished / "data" / "raw" / "manifest.json").exists(), "the last good data is there"
+    path = packed.with_suffix("")
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.unlink()
+    damage_file(path, damage)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    require_no_data(
+        finished,
+        rf"{name} has the SHA-256 {found}; ingest\.sha256 in params\.yaml says {expected}\n",
+    )
 
 
-def origin_hashes(root: Path) -> dict[str, str]:
-    content = YAML(typ="safe").load((root / "data" / "raw" / "manifest.json").read_text("utf-8"))
+@pytest.mark.long
+@damages
+def test_a_damaged_packed_idx_file_is_refused_by_its_checksum(finished: Path, damage: str) -> None:
+    expect_origin(finished)
+    damage_file(finished / "data" / "source" / f"{FILE_NAMES[0]}.gz", damage)
+    require_no_data(finished, rf"{FILE_NAMES[0]} is broken gzip: .*\n")
+
+
+def expect_origin(root: Path) -> dict[str, str]:
+    """Asks for the very files that were ingested, in data/source alone; gives their SHA-256."""
+    content = json.loads((root / "data" / "raw" / "manifest.json").read_text("utf-8"))
+    parameters = read_small_parameters()
+    parameters["ingest"] |= {"system_folder": "nowhere", "sha256": content["origin"]["sha256"]}
+    write_parameters(root, parameters)
     return content["origin"]["sha256"]
+
+
+def require_no_data(root: Path, cause: str) -> None:
+    """The stage says why, and what to do, and leaves the last good data."""
+    # Without apt-get, which would look on the network.
+    completed = run("tasks.ingest", root=root, check=False, PATH="")
+    assert completed.returncode == 1
+    assert re.search(f"not from the folder data/source: {cause}", completed.stdout)
+    assert "ingest: No place has the data. Put the four files" in completed.stdout
+    assert (root / "data" / "raw" / "manifest.json").exists()

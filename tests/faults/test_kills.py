@@ -24,6 +24,7 @@ from tests.faults.rig import (
     copy_workspace,
     digest_files,
     kill,
+    make_validate_run,
     processes_in,
     require_sound_cache,
     run,
@@ -108,6 +109,32 @@ def test_a_storm_of_kills_tears_nothing(
     if healed:
         result += f"; left broken by DVC, and healed by `python -m flows.heal`: {tell(healed)}"
     record_property("result", result)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_worker_that_is_struck_in_the_middle_of_a_stage_tears_nothing(
+    finished: Path, reference: Reference, prefect_api: str, number: signal.Signals
+) -> None:
+    deploy(finished, prefect_api)
+    make_validate_run(finished)
+    ask_for_run(prefect_api)
+    with start(*WORKER, root=finished, PREFECT_API_URL=prefect_api) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "python -m tasks.validate" in line:
+                break
+        kill(process.pid, number)
+        wait_for_end(process)
+        print("survivors:", processes_in(finished), flush=True)
+        again = run("dvc", "repro", root=finished, check=False)
+        assert again.returncode == 0 or BUSY.search(again.stdout), again.stdout
+        require_still(finished)
+    end_dead_runs(prefect_api)
+    heal(finished)
+    require_sound_cache(finished)
+    run("dvc", "repro", root=finished)
+    assert digest_files(finished) == reference.files
 
 
 def tell(strikes: Counter[str]) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +12,16 @@ import pytest
 
 from tasks.lock import LOCK_FOLDER, STAGE_LOCK
 from tests.faults.deployment import WORKER, ask_for_run, deploy
-from tests.faults.rig import BUSY, Reference, digest_files, kill, processes_in, run, start
+from tests.faults.rig import (
+    BUSY,
+    Reference,
+    digest_files,
+    kill,
+    make_validate_run,
+    processes_in,
+    run,
+    start,
+)
 
 pytestmark = pytest.mark.faults(
     "two runs at once: CLI and CLI, CLI and flow, flow and CLI, CLI and deployment, deployment and"
@@ -128,10 +136,3 @@ def test_the_deployment_ends_and_names_the_run_by_hand(
         assert "Finished in state Failed" in completed.stdout, completed.stdout
         assert BUSY.search(completed.stdout), completed.stdout
     assert digest_files(finished) == reference.files
-
-
-def make_validate_run(root: Path) -> None:
-    """Makes the next run do the stage validate anew."""
-    (root / "dvc.lock").unlink()
-    (root / "reports" / "validation.json").unlink()
-    shutil.rmtree(root / ".dvc" / "cache" / "runs")
