@@ -95,7 +95,15 @@ def test_a_storm_of_kills_tears_nothing(
                 deploy(root, prefect_api)
                 deployed = True
             ask_for_run(prefect_api)
-        if struck := strike(root, door, moment, generator, prefect_api):
+        struck = strike(
+            root,
+            door,
+            moment,
+            generator=generator,
+            strikes=strikes,
+            prefect_api=prefect_api,
+        )
+        if struck:
             strikes[struck] += 1
         end_dead_runs(prefect_api)
         healed.update(heal(root))
@@ -157,17 +165,29 @@ def heal(root: Path) -> list[str]:
 
 
 def strike(
-    root: Path, door: str, moment: float, generator: random.Random, prefect_api: str
+    root: Path,
+    door: str,
+    moment: float,
+    *,
+    generator: random.Random,
+    strikes: Counter[str],
+    prefect_api: str,
 ) -> str | None:
-    """Starts a run and sends a signal to one of its processes; says what was struck, if any."""
+    """Starts a run and sends a signal to one of its processes; says what was struck, if any.
+
+    Of the kinds of processes that are there, and the signals, it is what was struck least so far:
+    stages live shorter than the rest.
+    """
     with start(*DOORS[door], root=root, PREFECT_API_URL=prefect_api) as process:
         try:
             output, _ = process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
-            kind, pid = generator.choice(sorted(targets(root, door, process.pid).items()))
-            number = generator.choice(SIGNALS)
-            struck = f"{number.name} to {kind}"
-            kill(pid, number)
+            present = targets(root, door, process.pid)
+            options = [(number, kind) for number in SIGNALS for kind in sorted(present)]
+            generator.shuffle(options)
+            number, kind = min(options, key=lambda option: strikes[tell_strike(*option)])
+            struck = tell_strike(number, kind)
+            kill(present[kind], number)
             output = wait_for_end(process)
         else:
             struck = None
@@ -185,6 +205,10 @@ def strike(
 def has_succeeded(door: str, status: int, output: str) -> bool:
     """Whether a run did all it had to; the worker ends well whatever became of the flow."""
     return status == 0 and (door != "worker" or "Finished in state Completed()" in output)
+
+
+def tell_strike(number: signal.Signals, kind: str) -> str:
+    return f"{number.name} to {kind}"
 
 
 def targets(root: Path, door: str, started: int) -> dict[str, int]:
