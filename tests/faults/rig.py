@@ -22,6 +22,8 @@ from tests.conftest import configure_dvc, environment
 
 # What programs keep for themselves, and Git: nothing that the pipeline promises.
 _PRIVATE = {".git", ".site", ".prefect", ".pipeline", "__pycache__"}
+# What the flow's gate leaves beside the outputs: state, which an undisturbed `dvc repro` has none of.
+_STATE = {"verdict.json", "verdict.md", "champion"}
 BUSY = re.compile(
     r"in use by .+\(process \d+|Unable to acquire lock|is busy, it is being blocked by|has ended"
 )
@@ -176,7 +178,7 @@ def kill(process: int, number: signal.Signals) -> None:
 
 def digest_files(root: Path) -> dict[str, str]:
     """Path → SHA-256 of every file that the pipeline or its users own."""
-    private = _PRIVATE | {".dvc"}
+    private = _PRIVATE | _STATE | {".dvc"}
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
