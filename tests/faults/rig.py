@@ -22,7 +22,7 @@ from tests.conftest import configure_dvc, environment
 
 # What programs keep for themselves, and Git: nothing that the pipeline promises.
 _PRIVATE = {".git", ".site", ".prefect", ".pipeline", "__pycache__"}
-# What the flow's gate leaves beside the outputs: state, which an undisturbed `dvc repro` has none of.
+# What the gate leaves, after the flow alone: state, no output.
 _STATE = {"verdict.json", "verdict.md", "champion"}
 BUSY = re.compile(
     r"in use by .+\(process \d+|Unable to acquire lock|is busy, it is being blocked by|has ended"
