@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from voluptuous import Invalid
 
 from tasks.errors import InputError
 from tasks.lock import hold_run
@@ -59,11 +60,14 @@ def require_readable_lock(root: Path) -> None:
     path = root / "dvc.lock"
     if not path.exists():
         return
+    # A cut can leave sound YAML that DVC refuses, so its own description of the file is asked.
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+
     try:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        broken = not isinstance(content, dict) or not isinstance(content.get("stages"), dict)
-        cause = "it holds no stages"
-    except (YAMLError, UnicodeDecodeError) as error:
+        COMPILED_LOCKFILE_SCHEMA(content)
+        broken, cause = "stages" not in content, "it holds no stages"
+    except (YAMLError, UnicodeDecodeError, Invalid) as error:
         broken, cause = True, " ".join(str(error).split())
     if broken:
         raise InputError(

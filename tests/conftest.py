@@ -1,5 +1,6 @@
 """What the tests share: the real parameters, and a small workspace with real images."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -65,7 +66,7 @@ def make_workspace(root: Path, parameters: dict) -> Path:
     root.mkdir(parents=True)
     for name in ("tasks", "flows"):
         shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "prefect.toml", ".dvcignore", ".gitignore"):
+    for name in ("dvc.yaml", "prefect.toml", "prefect.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(PROJECT / name, root / name)
     shutil.copytree(FIXTURE, root / "data" / "source")
     (root / "reports").mkdir()
@@ -82,11 +83,22 @@ def make_workspace(root: Path, parameters: dict) -> Path:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> "Reference":
-    """An undisturbed run of the whole pipeline, in a workspace that no test changes."""
-    from tests.faults.rig import run_undisturbed
+    """An undisturbed run of the whole pipeline, in a workspace that no test changes.
 
-    root = tmp_path_factory.mktemp("reference") / "workspace"
-    return run_undisturbed(make_workspace(root, read_small_parameters()))
+    The workers of one test run share it: whoever needs it first makes it.
+    """
+    from tests.faults.rig import Reference, run_undisturbed
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    record = folder / "reference.json"
+    with (folder / "reference.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not record.exists():
+            root = make_workspace(folder / "reference" / "workspace", read_small_parameters())
+            record.write_text(run_undisturbed(root).to_json(), "utf-8")
+    return Reference.from_json(record.read_text("utf-8"))
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ from tasks.errors import InputError
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
 from tasks.parameters import DataParameters, NpzParameters
 
-# The labels are held in memory as a whole; the images aren't.
-_MAX_LABEL_BYTES = 2**30
+# Tens of millions of labels; what unpacks to more is no list of labels, and isn't unpacked.
+_MAX_LABEL_BYTES = 2**28
 
 
 def read_npz(source: NpzParameters, data: DataParameters) -> Source:
@@ -74,15 +74,18 @@ def read_labels(path: Path, part: str) -> np.ndarray:
         shape, dtype = _read_header(file, path, name)
         num_bytes = math.prod(shape) * dtype.itemsize
         if num_bytes > _MAX_LABEL_BYTES:
-            raise InputError(f"{path}: {name} is larger than {_MAX_LABEL_BYTES:,} bytes")
-        content = file.read(num_bytes)
+            raise InputError(
+                f"{path}: {name} asks for {num_bytes:,} bytes; expected {_MAX_LABEL_BYTES:,} at"
+                " most"
+            )
+        content = file.read(num_bytes + 1)
     if dtype.kind not in "iu" or len(shape) not in (1, 2) or shape[1:] not in ((), (1,)):
         raise InputError(
             f"{path}: {name} has the shape {shape} and the type {dtype}; expected one whole number"
             " per image"
         )
     if len(content) != num_bytes:
-        raise InputError(f"{path}: {name} is cut off")
+        raise InputError(f"{path}: {name} doesn't hold the {num_bytes:,} bytes of its header")
     return np.frombuffer(content, dtype).astype(np.int64)
 
 

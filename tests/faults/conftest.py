@@ -1,5 +1,6 @@
 """One undisturbed run, which every fault is compared with, and a workspace of its own per test."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from tests.faults.rig import Reference, copy_workspace
 def finished(reference: Reference, tmp_path: Path) -> Path:
     """A workspace in which the pipeline has run."""
     return copy_workspace(reference.root, tmp_path / "finished")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell's background job ignores INT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

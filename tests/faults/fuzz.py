@@ -1,10 +1,11 @@
 """Fuzzing of the readers, guided by coverage: bytes that reach new code are kept.
 
-    python -m tests.faults.fuzz idx|image SECONDS
+    python -m tests.faults.fuzz idx|image SECONDS FOLDER
 
-needs atheris (pip install atheris), which isn't among the project's dependencies. What it finds to
-be worth keeping goes into tests/faults/seeds, whose files tests/faults/test_fuzz.py reads every
-time; bytes that cause any error but InputError end the run and are written into this folder.
+needs atheris (pip install atheris), which isn't among the project's dependencies. It begins with
+tests/faults/seeds and writes what reaches new code into FOLDER; named tests/faults/seeds/idx or
+.../image, that is kept, and tests/faults/test_fuzz.py reads it every time. Bytes that cause any
+error but InputError end the run and are written into FOLDER, too.
 """
 
 import sys
@@ -54,14 +55,16 @@ def main() -> None:
     """Fuzzes one reader for some seconds."""
     import atheris  # pyright: ignore[reportMissingImports] - only whoever fuzzes installs it
 
-    name, seconds = sys.argv[1:]
+    name, seconds, folder = sys.argv[1:]
     read = READERS[name]
     with atheris.instrument_imports(include=["tasks", "PIL", "gzip"]):
         read(b"")
     atheris.Setup(
         [
             sys.argv[0],
+            folder,
             str(SEEDS / name),
+            f"-artifact_prefix={folder}/",
             f"-max_total_time={seconds}",
             f"-max_len={MAX_BYTES}",
             "-seed=1",

@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -22,6 +22,8 @@ from tests.conftest import configure_dvc, environment
 
 # What programs keep for themselves, and Git: nothing that the pipeline promises.
 _PRIVATE = {".git", ".site", ".prefect", ".pipeline", "__pycache__"}
+# What the gate leaves, after the flow alone: state, no output.
+_STATE = {"verdict.json", "verdict.md", "champion"}
 BUSY = re.compile(
     r"in use by .+\(process \d+|Unable to acquire lock|is busy, it is being blocked by|has ended"
 )
@@ -44,6 +46,14 @@ class Reference:
     files: dict[str, str]
     startup: float
     durations: dict[str, float]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self) | {"root": str(self.root)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Reference":
+        content = json.loads(text)
+        return cls(**content | {"root": Path(content["root"])})
 
 
 def run_undisturbed(root: Path) -> Reference:
@@ -68,6 +78,13 @@ def copy_workspace(source: Path, target: Path) -> Path:
     shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(".site"))
     configure_dvc(target)
     return target
+
+
+def make_validate_run(root: Path) -> None:
+    """Makes the next run do the stage validate anew."""
+    (root / "dvc.lock").unlink()
+    (root / "reports" / "validation.json").unlink()
+    shutil.rmtree(root / ".dvc" / "cache" / "runs")
 
 
 @contextmanager
@@ -109,7 +126,8 @@ def serve_prefect(home: Path) -> Iterator[str]:
 
 def await_answer(address: str) -> None:
     """Waits until a server answers."""
-    for _ in range(600):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(address, timeout=5):
                 return
@@ -160,7 +178,7 @@ def kill(process: int, number: signal.Signals) -> None:
 
 def digest_files(root: Path) -> dict[str, str]:
     """Path → SHA-256 of every file that the pipeline or its users own."""
-    private = _PRIVATE | {".dvc"}
+    private = _PRIVATE | _STATE | {".dvc"}
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))

@@ -2,7 +2,8 @@
 
     python -m tests.faults.table RESULTS.xml ...
 
-reads what `pytest --junit-xml` wrote and prints Markdown.
+reads what `pytest --junit-xml` wrote and prints Markdown. Of a test that is in several of these
+files, the last result counts.
 """
 
 import sys
@@ -31,8 +32,13 @@ other clock needs a C compiler.
 - A kill in the instant in which DVC writes its list of busy paths (`.dvc/tmp/rwlock`) leaves it
   empty, and a plain `dvc repro` then refuses to run. `make repro` and the flow heal it, as does
   `python -m flows.heal`.
-- `dvc pull` trusts a remote unless it is told not to: `dvc config remote.NAME.verify true`. A
-  damaged object on a remote is never replaced: delete it there, then `dvc push`.
+- `dvc pull` trusts a remote unless it is told not to: `dvc config remote.NAME.verify true`. It then
+  names the path that it couldn't get, but no hashes. A damaged object on a remote is never
+  replaced: delete it there, then `dvc push`.
+- What an npz file of one's own should hold is recorded nowhere: the checksums inside it notice
+  damage, and no hash is told.
+- After `kill -9` of a worker, the flow that it had started goes on to its end, or until its next
+  line of output has no reader; it holds the workspace as long as it lives.
 - After `kill -9` of a flow that had started a temporary Prefect server, that server stays. It holds
   memory, and harms no later run.
 - When Prefect's server goes away, the stage at work finishes and is recorded; the flow ends with a
@@ -40,16 +46,23 @@ other clock needs a C compiler.
 
 ## Fuzzing
 
-`python -m tests.faults.fuzz idx 60` and `python -m tests.faults.fuzz image 60` change the inputs in
-`tests/faults/seeds`, keep what reaches new code, and end at an input that is neither read nor
-refused. They need `pip install atheris`.
+`python -m tests.faults.fuzz NAME SECONDS tests/faults/seeds/NAME`, NAME being `idx` or `image`,
+changes the inputs that lie there, keeps what reaches new code, and ends at an input that is neither
+read nor refused. It needs `pip install atheris`; `make test-faults` runs it for a minute where that
+is installed. The properties of the IDX reader, the parameters, the split and the gate are tested by
+Hypothesis, in `make test`.
 """
 
 
 def rows(results: list[ElementTree.Element]) -> Iterator[str]:
     """One row of Markdown per fault, in the order of the tests."""
+    last = {
+        (case.get("classname"), case.get("name")): case
+        for result in results
+        for case in result.iter("testcase")
+    }
     faults: dict[tuple[str, str], list[ElementTree.Element]] = {}
-    for case in (case for result in results for case in result.iter("testcase")):
+    for case in last.values():
         properties = properties_of(case)
         if "fault" in properties:
             key = (properties["fault"], properties["promise"])

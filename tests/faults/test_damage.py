@@ -1,11 +1,14 @@
 """Files lose their end or have one bit flipped, wherever the pipeline keeps bytes."""
 
+import gzip
 import hashlib
+import json
 import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from _pytest.mark import ParameterSet
 from ruamel.yaml import YAML
@@ -15,7 +18,8 @@ from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, digest_files, require_sound_cache, run, stages_run
 
 pytestmark = pytest.mark.faults(
-    "truncated or bit-flipped IDX, array, model, predictions, object in DVC's cache or remote",
+    "truncated or bit-flipped IDX, npz, array, split, model, predictions, object in DVC's cache or"
+    " remote",
     "rejected with path, expected and found hash, and the command that mends it, or made good from"
     " the cache; never “up to date”",
 )
@@ -177,24 +181,96 @@ def test_a_stage_refuses_damaged_arrays(finished: Path, damage: str, array: str)
 
 
 @damages
+@pytest.mark.parametrize(
+    ("stage", "file", "writer"),
+    [
+        ("evaluate", "models/candidate/classifier.tflite", "train"),
+        pytest.param("report", "models/candidate/card.json", "train", marks=pytest.mark.long),
+        pytest.param("train", "data/prepared/training.npy", "prepare", marks=pytest.mark.long),
+    ],
+)
+def test_a_stage_refuses_a_damaged_model_or_split(
+    finished: Path, damage: str, stage: str, file: str, writer: str
+) -> None:
+    path = finished / file
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    damage_file(path, damage)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    completed = run(f"tasks.{stage}", root=finished, check=False)
+    assert completed.returncode == 1
+    assert completed.stdout.endswith(
+        f"{stage}: {file} is damaged: its SHA-256 is {found}, SHA256SUMS says {expected}."
+        f" Mend it: rm -r {path.parent.relative_to(finished)};"
+        f" dvc repro --force --single-item {writer}\n"
+    )
+
+
+@pytest.mark.long
+@damages
+def test_a_damaged_npz_file_is_refused(finished: Path, damage: str) -> None:
+    """What it should hold is recorded nowhere but in itself: zip keeps a checksum per array."""
+    path = finished / "data" / "source" / "images.npz"
+    raw = finished / "data" / "raw"
+    np.savez(path, allow_pickle=False, **{file.stem: np.load(file) for file in raw.glob("*.npy")})
+    parameters = read_small_parameters()
+    parameters["ingest"] = {"format": "npz", "test_share": 0.2, "test_seed": 0}
+    parameters["ingest"]["path"] = "data/source/images.npz"
+    write_parameters(finished, parameters)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(
+        content[:middle]
+        if damage == "cut"
+        else content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    )
+    before = digest_files(finished / "data" / "raw")
+    completed = run("dvc", "repro", root=finished, check=False)
+    assert completed.returncode != 0
+    assert re.search(r"ingest: data/source/images\.npz can't be read: .*zip|CRC", completed.stdout)
+    run("dvc", "checkout", "data/raw", root=finished)
+    assert digest_files(finished / "data" / "raw") == before
+
+
+@damages
 @pytest.mark.parametrize("name", [FILE_NAMES[0], *long(FILE_NAMES[1:])])
 def test_a_damaged_idx_file_is_refused_with_both_hashes(
-    finished: Path, tmp_path: Path, damage: str, name: str
+    finished: Path, damage: str, name: str
 ) -> None:
-    parameters = read_small_parameters()
-    parameters["ingest"]["system_folder"] = str(tmp_path / "nothing")
-    parameters["ingest"]["sha256"] = origin_hashes(finished)
-    write_parameters(finished, parameters)
+    expected = expect_origin(finished)[name]
     packed = finished / "data" / "source" / f"{name}.gz"
-    damage_file(packed, damage)
-    # Without apt-get, which would look on the network.
-    completed = run("tasks.ingest", root=finished, check=False, PATH="")
-    assert completed.returncode == 1
-    assert re.search(rf"not from the folder data/source: .*{name}.*", completed.stdout)
-    assert "ingest: No place has the data. Put the four files" in completed.stdout
-    assert (finished / "data" / "raw" / "manifest.json").exists(), "the last good data is there"
+    path = packed.with_suffix("")
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.unlink()
+    damage_file(path, damage)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    require_no_data(
+        finished,
+        rf"{name} has the SHA-256 {found}; ingest\.sha256 in params\.yaml says {expected}\n",
+    )
 
 
-def origin_hashes(root: Path) -> dict[str, str]:
-    content = YAML(typ="safe").load((root / "data" / "raw" / "manifest.json").read_text("utf-8"))
+@pytest.mark.long
+@damages
+def test_a_damaged_packed_idx_file_is_refused_by_its_checksum(finished: Path, damage: str) -> None:
+    expect_origin(finished)
+    damage_file(finished / "data" / "source" / f"{FILE_NAMES[0]}.gz", damage)
+    require_no_data(finished, rf"{FILE_NAMES[0]} is broken gzip: .*\n")
+
+
+def expect_origin(root: Path) -> dict[str, str]:
+    """Asks for the very files that were ingested, in data/source alone; gives their SHA-256."""
+    content = json.loads((root / "data" / "raw" / "manifest.json").read_text("utf-8"))
+    parameters = read_small_parameters()
+    parameters["ingest"] |= {"system_folder": "nowhere", "sha256": content["origin"]["sha256"]}
+    write_parameters(root, parameters)
     return content["origin"]["sha256"]
+
+
+def require_no_data(root: Path, cause: str) -> None:
+    """The stage says why, and what to do, and leaves the last good data."""
+    # Without apt-get, which would look on the network.
+    completed = run("tasks.ingest", root=root, check=False, PATH="")
+    assert completed.returncode == 1
+    assert re.search(f"not from the folder data/source: {cause}", completed.stdout)
+    assert "ingest: No place has the data. Put the four files" in completed.stdout
+    assert (root / "data" / "raw" / "manifest.json").exists()

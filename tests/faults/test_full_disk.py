@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import configure_dvc, read_small_parameters, write_parameters
-from tests.faults.enclosure import Enclosure, enclose
+from tests.faults.enclosure import Enclosure, as_loopback, enclose
 from tests.faults.rig import Reference, digest_files, require_readable_lock, require_sound_cache
 from tests.faults.test_kills import CHANGES
 
@@ -66,11 +66,13 @@ def check_stage(finished: Path, reference: Reference, root: Path, stage: str) ->
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("free", [0, 64], ids="{} KiB free".format)
-@pytest.mark.parametrize("stage", CHANGES)
+@pytest.mark.parametrize(
+    ("stage", "free"), [*((stage, 64) for stage in CHANGES), ("prepare", 0), ("train", 0)]
+)
 def test_dvc_on_a_full_disk_goes_on_once_there_is_room(
     finished: Path, reference: Reference, tmp_path: Path, stage: str, free: int
 ) -> None:
+    """With room for a little, the stage or DVC's cache meets the end of it; without, DVC itself."""
     root = tmp_path / "disk"
     with enclose(small_disk(finished, root)) as enclosure:
         disk = enclosure.outside(root)
@@ -82,6 +84,25 @@ def test_dvc_on_a_full_disk_goes_on_once_there_is_room(
             assert FULL in completed.stdout or "disk is full" in completed.stdout, completed.stdout
         ballast.unlink()
         recover(enclosure, disk, root)
+        assert digest_files(disk) == reference.files
+
+
+@pytest.mark.long
+def test_the_flow_on_a_full_disk_says_so_and_goes_on_once_there_is_room(
+    finished: Path, reference: Reference, tmp_path: Path
+) -> None:
+    root, home = tmp_path / "disk", str(tmp_path / "prefect")
+    with enclose(f"{as_loopback()}; {small_disk(finished, root)}") as enclosure:
+        disk = enclosure.outside(root)
+        configure_dvc(disk, root)
+        change(disk, "prepare")
+        ballast = fill(disk, 64 * 1024)
+        completed = enclosure.python("flows.pipeline", root=root, check=False, PREFECT_HOME=home)
+        assert completed.returncode != 0
+        assert FULL in completed.stdout or "disk is full" in completed.stdout, completed.stdout
+        ballast.unlink()
+        recover(enclosure, disk, root)
+        enclosure.python("flows.pipeline", root=root, PREFECT_HOME=home)
         assert digest_files(disk) == reference.files
 
 

@@ -2,24 +2,31 @@
 
 import gzip
 import hashlib
+import io
 import json
+import os
 import re
 import resource
+import shutil
 import struct
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks.seal import seal
 from tests.conftest import environment, read_small_parameters, write_parameters
-from tests.faults.rig import run
+from tests.faults.rig import Reference, digest_files, run
 
 pytestmark = pytest.mark.faults(
-    "hostile input: forged npy header asking for 90 GiB, pickled arrays, zip bomb, IDX header"
-    " asking for 2⁹⁶ bytes, class named `<script>`, YAML with Python tags",
-    "refused with a clear error, bounded memory",
+    "hostile input: forged npy header asking for 90 GiB, pickled arrays, zip bomb (gzip and npz),"
+    " IDX header asking for 2⁹⁶ bytes, a Keras file with a Lambda layer, class named `<script>`,"
+    " path traversal in an npz file and in a Debian package, YAML with Python tags",
+    "refused with a clear error, bounded memory, nothing obeyed",
 )
 
 MEMORY = 3 * 2**30
@@ -74,20 +81,24 @@ class Harmful:
         return (Path.touch, (Path("owned"),))
 
 
+OWN = "__import__('pathlib').Path('owned').touch()"
+FORGED = {
+    "90 GiB": npy("{'descr': '|u1', 'fortran_order': False, 'shape': (96636764160,), }", bytes(99)),
+    "code": npy(OWN, b""),
+    "negative": npy("{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }", bytes(99)),
+    "floats": npy(
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 28, 28, 1), }", bytes(12544)
+    ),
+    "cut": b"\x93NUMPY",
+    "empty": b"",
+}
+
+
 @pytest.mark.parametrize(
-    "content",
-    [
-        npy("{'descr': '|u1', 'fortran_order': False, 'shape': (96636764160,), }", bytes(99)),
-        npy("{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }", bytes(99)),
-        npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 28, 28, 1), }", bytes(12544)),
-        npy("__import__('pathlib').Path('owned').touch()", b""),
-        b"\x93NUMPY",
-        b"",
-    ],
-    ids=["90 GiB", "negative", "floats", "code", "cut", "empty"],
+    "name", ["90 GiB", "code", *(pytest.param(n, marks=pytest.mark.long) for n in [*FORGED][2:])]
 )
-def test_a_forged_array_is_refused(finished: Path, content: bytes) -> None:
-    forge(finished, "train_images.npy", content)
+def test_a_forged_array_is_refused(finished: Path, name: str) -> None:
+    forge(finished, "train_images.npy", FORGED[name])
     last = require_clear(run_bounded("tasks.prepare", root=finished), "prepare")
     assert "data/raw/train_images.npy holds" in last
     assert "Mend it: rm -r data/raw" in last
@@ -117,6 +128,146 @@ def test_a_zip_bomb_is_refused_in_bounded_memory(finished: Path) -> None:
     completed = run_bounded("tasks.ingest", root=finished, PATH="")
     require_clear(completed, "ingest")
     assert re.search(r"train-images-idx3-ubyte.* more than the [\d,]+ bytes", completed.stdout)
+
+
+def save_npz(root: Path, changes: dict[str, bytes]) -> None:
+    """Ingests an npz file of the ingested images, but for some entries."""
+    path = root / "images.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in {f"{part}.npy" for part in PARTS} | changes.keys():
+            content = changes.get(name) or (root / "data" / "raw" / name).read_bytes()
+            with archive.open(name, "w", force_zip64=True) as file:
+                file.write(content)
+                if content is BOMB:
+                    for _ in range(64):
+                        file.write(bytes(2**26))
+    parameters = read_small_parameters()
+    parameters["ingest"] = {"format": "npz", "path": path.name, "test_share": 0.2, "test_seed": 0}
+    write_parameters(root, parameters)
+
+
+PARTS = ("train_images", "train_labels", "test_images", "test_labels")
+BOMB = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (4294967296,), }", b"")
+GREEDY = npy("{'descr': '<i8', 'fortran_order': False, 'shape': (12079595520,), }", bytes(99))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param("train_labels.npy", BOMB, marks=pytest.mark.long, id="bomb"),
+        pytest.param("train_labels.npy", GREEDY, id="90 GiB"),
+        pytest.param("train_images.npy", GREEDY, marks=pytest.mark.long, id="90 GiB of images"),
+        pytest.param("../../owned.npy", GREEDY, marks=pytest.mark.long, id="path traversal"),
+    ],
+)
+def test_a_forged_npz_file_is_refused(finished: Path, name: str, content: bytes) -> None:
+    save_npz(finished, {name: content})
+    last = require_clear(run_bounded("tasks.ingest", root=finished), "ingest")
+    assert "images.npz" in last
+    assert not list(finished.parent.rglob("owned*"))
+
+
+@pytest.mark.long
+def test_a_pickled_npz_file_is_refused_and_not_unpickled(finished: Path, tmp_path: Path) -> None:
+    path = tmp_path / "objects.npy"
+    np.save(path, np.array([Harmful()], dtype=object), allow_pickle=True)
+    save_npz(finished, {"train_labels.npy": path.read_bytes()})
+    last = require_clear(run_bounded("tasks.ingest", root=finished), "ingest")
+    assert "train_labels holds objects" in last
+    assert not (finished / "owned").exists()
+
+
+@pytest.mark.long
+def test_a_debian_package_that_leads_out_of_its_folder_writes_nothing(finished: Path) -> None:
+    """A mirror and its keys could be in the wrong hands; APT checks the rest."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("no dpkg-deb here")
+    programs, temporary = finished / "bin", finished / "outer" / "inner"
+    programs.mkdir()
+    temporary.mkdir(parents=True)
+    (finished / "hostile.deb").write_bytes(hostile_package())
+    apt = programs / "apt-get"
+    apt.write_text(f"#!/bin/sh\ncp '{finished}/hostile.deb' .\n")
+    apt.chmod(0o755)
+    parameters = read_small_parameters()
+    parameters["ingest"] |= {"path": "data/nothing", "debian_package": "hostile"}
+    parameters["ingest"]["system_folder"] = "/usr/share/datasets/hostile"
+    write_parameters(finished, parameters)
+    completed = run_bounded(
+        "tasks.ingest",
+        root=finished,
+        PATH=f"{programs}:{os.environ['PATH']}",
+        TMPDIR=str(temporary),
+    )
+    assert completed.returncode != 0
+    assert "Traceback" not in completed.stdout
+    assert "not from Debian's package hostile: " in completed.stdout
+    assert not list(finished.rglob("owned*"))
+
+
+def hostile_package() -> bytes:
+    """A .deb whose files lie two folders further up, and behind a link that leads there."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        link = tarfile.TarInfo("./usr")
+        link.type, link.linkname = tarfile.SYMTYPE, "../.."
+        archive.addfile(link)
+        for name in ("./usr/owned", "../../owned", "./../../owned_too"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 5
+            archive.addfile(entry, io.BytesIO(b"owned"))
+    control = io.BytesIO()
+    with tarfile.open(fileobj=control, mode="w") as archive:
+        text = b"Package: hostile\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n"
+        entry = tarfile.TarInfo("./control")
+        entry.size = len(text)
+        archive.addfile(entry, io.BytesIO(text))
+    members = {
+        "debian-binary": b"2.0\n",
+        "control.tar": control.getvalue(),
+        "data.tar": data.getvalue(),
+    }
+    return b"!<arch>\n" + b"".join(
+        f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode()
+        + content
+        + b"\n" * (len(content) % 2)
+        for name, content in members.items()
+    )
+
+
+@pytest.mark.long
+def test_a_keras_file_with_a_lambda_layer_is_never_loaded(
+    finished: Path, reference: Reference
+) -> None:
+    """What computes is the exported model; no stage and no command opens a Keras file."""
+    write_lambda_model(finished / "models" / "candidate" / "model.keras")
+    seal(finished / "models" / "candidate")
+    run("tasks.evaluate", root=finished)
+    metrics = digest_files(finished / "reports")["metrics.json"]
+    assert metrics == reference.files["reports/metrics.json"]
+
+    folder = finished / "hostile"
+    folder.mkdir()
+    shutil.copy(finished / "models" / "candidate" / "model.keras", folder / "classifier.tflite")
+    shutil.copy(finished / "models" / "candidate" / "card.json", folder)
+    seal(folder)
+    images = "data/raw/test_images.npy"
+    command = ("tasks.predict", images, "--output", "table.csv", "--model", folder.name)
+    completed = run_bounded(*command, root=finished)
+    assert completed.returncode == 1
+    assert completed.stdout.startswith("This isn't an exported model")
+    assert completed.stdout.count("\n") == 1
+    assert not list(finished.rglob("owned"))
+
+
+def write_lambda_model(path: Path) -> None:
+    """A Keras file whose layer makes a file as soon as it is built."""
+    source = (
+        "import sys, keras; keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Lambda("
+        "lambda x: (__import__('pathlib').Path('owned').touch(), x)[1])]).save(sys.argv[1])"
+    )
+    command = [sys.executable, "-c", source, str(path)]
+    subprocess.run(command, cwd=path.parents[3], env=environment(), check=True, capture_output=True)
 
 
 def test_an_idx_header_that_asks_for_more_than_there_is_is_refused(finished: Path) -> None:

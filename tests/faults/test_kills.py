@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,12 +17,14 @@ from flows.heal import remove_broken_leftovers, require_readable_lock
 from tasks.errors import InputError
 from tasks.lock import LOCK_FOLDER, WorkspaceBusyError, hold_run
 from tests.conftest import read_small_parameters, write_parameters
+from tests.faults.deployment import WORKER, ask_for_run, deploy, end_dead_runs
 from tests.faults.rig import (
     BUSY,
     Reference,
     copy_workspace,
     digest_files,
     kill,
+    make_validate_run,
     processes_in,
     require_sound_cache,
     run,
@@ -30,7 +33,7 @@ from tests.faults.rig import (
 )
 
 pytestmark = pytest.mark.faults(
-    "`kill -9`, TERM, INT of stage, dvc, flow, at random moments",
+    "`kill -9`, TERM, INT of stage, dvc, flow, worker, at random moments",
     "no survivor writes once the lock is free; the next run completes or names the holder;"
     " `dvc.lock` and the cache never describe torn data; in the end, an undisturbed run's bytes",
 )
@@ -50,8 +53,15 @@ CHANGES = {
     "evaluate": ("evaluate", "calibration_bins", (15, 10)),
     "report": ("report", "mistakes", (24, 12)),
 }
-DOORS = {"dvc": ("dvc", "repro"), "flow": ("flows.pipeline",)}
-KINDS = {"stage": "-m tasks.", "dvc": "dvc", "flow": "-m flows.pipeline"}
+DOORS = {"dvc": ("dvc", "repro"), "flow": ("flows.pipeline",), "worker": WORKER}
+# How much longer than DVC each door takes until the first stage runs.
+STARTUPS = {"dvc": 1, "flow": 2, "worker": 5}
+KINDS = {
+    "stage": re.compile(r"-m tasks\."),
+    "dvc": re.compile(r"-m (dvc|flows\.dvc_process) "),
+    "flow": re.compile(r"-m (flows\.pipeline|prefect\.engine|prefect\.flow_engine)\b"),
+    "worker": re.compile(r"-m flows\.prefect_process worker "),
+}
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
@@ -65,6 +75,7 @@ def test_a_storm_of_kills_tears_nothing(
     parameters = read_small_parameters()
     strikes: Counter[str] = Counter()
     healed: Counter[str] = Counter()
+    deployed = False
     number = 0
     while strikes.total() < KILLS:
         generator = random.Random(f"{SEED}-{number}")
@@ -76,11 +87,25 @@ def test_a_storm_of_kills_tears_nothing(
         # Otherwise many a run would be restored from DVC's cache of runs.
         shutil.rmtree(root / ".dvc" / "cache" / "runs", ignore_errors=True)
         door = generator.choice(list(DOORS))
-        startup = reference.startup * (2 if door == "flow" else 1)
+        startup = reference.startup * STARTUPS[door]
         moment = generator.uniform(0, startup + reference.durations[stage] + 1)
         print(f"{number}: {door}, because of {stage}: after {moment:.1f} s", flush=True)
-        if struck := strike(root, DOORS[door], moment, generator, prefect_api):
+        if door == "worker":
+            if not deployed:
+                deploy(root, prefect_api)
+                deployed = True
+            ask_for_run(prefect_api)
+        struck = strike(
+            root,
+            door,
+            moment,
+            generator=generator,
+            strikes=strikes,
+            prefect_api=prefect_api,
+        )
+        if struck:
             strikes[struck] += 1
+        end_dead_runs(prefect_api)
         healed.update(heal(root))
         require_sound_cache(root)
         if strikes.total() % COMPARE_EVERY == 0 or strikes.total() == KILLS:
@@ -92,6 +117,32 @@ def test_a_storm_of_kills_tears_nothing(
     if healed:
         result += f"; left broken by DVC, and healed by `python -m flows.heal`: {tell(healed)}"
     record_property("result", result)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_worker_that_is_struck_in_the_middle_of_a_stage_tears_nothing(
+    finished: Path, reference: Reference, prefect_api: str, number: signal.Signals
+) -> None:
+    deploy(finished, prefect_api)
+    make_validate_run(finished)
+    ask_for_run(prefect_api)
+    with start(*WORKER, root=finished, PREFECT_API_URL=prefect_api) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "python -m tasks.validate" in line:
+                break
+        kill(process.pid, number)
+        wait_for_end(process)
+        print("survivors:", processes_in(finished), flush=True)
+        again = run("dvc", "repro", root=finished, check=False)
+        assert again.returncode == 0 or BUSY.search(again.stdout), again.stdout
+        require_still(finished)
+    end_dead_runs(prefect_api)
+    heal(finished)
+    require_sound_cache(finished)
+    run("dvc", "repro", root=finished)
+    assert digest_files(finished) == reference.files
 
 
 def tell(strikes: Counter[str]) -> str:
@@ -114,21 +165,33 @@ def heal(root: Path) -> list[str]:
 
 
 def strike(
-    root: Path, door: tuple[str, ...], moment: float, generator: random.Random, prefect_api: str
+    root: Path,
+    door: str,
+    moment: float,
+    *,
+    generator: random.Random,
+    strikes: Counter[str],
+    prefect_api: str,
 ) -> str | None:
-    """Starts a run and sends a signal to one of its processes; says what was struck, if any."""
-    with start(*door, root=root, PREFECT_API_URL=prefect_api) as process:
+    """Starts a run and sends a signal to one of its processes; says what was struck, if any.
+
+    Of the kinds of processes that are there, and the signals, it is what was struck least so far:
+    stages live shorter than the rest.
+    """
+    with start(*DOORS[door], root=root, PREFECT_API_URL=prefect_api) as process:
         try:
             output, _ = process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
-            kind, pid = generator.choice(sorted(targets(root, process.pid).items()))
-            number = generator.choice(SIGNALS)
-            struck = f"{number.name} to {kind}"
-            kill(pid, number)
+            present = targets(root, door, process.pid)
+            options = [(number, kind) for number in SIGNALS for kind in sorted(present)]
+            generator.shuffle(options)
+            number, kind = min(options, key=lambda option: strikes[tell_strike(*option)])
+            struck = tell_strike(number, kind)
+            kill(present[kind], number)
             output = wait_for_end(process)
         else:
             struck = None
-            assert process.returncode == 0 or BUSY.search(output), output
+            assert has_succeeded(door, process.returncode, output) or BUSY.search(output), output
         print(struck, output[-1000:], sep="\n", flush=True)
         if survivors := processes_in(root):
             print("survivors:", survivors, flush=True)
@@ -139,15 +202,24 @@ def strike(
         return struck
 
 
-def targets(root: Path, started: int) -> dict[str, int]:
+def has_succeeded(door: str, status: int, output: str) -> bool:
+    """Whether a run did all it had to; the worker ends well whatever became of the flow."""
+    return status == 0 and (door != "worker" or "Finished in state Completed()" in output)
+
+
+def tell_strike(number: signal.Signals, kind: str) -> str:
+    return f"{number.name} to {kind}"
+
+
+def targets(root: Path, door: str, started: int) -> dict[str, int]:
     """Kind → process, of the run's processes."""
     found = {
         kind: pid
         for pid, command in processes_in(root).items()
-        for kind, part in KINDS.items()
-        if part in command
+        for kind, pattern in KINDS.items()
+        if pattern.search(command)
     }
-    return found or {"flow": started}
+    return found or {door: started}
 
 
 def wait_for_end(process: subprocess.Popen[str]) -> str:
@@ -162,7 +234,7 @@ def wait_for_end(process: subprocess.Popen[str]) -> str:
 
 def require_still(root: Path) -> None:
     """Once the locks are free, nothing is written any more."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while True:
         try:
             with hold_run("the test", root / LOCK_FOLDER):

@@ -36,14 +36,6 @@ def test_a_run_needs_no_network(
 
 
 @pytest.mark.long
-def test_stages_without_a_network_give_the_same_bytes(finished: Path, reference: Reference) -> None:
-    with enclose(as_loopback()) as enclosure:
-        for stage in ("ingest", "prepare", "evaluate"):
-            enclosure.python(f"tasks.{stage}", root=finished)
-    assert digest_files(finished) == reference.files
-
-
-@pytest.mark.long
 def test_the_suite_passes_without_a_network() -> None:
     ignored = f"--ignore={PROJECT / 'tests' / 'faults'}"
     with enclose(as_loopback()) as enclosure:

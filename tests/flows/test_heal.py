@@ -44,7 +44,15 @@ def test_nothing_is_missed_where_nothing_was_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"schema: '2.0'\n", b"stages: {\n", b"\xff", b"<<<<<<< HEAD\nstages:\n"],
+    [
+        b"",
+        b"[]",
+        b"schema: '2.0'\n",
+        b"stages: {\n",
+        b"\xff",
+        b"<<<<<<< HEAD\nstages:\n",
+        b"schema: '2.0'\nstages:\n  train:\n    cmd: python\n    deps:\n    - pa",
+    ],
 )
 def test_a_broken_dvc_lock_is_told_with_the_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "dvc.lock").write_bytes(content)

@@ -211,3 +211,32 @@ def test_f1_is_that_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     found = f1_by_class(Judged(("a", "b", "c"), labels, predicted, TEST_SET))
     expected = f1_score(labels, predicted, labels=[0, 1, 2], average=None, zero_division=0.0)  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(list(found.values()), np.asarray(expected))
+
+
+SHARES = st.floats(0, 1) | st.just(float("nan"))
+WRONG = st.builds(
+    lambda start, number: list(range(start, min(200, start + number))),
+    st.integers(0, 199),
+    st.integers(0, 60),
+)
+
+
+@given(low=SHARES, coat=SHARES, shirt=SHARES, error=SHARES, wrong=WRONG, champion=WRONG)
+def test_a_model_that_falls_short_of_any_limit_is_never_accepted(
+    low: float, coat: float, shirt: float, error: float, wrong: list[int], champion: list[int]
+) -> None:
+    metrics = measured(low=low, coat=coat, shirt=shirt) | {"expected_calibration_error": error}
+    good = low >= 0.8 and coat >= 0.7 and shirt >= 0.7 and error <= 0.1
+    alone = verdict_on(judged(wrong), None, metrics=metrics)
+    assert alone.decision == ("accepted" if good else "rejected")
+    compared = verdict_on(judged(wrong), judged(champion), metrics=metrics)
+    assert compared.decision == "rejected" or (good and len(wrong) < len(champion))
+    for verdict in (alone, compared):
+        assert (verdict.decision == "rejected") == bool(against(verdict))
+
+
+@given(first=WRONG, second=WRONG)
+def test_no_two_models_are_each_better_than_the_other(first: list[int], second: list[int]) -> None:
+    there = verdict_on(judged(first), judged(second))
+    back = verdict_on(judged(second), judged(first))
+    assert "rejected" in (there.decision, back.decision)
