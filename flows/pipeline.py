@@ -6,11 +6,13 @@ needs no server: Prefect starts a temporary one.
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from prefect import Task, flow, get_run_logger
 from prefect.cache_policies import NO_CACHE
@@ -117,9 +119,15 @@ def _may_pass(task: Task[..., Any], run: TaskRun, state: State) -> bool:
     )
 
 
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Checks the parameters, runs the flow, prints what happened to each stage."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # By default the signal would end this process at once, and leave Prefect's temporary server.
+    signal.signal(signal.SIGTERM, _end)
     try:
         load_parameters()
         outcomes = pipeline()

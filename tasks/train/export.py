@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import zipfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import keras
@@ -13,6 +15,7 @@ from tasks.quiet import quiet
 # Keras writes the present time at two places, and addresses in memory as the names of objects that
 # layers share. Without them, the same weights give the same bytes.
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+_TABLE_WIDTH = 88  # characters
 
 
 def save_keras(model: keras.Model, path: Path) -> None:
@@ -57,9 +60,19 @@ def _with_numbered_objects(config: bytes) -> bytes:
 
 
 def tabulate_layers(network: keras.Model) -> str:
-    """Its layers, as a text table."""
+    """Its layers, as a text table, the same under every locale and in every terminal."""
     lines: list[str] = []
-    network.summary(line_length=88, print_fn=lambda line, **_: lines.append(line))
+    # The printer looks at standard output for letters that it may use, and here for the width.
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(_TABLE_WIDTH)
+    try:
+        with redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")):
+            network.summary(line_length=_TABLE_WIDTH, print_fn=lambda line, **_: lines.append(line))
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
     return "\n".join(lines) + "\n"
 
 

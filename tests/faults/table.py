@@ -3,9 +3,10 @@
     python -m tests.faults.table RESULTS.xml ...
 
 reads what `pytest --junit-xml` wrote and prints Markdown. Of a test that is in several of these
-files, the last result counts.
+files, the last result counts; of those that are in none, the page says so.
 """
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,15 +55,35 @@ Hypothesis, in `make test`.
 """
 
 
-def rows(results: list[ElementTree.Element]) -> Iterator[str]:
-    """One row of Markdown per fault, in the order of the tests."""
-    last = {
-        (case.get("classname"), case.get("name")): case
+Cases = dict[tuple[str, str], ElementTree.Element]
+
+
+def last_results(results: list[ElementTree.Element]) -> Cases:
+    """Module and name of a test → its last result."""
+    return {
+        (case.get("classname", ""), case.get("name", "")): case
         for result in results
         for case in result.iter("testcase")
     }
+
+
+def list_tests() -> list[tuple[str, str]]:
+    """Module and name of every test that injects a fault."""
+    command = ["pytest", "tests/faults", "-m", "faults", "--collect-only", "-q"]
+    completed = subprocess.run(
+        [sys.executable, "-m", *command],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [line.split("::", 1) for line in completed.stdout.splitlines() if "::" in line]
+    return [(path.removesuffix(".py").replace("/", "."), name) for path, name in found]
+
+
+def rows(cases_by_test: Cases) -> Iterator[str]:
+    """One row of Markdown per fault, in the order of the tests."""
     faults: dict[tuple[str, str], list[ElementTree.Element]] = {}
-    for case in last.values():
+    for case in cases_by_test.values():
         properties = properties_of(case)
         if "fault" in properties:
             key = (properties["fault"], properties["promise"])
@@ -100,8 +121,11 @@ def reason_of(case: ElementTree.Element) -> str:
 
 def main() -> None:
     print(HEAD)
-    results = [ElementTree.parse(Path(name)).getroot() for name in sys.argv[1:]]
-    print("\n".join(rows(results)))
+    found = last_results([ElementTree.parse(Path(name)).getroot() for name in sys.argv[1:]])
+    tests = list_tests()
+    print("\n".join(rows({test: found[test] for test in tests if test in found})))
+    if missing := [name for module, name in tests if (module, name) not in found]:
+        print(f"\n**Not run for this page**: {', '.join(missing)}.")
     print(TAIL, end="")
 
 
