@@ -103,7 +103,7 @@ def test_labels_that_would_fill_the_memory_are_refused_unread(
     with zipfile.ZipFile(path, "w") as archive:
         for kind in ("images", "labels"):
             archive.writestr(f"train_{kind}.npy", header.getvalue())
-    with pytest.raises(InputError, match=r"train_labels asks for [0-9,]+ bytes; expected 268,435,456"):
+    with pytest.raises(InputError, match=r"train_labels asks for [0-9,]+ bytes"):
         ingest(parameters(path))
 
 
