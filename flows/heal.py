@@ -1,4 +1,4 @@
-"""What a killed DVC may leave behind is removed, or told with its remedy, before DVC meets it.
+"""What a killed run may leave behind is removed, or told with its remedy, before DVC meets it.
 
     python -m flows.heal
 
@@ -15,16 +15,19 @@ from ruamel.yaml.error import YAMLError
 from voluptuous import Invalid
 
 from tasks.errors import InputError
+from tasks.files import TEMPORARY_SUFFIX, remove
 from tasks.lock import hold_run
 
 _BUSY_PATHS = Path(".dvc/tmp/rwlock")
 _RUNS = Path(".dvc/cache/runs")
+_OUTPUT_FOLDERS = ("data", "models", "reports")
 
 
 def remove_broken_leftovers(root: Path) -> list[Path]:
-    """Removes DVC's list of busy paths if it can't be read, and empty folders of its cache of runs.
+    """Removes what only a kill leaves, and what the next run would stumble over or let lie.
 
-    The run lock must be held.
+    That is DVC's list of busy paths if it can't be read, empty folders of its cache of runs, and
+    what a stage hadn't written to its end. The run lock must be held.
 
     Returns:
         What was removed.
@@ -38,6 +41,10 @@ def remove_broken_leftovers(root: Path) -> list[Path]:
         if not any(folder.iterdir()):
             folder.rmdir()
             removed.append(folder.relative_to(root))
+    for folder in _OUTPUT_FOLDERS:
+        for path in sorted((root / folder).glob(f".*{TEMPORARY_SUFFIX}")):
+            remove(path)
+            removed.append(path.relative_to(root))
     return removed
 
 
@@ -81,7 +88,7 @@ def main() -> None:
     try:
         with hold_run("flows.heal"):
             for path in remove_broken_leftovers(Path.cwd()):
-                print(f"removed {path}, which a killed DVC had left broken")
+                print(f"removed {path}, which a killed run had left")
             require_readable_lock(Path.cwd())
     except (InputError, OSError) as error:
         sys.exit(str(error))

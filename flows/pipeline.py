@@ -45,7 +45,7 @@ def pipeline() -> dict[str, Outcome]:
     require_publishable(parameters.flow, root)
     with hold_run("the Prefect flow pipeline") as token:
         for path in remove_broken_leftovers(root):
-            get_run_logger().warning("removed %s, which a killed DVC had left broken", path)
+            get_run_logger().warning("removed %s, which a killed run had left", path)
         require_readable_lock(root)
         require_sound_lists(root)
         for stage in read_stages(root):

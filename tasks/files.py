@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_TEMPORARY_SUFFIX = ".partial"
+# Of what is being written: a dot, the final name, and this.
+TEMPORARY_SUFFIX = ".partial"
 
 
 @contextmanager
@@ -19,16 +20,16 @@ def replacing(path: Path) -> Iterator[Path]:
     left behind is removed by the next one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}{_TEMPORARY_SUFFIX}")
-    _remove(temporary)
+    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    remove(temporary)
     try:
         yield temporary
         _flush_to_disk(temporary)
         if path.is_dir():
-            _remove(path)
+            remove(path)
         os.replace(temporary, path)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -53,7 +54,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Removes a file, a link, or a folder with all it holds; what isn't there needs no removal."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,4 +1,4 @@
-"""What a killed DVC left behind doesn't stop the next run."""
+"""What a killed run left behind doesn't stop the next run."""
 
 from pathlib import Path
 
@@ -29,6 +29,24 @@ def test_an_empty_folder_in_the_cache_of_runs_is_removed(tmp_path: Path) -> None
     (runs / "cc" / "ccdd" / "run").touch()
     assert remove_broken_leftovers(tmp_path) == [Path(".dvc/cache/runs/aa/aabb")]
     assert [path.name for path in runs.glob("??/*")] == ["ccdd"]
+
+
+def test_what_a_stage_had_begun_to_write_is_removed_and_what_it_had_written_stays(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "models" / ".candidate.partial").mkdir(parents=True)
+    (tmp_path / "models" / ".candidate.partial" / "model.keras").touch()
+    (tmp_path / "reports").mkdir()
+    for name in (".report.html.partial", "report.html", "notes.partial"):
+        (tmp_path / "reports" / name).touch()
+    assert remove_broken_leftovers(tmp_path) == [
+        Path("models/.candidate.partial"),
+        Path("reports/.report.html.partial"),
+    ]
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
+        "report.html",
+        "notes.partial",
+    }
 
 
 def test_a_sound_list_of_busy_paths_stays(tmp_path: Path, busy: Path) -> None:
