@@ -21,7 +21,7 @@ from benchmarks.tutorial import PROJECT, copy_inputs, run_timed, write_parameter
 from tasks import paths
 
 VARIANTS = Path(__file__).with_name("variants.yaml")
-BASE = "short"
+BASE = "quick"
 
 
 def main() -> None:

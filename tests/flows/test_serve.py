@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
+import pandas as pd
 import pytest
 from prefect.client.schemas.objects import FlowRun
 from ruamel.yaml import YAML
@@ -161,6 +162,20 @@ def test_a_run_hands_its_results_on_where_it_is_asked_to(
     folders = {digest for digest in outputs if digest.endswith(".dir")}
     assert len(folders) == 3
     assert folders <= pushed
+
+
+def test_images_are_classified_by_the_champion_when_asked(
+    service: Service, undisturbed_lock: bytes
+) -> None:
+    deployment = service.client.read_deployment_by_name("predict/batch")
+    table = service.root / "predictions" / "incoming.parquet"
+    images = service.root / "data" / "source" / "t10k-images-idx3-ubyte.gz"
+    classified = service.client.create_flow_run_from_deployment(
+        deployment.id, parameters={"images": str(images)}
+    )
+    assert service.finish_run(classified.id).state_name == "Completed"
+    champion = json.loads((service.root / "models" / "champion" / "champion.json").read_text())
+    assert set(pd.read_parquet(table)["model"]) == {champion["current"]}
 
 
 def test_a_second_run_and_a_person_are_turned_away_while_one_is_at_work(
