@@ -94,10 +94,15 @@ def require_free(host: str, port: int) -> None:
 def make_environment(
     address: str, parameters: FlowParameters, *, root: Path, auth: str | None
 ) -> dict[str, str]:
-    """What the server, the worker and prefect.yaml are told."""
+    """What the server, the worker and prefect.yaml are told; makes their temporary folder."""
+    home = get_current_settings().home.resolve()
+    # Prefect's worker makes the folder runner_storage there; in /tmp it is the first user's alone.
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
     told = {
         "PREFECT_API_URL": address,
-        "PREFECT_HOME": str(get_current_settings().home.resolve()),
+        "PREFECT_HOME": str(home),
+        "TMPDIR": str(temporary),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PIPELINE_ROOT": str(root),
