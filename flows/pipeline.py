@@ -6,13 +6,11 @@ needs no server: Prefect starts a temporary one.
 """
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from prefect import Task, flow, get_run_logger
 from prefect.cache_policies import NO_CACHE
@@ -20,6 +18,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from flows.artifacts import follow_progress, show_summary
+from flows.ending import end_in_order_on_term
 from flows.heal import remove_broken_leftovers, require_readable_lock
 from flows.publish import publish, require_publishable
 from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
@@ -119,15 +118,10 @@ def _may_pass(task: Task[..., Any], run: TaskRun, state: State) -> bool:
     )
 
 
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
-
-
 def main() -> None:
     """Checks the parameters, runs the flow, prints what happened to each stage."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    # By default the signal would end this process at once, and leave Prefect's temporary server.
-    signal.signal(signal.SIGTERM, _end)
+    end_in_order_on_term()
     try:
         load_parameters()
         outcomes = pipeline()

@@ -22,11 +22,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from prefect.settings import get_current_settings
 
+from flows.ending import end_in_order_on_term
 from tasks.errors import InputError
 from tasks.parameters import FlowParameters, load_parameters
 
@@ -37,7 +36,7 @@ _GRACE_SECONDS = 20
 
 def main() -> None:
     """Starts the parts in their order, then waits."""
-    signal.signal(signal.SIGTERM, _end)
+    end_in_order_on_term()
     try:
         parameters = load_parameters().flow
         server = get_current_settings().server.api
@@ -194,10 +193,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

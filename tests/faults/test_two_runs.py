@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,12 @@ def wait_for_lock(root: Path) -> int:
     raise AssertionError("The stage validate didn't take its lock.")
 
 
+def require_turned_away(completed: subprocess.CompletedProcess[str]) -> None:
+    """The second comer ended, and said who is at work."""
+    assert completed.returncode != 0, completed.stdout
+    assert BUSY.search(completed.stdout), completed.stdout
+
+
 @pytest.mark.parametrize(
     "second",
     [
@@ -78,8 +85,7 @@ def test_the_second_by_hand_ends_and_names_the_first(
 ) -> None:
     with at_work(finished, BY_HAND):
         completed = run(*second, root=finished, check=False)
-        assert completed.returncode != 0, completed.stdout
-        assert BUSY.search(completed.stdout), completed.stdout
+        require_turned_away(completed)
         assert re.search(r"(?i)\bpid|process \d+", completed.stdout), completed.stdout
     run("dvc", "repro", root=finished)
     assert digest_files(finished) == reference.files
@@ -93,8 +99,7 @@ def test_the_second_ends_and_names_the_flow(
     make_validate_run(finished)
     with at_work(finished, FLOW, PREFECT_API_URL=prefect_api):
         completed = run(*second, root=finished, check=False, PREFECT_API_URL=prefect_api)
-        assert completed.returncode != 0, completed.stdout
-        assert BUSY.search(completed.stdout), completed.stdout
+        require_turned_away(completed)
     assert digest_files(finished) == reference.files
 
 
@@ -104,8 +109,7 @@ def test_the_flow_ends_and_names_the_run_by_hand(
 ) -> None:
     with at_work(finished, BY_HAND):
         completed = run(*FLOW, root=finished, check=False, PREFECT_API_URL=prefect_api)
-        assert completed.returncode != 0, completed.stdout
-        assert BUSY.search(completed.stdout), completed.stdout
+        require_turned_away(completed)
     run("dvc", "repro", root=finished)
     assert digest_files(finished) == reference.files
 
@@ -120,8 +124,7 @@ def test_the_second_ends_and_names_the_deployment(
     ask_for_run(prefect_api)
     with at_work(finished, WORKER, PREFECT_API_URL=prefect_api):
         completed = run(*second, root=finished, check=False, PREFECT_API_URL=prefect_api)
-        assert completed.returncode != 0, completed.stdout
-        assert BUSY.search(completed.stdout), completed.stdout
+        require_turned_away(completed)
     assert digest_files(finished) == reference.files
 
 
