@@ -118,7 +118,7 @@ def write_parameters(workspace: Path) -> None:
     parameters["ingest"]["path"] = "images"
     # The most even of many images is more even than that of the sample.
     parameters["validate"]["min_spread"] = 1.0
-    parameters["train"] |= {"architecture": "strided", "epochs": 1, "batch_size": 256}
+    parameters["train"] |= {"architecture": "light", "epochs": 1, "batch_size": 256}
     with (workspace / "params.yaml").open("w", encoding="utf-8") as file:
         reader.dump(parameters, file)
 

@@ -3,9 +3,10 @@
     python -m venv /tmp/torch && /tmp/torch/bin/pip install -r benchmarks/requirements.txt
     python -m benchmarks.throughput --rounds 15 --torch /tmp/torch/bin/python
 
-Every contestant is a process that waits; in each round each of them trains 10 batches of 128
-images, one after the other, so that other work on the machine meets them all alike. The ratios are
-medians over the rounds. Writes a table into docs/training.md.
+Every contestant is a process that waits; in each round each of them trains 20 batches of 128
+images to warm up and 20 that count, one contestant after the other, so that other work on the
+machine meets them all alike. The ratios are medians over the rounds. Writes a table into
+docs/training.md.
 """
 
 import argparse

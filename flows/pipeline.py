@@ -18,12 +18,12 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from flows.artifacts import follow_progress, show_summary
-from flows.ending import end_in_order_on_term
 from flows.heal import remove_broken_leftovers, require_readable_lock
 from flows.publish import publish, require_publishable
 from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
 from flows.verdict import gate
 from flows.verify import require_recorded_bytes, require_sound_lists
+from tasks.ending import end_in_order_on_term
 from tasks.errors import InputError, NetworkError
 from tasks.lock import hold_run
 from tasks.parameters import FlowParameters, load_parameters

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from prefect.settings import get_current_settings
 
-from flows.ending import end_in_order_on_term
+from tasks.ending import end_in_order_on_term
 from tasks.errors import InputError
 from tasks.parameters import FlowParameters, load_parameters
 

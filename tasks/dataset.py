@@ -49,6 +49,19 @@ class Selection:
     source: ImageSplit
     positions: np.ndarray
 
+    @property
+    def labels(self) -> np.ndarray:
+        """(n,) uint8, in the order of the selection."""
+        return self.source.labels[self.positions]
+
+    def take(self, which: np.ndarray) -> np.ndarray:
+        """Copies images, which are named by their numbers in the selection."""
+        return np.asarray(self.source.images)[self.positions[which]]
+
+    def copy(self) -> ImageSplit:
+        """All of it, in memory."""
+        return ImageSplit(self.take(np.arange(len(self.positions))), self.labels)
+
 
 def save_splits(folder: Path, splits: Mapping[SplitName, Selection], origin: object) -> None:
     """Writes each split as two .npy files, which can be mapped into memory, and a manifest.

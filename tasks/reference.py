@@ -3,8 +3,7 @@
 from typing import TypedDict
 
 import numpy as np
-
-from tasks.statistics import describe_images
+import pandas as pd
 
 REFERENCE_NAME = "reference.json"
 
@@ -36,22 +35,21 @@ class Reference(TypedDict):
     label_shares: list[float]
 
 
-def summarize(images: np.ndarray, probabilities: np.ndarray) -> Reference:
+def summarize(statistics: pd.DataFrame, probabilities: np.ndarray) -> Reference:
     """Summarizes training images, and a model's predictions on images that it wasn't trained on.
 
     Args:
-        images: (n, height, width, channels) uint8.
+        statistics: of each training image, as `describe_images` gives them.
         probabilities: (m, classes) float32.
 
     """
-    table = describe_images(images)
-    columns = {name: table[column].to_numpy() for name, column in IMAGE_STATISTICS.items()}
+    columns = {name: statistics[column].to_numpy() for name, column in IMAGE_STATISTICS.items()}
     columns["confidence"] = probabilities.max(axis=1).astype(np.float64)
     counts = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
     # One image more per class: no share is 0, which would make any divergence infinite.
     shares = (counts + 1) / (counts + 1).sum()
     return {
-        "num_images": len(images),
+        "num_images": len(statistics),
         "num_predictions": len(probabilities),
         "statistics": {
             name: {"mean": float(values.mean()), "deviation": float(values.std())}

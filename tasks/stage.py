@@ -9,10 +9,10 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from tasks import paths
+from tasks.ending import end_in_order_on_term
 from tasks.errors import InputError, NetworkError
 from tasks.files import write_text
 from tasks.lock import hold_stage
@@ -31,7 +31,7 @@ def run_stage(name: str, main: Callable[[], None]) -> NoReturn:
     Exit status: 0 done, 75 the network failed and a second try may succeed, 1 any other failure.
     """
     end_with_parent()
-    signal.signal(signal.SIGTERM, _raise_exit)
+    end_in_order_on_term()
     try:
         with hold_stage(f"the stage {name}"):
             try:
@@ -86,10 +86,6 @@ def _fail(name: str, message: str, status: int) -> NoReturn:
     for line in message.splitlines():
         print(f"{name}: {line}", file=sys.stderr, flush=True)
     sys.exit(status)
-
-
-def _raise_exit(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def end_with_parent() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks import paths
 from tasks.classifier import Classifier
-from tasks.dataset import load_manifest, load_split
+from tasks.dataset import Selection, load_manifest, load_split
 from tasks.errors import InputError
 from tasks.files import replacing, write_json, write_text
 from tasks.parameters import DataParameters, TrainParameters, load_parameters
@@ -20,16 +20,16 @@ from tasks.quiet import quiet
 from tasks.reference import REFERENCE_NAME, summarize
 from tasks.seal import seal, sealed
 from tasks.stage import run_stage
+from tasks.statistics import describe_images
 from tasks.train.checkpoint import Checkpoint, training_key
-
-Labelled = tuple[np.ndarray, np.ndarray]
 
 
 def main() -> None:
     """Load, fit, export, save."""
     parameters = load_parameters()
     data, train = parameters.data, parameters.train
-    training, validation = load_images()
+    training, held_out = load_selections()
+    validation = held_out.copy()
     import_tensorflow(train)
 
     from tasks.train.export import convert_to_litert, make_served, save_keras, tabulate_layers
@@ -43,9 +43,13 @@ def main() -> None:
         num_classes=len(data.classes),
     )
     served = make_served(network, mirror=train.mirror)
-    key = training_key(parameters=train.model_dump_json(), arrays=[*training, *validation])
+    key = training_key(
+        parameters=train.model_dump_json(),
+        images=load_manifest()["arrays"],
+        splits=[training.positions, held_out.positions],
+    )
     checkpoint = Checkpoint(key)
-    validate = Validator(served, *validation)
+    validate = Validator(served, validation)
     history = fit(
         network,
         validate,
@@ -54,7 +58,7 @@ def main() -> None:
         checkpoint=checkpoint,
     )
     model = convert_to_litert(served)
-    probabilities = Classifier(model, num_threads=train.threads).predict(validation[0])
+    probabilities = Classifier(model, num_threads=train.threads).predict(validation.images)
     difference = check_parity(
         probabilities,
         validate.predict(),
@@ -64,8 +68,8 @@ def main() -> None:
     card = make_card(data, train) | {
         "num_parameters": network.count_params(),
         "chosen_epoch": int(best["epoch"]),
-        "training_images": len(training[1]),
-        "validation_images": len(validation[1]),
+        "training_images": len(training.labels),
+        "validation_images": len(validation.labels),
         "validation_loss": float(best["val_loss"]),
         "validation_accuracy": float(best["val_accuracy"]),
         "export_difference": difference,
@@ -76,24 +80,22 @@ def main() -> None:
         (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
         write_text(folder / paths.MODEL_SUMMARY.name, tabulate_layers(network))
         write_json(folder / paths.MODEL_CARD.name, card)
-        write_json(folder / REFERENCE_NAME, summarize(training[0], probabilities))
+        statistics = describe_images(training.source.images).iloc[training.positions]
+        write_json(folder / REFERENCE_NAME, summarize(statistics, probabilities))
         seal(folder)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     checkpoint.remove()
     print(f"chose epoch {int(best['epoch'])}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
 
 
-def load_images() -> tuple[Labelled, Labelled]:
-    """The images to train on and those to validate on, each with its labels."""
+def load_selections() -> tuple[Selection, Selection]:
+    """The images to train on and those to validate on."""
     split = load_split("train")
     training, validation = (
         np.load(sealed(path, stage="prepare"), allow_pickle=False)
         for path in (paths.TRAINING, paths.VALIDATION_SPLIT)
     )
-    return (
-        (split.images[training], split.labels[training]),
-        (split.images[validation], split.labels[validation]),
-    )
+    return Selection(split, training), Selection(split, validation)
 
 
 def import_tensorflow(parameters: TrainParameters) -> None:

@@ -82,18 +82,18 @@ class Checkpoint:
         self._path.unlink(missing_ok=True)
 
 
-def training_key(*, parameters: str, arrays: list[np.ndarray]) -> str:
+def training_key(*, parameters: str, images: object, splits: list[np.ndarray]) -> str:
     """A hash of everything that decides a training's outcome.
 
     Args:
         parameters: as text.
-        arrays: what is trained and validated on.
+        images: the shapes and hashes of the files that hold images and labels.
+        splits: positions of the images to train on, and of those to validate on.
 
     """
-    digest = hashlib.sha256(parameters.encode())
-    for array in arrays:
-        digest.update(f"{array.shape} {array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+    digest = hashlib.sha256(f"{parameters} {json.dumps(images, sort_keys=True)}".encode())
+    for positions in splits:
+        digest.update(f" {len(positions)} ".encode() + positions.tobytes())
     for name in ("tensorflow", "keras", "numpy"):
         digest.update(f"{name} {version(name)}".encode())
     for module in sorted(Path(__file__).parent.glob("*.py")):

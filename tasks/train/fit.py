@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tasks.dataset import ImageSplit, Selection
 from tasks.errors import InputError
 from tasks.parameters import TrainParameters
 from tasks.quiet import quiet
@@ -33,7 +34,7 @@ def fit(
     network: keras.Model,
     validate: "Validator",
     *,
-    training: tuple[np.ndarray, np.ndarray],
+    training: Selection,
     parameters: TrainParameters,
     checkpoint: Checkpoint,
 ) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def fit(
     Args:
         network: from images to probabilities.
         validate: measures the network as it ships; the best epoch is chosen by that.
-        training: images (n, height, width, channels) uint8 and labels (n,).
+        training: the images.
         parameters: the recipe.
         checkpoint: where a killed training left its state, and where this one leaves it.
 
@@ -53,8 +54,7 @@ def fit(
         InputError: the loss is no longer a number.
 
     """
-    images, labels = training
-    learner = Learner(network, images, labels, parameters=parameters)
+    learner = Learner(network, training, parameters=parameters)
     state = checkpoint.load()
     if state is None:
         state = TrainingState(history=[], learner=[], best=[])
@@ -66,7 +66,7 @@ def fit(
         for epoch in range(done, parameters.epochs):
             if _has_waited_enough(state.history, parameters.patience):
                 break
-            figures = _run_epoch(learner, epoch, len(images), parameters, progress)
+            figures = _run_epoch(learner, epoch, len(training.positions), parameters, progress)
             learner.publish()
             figures |= validate()
             state.history.append({"epoch": epoch + 1} | figures)
@@ -118,14 +118,13 @@ class Validator:
 
     Args:
         served: from uint8 images to probabilities.
-        images: (n, height, width, channels) uint8.
-        labels: (n,).
+        validation: the images.
 
     """
 
-    def __init__(self, served: keras.Model, images: np.ndarray, labels: np.ndarray) -> None:
-        self._images = images
-        self._labels = labels
+    def __init__(self, served: keras.Model, validation: ImageSplit) -> None:
+        self._images = validation.images
+        self._labels = validation.labels
         self._predict = tf.function(lambda batch: served(batch, training=False))
 
     def predict(self) -> np.ndarray:

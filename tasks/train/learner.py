@@ -1,4 +1,4 @@
-"""One training step as one compiled graph, on images that lie in memory once, as uint8."""
+"""One training step as one compiled graph, on images that aren't held in memory as a whole."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tasks.dataset import Selection
 from tasks.parameters import TrainParameters
 from tasks.train.schedule import Batch
 
@@ -15,8 +16,7 @@ class Learner:
 
     Args:
         network: the network in float32; it gets its weights by `publish`.
-        images: (n, height, width, channels) uint8.
-        labels: (n,) in 0..classes - 1.
+        training: the images; a batch at a time is copied.
         parameters: the recipe.
 
     """
@@ -24,14 +24,14 @@ class Learner:
     def __init__(
         self,
         network: keras.Model,
-        images: np.ndarray,
-        labels: np.ndarray,
+        training: Selection,
         *,
         parameters: TrainParameters,
     ) -> None:
         self._network = network
         self._model = _for_training(network, parameters.precision)
-        self._images = images
+        self._training = training
+        labels = training.labels
         num_classes = network.output_shape[-1]
         share = parameters.label_smoothing
         targets = np.eye(num_classes, dtype=np.float32) * (1 - share) + share / num_classes
@@ -55,10 +55,17 @@ class Learner:
             The mean loss, and how many of the images were classified correctly.
 
         """
-        self._optimizer.learning_rate.assign(batch.rate)
-        # Gathered here, because a tensor of all images would be a second copy of them.
-        images = self._images[batch.positions]
-        loss, num_correct = self._step(images, batch.positions, batch.mirrored, batch.shifts)
+        # Gathered here, because a tensor of all images would be a second copy of them; and mirrored
+        # here, because that is less work on bytes.
+        images = self._training.take(batch.positions)
+        images[batch.mirrored] = images[batch.mirrored, :, ::-1]
+        # A compiled function takes tensors at once, and has to look at anything else.
+        loss, num_correct = self._step(
+            tf.constant(images),
+            tf.constant(batch.positions),
+            tf.constant(batch.shifts),
+            tf.constant(batch.rate, tf.float32),
+        )
         return float(loss), int(num_correct)
 
     def publish(self) -> None:
@@ -80,9 +87,9 @@ class Learner:
         return [*self._model.variables, *self._optimizer.variables, *self._averages]
 
     def _take_step(
-        self, images: tf.Tensor, positions: tf.Tensor, mirrored: tf.Tensor, shifts: tf.Tensor
+        self, images: tf.Tensor, positions: tf.Tensor, shifts: tf.Tensor, rate: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        images = tf.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+        self._optimizer.learning_rate.assign(rate)
         if self._max_shift:
             images = shift_images(images, shifts, limit=self._max_shift)
         labels = tf.gather(self._labels, positions)

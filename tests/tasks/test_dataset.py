@@ -66,10 +66,24 @@ def test_a_selection_is_saved_as_numpy_would_save_it(
 ) -> None:
     monkeypatch.setattr(dataset, "_CHUNK_BYTES", 50)
     positions = np.array([7, 3, 11, 0, 19])
-    save_splits(tmp_path / "some", {"train": Selection(splits["train"], positions)}, None)
+    selection = Selection(splits["train"], positions)
+    save_splits(tmp_path / "some", {"train": selection}, None)
     np.save(tmp_path / "rival.npy", splits["train"].images[positions])
     saved = tmp_path / "some" / "train_images.npy"
     assert saved.read_bytes() == (tmp_path / "rival.npy").read_bytes()
+
+
+def test_a_selection_gives_its_images_in_its_own_order_as_copies(
+    splits: dict[SplitName, ImageSplit],
+) -> None:
+    source = splits["train"]
+    selection = Selection(source, np.array([7, 3, 11]))
+    taken = selection.take(np.array([2, 0]))
+    np.testing.assert_array_equal(taken, source.images[[11, 7]])
+    assert not np.shares_memory(taken, source.images)
+    whole = selection.copy()
+    np.testing.assert_array_equal(whole.images, source.images[[7, 3, 11]])
+    np.testing.assert_array_equal(whole.labels, source.labels[[7, 3, 11]])
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])

@@ -37,14 +37,12 @@ def test_a_damaged_one_is_as_good_as_none(tmp_path: Path, length: int) -> None:
     assert Checkpoint("key", path).load() is None
 
 
-def test_the_key_follows_parameters_and_pixels() -> None:
-    images = np.zeros((2, 4, 4, 1), np.uint8)
-    changed = images.copy()
-    changed[1, 2, 3, 0] = 1
+def test_the_key_follows_parameters_images_and_splits() -> None:
+    splits = [np.array([0, 1]), np.array([2])]
     keys = {
-        training_key(parameters="a", arrays=[images]),
-        training_key(parameters="b", arrays=[images]),
-        training_key(parameters="a", arrays=[changed]),
-        training_key(parameters="a", arrays=[images.reshape(1, 8, 4, 1)]),
+        training_key(parameters="a", images={"sha256": "1"}, splits=splits),
+        training_key(parameters="b", images={"sha256": "1"}, splits=splits),
+        training_key(parameters="a", images={"sha256": "2"}, splits=splits),
+        training_key(parameters="a", images={"sha256": "1"}, splits=splits[::-1]),
     }
     assert len(keys) == 4

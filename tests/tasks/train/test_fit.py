@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tasks.dataset import ImageSplit
 from tasks.errors import InputError
 from tasks.parameters import TrainParameters
 from tasks.train.checkpoint import Checkpoint
@@ -26,11 +27,11 @@ def run(
     keras.utils.set_random_seed(0)
     network = build_network("residual", image_shape=(28, 28, 1), num_classes=10)
     served = make_served(network, mirror=False)
-    validate = Validator(served, images[300:], labels[300:])
+    validate = Validator(served, ImageSplit(images[300:], labels[300:]))
     history = fit(
         network,
         validate,
-        training=(images[:300], labels[:300]),
+        training=ImageSplit(images[:300], labels[:300]).all(),
         parameters=parameters,
         checkpoint=Checkpoint("key", folder / "training.npz"),
     )
@@ -76,6 +77,6 @@ def test_a_validation_set_that_no_batch_divides_is_measured_whole(
     network = build_network("article", image_shape=(28, 28, 1), num_classes=10)
     served = make_served(network, mirror=False)
     many = np.tile(images, (2, 1, 1, 1))[:700]
-    found = Validator(served, many, np.tile(labels, 2)[:700]).predict()
+    found = Validator(served, ImageSplit(many, np.tile(labels, 2)[:700])).predict()
     expected = network.predict(many, verbose=0)  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(found, expected, atol=1e-6)

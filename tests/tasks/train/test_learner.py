@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tasks.dataset import ImageSplit
 from tasks.parameters import TrainParameters
 from tasks.train.learner import (
     ConvolutionMuon,
@@ -22,7 +23,8 @@ def make_learner(
 ) -> tuple[keras.Model, Learner]:
     keras.utils.set_random_seed(0)
     network = build_network("residual", image_shape=(28, 28, 1), num_classes=10)
-    return network, Learner(network, images, labels, parameters=recipe.model_copy(update=changes))
+    training = ImageSplit(images, labels).all()
+    return network, Learner(network, training, parameters=recipe.model_copy(update=changes))
 
 
 def batch_of(positions: np.ndarray, rate: float = 0.003) -> Batch:
@@ -89,6 +91,18 @@ def test_the_recipe_reaches_the_first_step_of_the_computation(
         )
     ]
     assert len(set(losses)) == 4
+
+
+def test_a_mirrored_image_is_the_one_that_a_mirror_shows(
+    images: np.ndarray, labels: np.ndarray, recipe: TrainParameters
+) -> None:
+    batch = batch_of(np.arange(32))
+    every_other = np.arange(32) % 2 == 0
+    flipped = images.copy()
+    flipped[:32:2] = images[:32:2, :, ::-1]
+    _, learner = make_learner(images, labels, recipe)
+    _, other = make_learner(flipped, labels, recipe)
+    assert learner.step(batch._replace(mirrored=every_other)) == other.step(batch)
 
 
 def test_the_fused_normalization_is_that_of_keras() -> None:
