@@ -6,7 +6,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tasks.errors import InputError
 from tasks.quiet import quiet
 
-_BATCH_SIZE = 256
+_BATCH_SIZE = 64  # what a layer gives then fits a cache
 
 
 class Classifier:

@@ -1,6 +1,6 @@
 """The table of predictions: Parquet or CSV, written batch by batch, whole or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -56,16 +56,36 @@ def tabulate(
         if len(probabilities)
         else np.zeros((len(is_bad), len(classes)), np.float32)
     )
-    labels = np.array(classes, dtype=object)[spread.argmax(axis=1)]
+    labels = [classes[label] for label in spread.argmax(axis=1)]
     columns = [
-        pa.array(images.names, pa.string()),
-        pa.array(labels, pa.string(), mask=is_bad),
-        pa.array(spread.max(axis=1), pa.float32(), mask=is_bad),
-        *(pa.array(column, pa.float32(), mask=is_bad) for column in spread.T),
-        pa.array([version] * len(is_bad), pa.string()),
-        pa.array(images.errors, pa.string()),
+        _make_strings(images.names, valid=np.ones(len(is_bad), dtype=bool)),
+        _make_strings(labels, valid=~is_bad),
+        _make_floats(spread.max(axis=1), valid=~is_bad),
+        *(_make_floats(column, valid=~is_bad) for column in spread.T),
+        _make_strings([version] * len(is_bad), valid=np.ones(len(is_bad), dtype=bool)),
+        _make_strings([error or "" for error in images.errors], valid=is_bad),
     ]
     return pa.Table.from_arrays(columns, schema=make_schema(classes))
+
+
+# From bytes, because pa.array imports pandas, which takes a fifth of the time of 10,000 images.
+def _make_floats(values: np.ndarray, *, valid: np.ndarray) -> pa.Array:
+    content = np.ascontiguousarray(values, np.float32)
+    buffers = [_make_bitmap(valid), pa.py_buffer(content)]
+    return pa.Array.from_buffers(pa.float32(), len(values), buffers)
+
+
+def _make_strings(values: Sequence[str], *, valid: np.ndarray) -> pa.Array:
+    encoded = [
+        value.encode() if is_valid else b"" for value, is_valid in zip(values, valid, strict=True)
+    ]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [_make_bitmap(valid), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def _make_bitmap(valid: np.ndarray) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(valid, bitorder="little"))
 
 
 @contextmanager
