@@ -142,7 +142,9 @@ def render_table(results: pd.DataFrame) -> str:
         "| recipe | n | epochs | test accuracy | spread | seconds | ratio | ratio, processors |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, group in results.groupby("name", sort=False):
+    order = [name for name in (SCRIPT, *load_recipes()) if name in set(results["name"])]
+    for name in order:
+        group = results[results["name"] == name]
         pairs = group.set_index("seed").join(script.add_suffix("_script"), how="inner")
         accuracy = pairs["accuracy"]
         ratios = [

@@ -38,6 +38,9 @@ from tasks.report.render import render_markdown, render_page
 from tasks.seal import sealed
 from tasks.stage import run_stage
 
+# A weak model doubts half of the labels; to look for the neighbours of all could take hours.
+_MOST_DOUBTFUL = 2_000
+
 
 def main() -> None:
     """Load, find, draw, render, save."""
@@ -128,11 +131,12 @@ def choose_galleries(
     """The test images that are shown one by one, as positions or with what is known of them."""
     wanted = parameters.report
     probabilities = probabilities_of(predictions)
+    doubted = find_doubtful_labels(test.labels, probabilities)
     doubtful = ask_neighbours(
         test.images,
         test.labels,
         predictions["predicted"].to_numpy(),
-        find_doubtful_labels(test.labels, probabilities),
+        doubted[:_MOST_DOUBTFUL],
         training=(training.images, training.labels),
         number=wanted.neighbours,
     )
@@ -140,7 +144,8 @@ def choose_galleries(
     return {
         "mistakes": find_mistakes(predictions, number=wanted.mistakes),
         "doubtful": supported[: wanted.wrong_labels],
-        "num_doubted": len(doubtful),
+        "num_doubted": len(doubted),
+        "num_asked": len(doubtful),
         "num_supported": len(supported),
         "num_neighbours": min(wanted.neighbours, len(training.labels)),
         **{

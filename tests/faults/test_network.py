@@ -40,6 +40,6 @@ def test_the_suite_passes_without_a_network() -> None:
     ignored = f"--ignore={PROJECT / 'tests' / 'faults'}"
     with enclose(as_loopback()) as enclosure:
         completed = enclosure.python(
-            "pytest", "-q", "-p", "no:cacheprovider", ignored, root=PROJECT, check=False
+            "pytest", "-q", "-n", "2", "--dist", "loadfile", ignored, root=PROJECT, check=False
         )
     assert completed.returncode == 0, completed.stdout[-5000:]

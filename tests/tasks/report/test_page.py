@@ -20,7 +20,7 @@ from tasks.report.render import (
     format_setting,
 )
 from tasks.stage import STALE_SLOT
-from tests.tasks.report.conftest import MakeReport, finding, made_up_splits
+from tests.tasks.report.conftest import MakeReport, finding, made_up_splits, real_splits
 
 SECTIONS = [
     "change",
@@ -153,6 +153,24 @@ def test_a_flawless_model_has_no_mistakes_to_show(
     assert "The model names <strong>100.0%</strong>" in page
     assert page.count("The model makes no mistake on these images.") == 2
     assert "No label stands out." in page
+
+
+def test_neighbours_are_asked_about_the_most_doubtful_labels_only_and_the_page_says_so(
+    make_report: MakeReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One label in four is wrong, and the model knows."""
+    truth = real_splits()["train"]
+    labels = truth.labels.copy()
+    labels[::4] = (labels[::4] + 1) % 10
+    answers = np.full((len(labels), 10), 0.01, np.float32)
+    answers[np.arange(len(labels)), truth.labels] = 0.91
+    monkeypatch.setattr(
+        "tests.tasks.report.conftest.made_up_answers", lambda labels, num_classes, seed: answers
+    )
+    monkeypatch.setattr("tasks.report.__main__._MOST_DOUBTFUL", 7)
+    page = make_report(splits={"train": truth, "test": ImageSplit(truth.images, labels)})
+    assert "The model doubts 100 of the test labels" in page
+    assert "of the 7 most doubtful a second opinion" in page
 
 
 def test_without_a_baseline_the_report_says_how_to_get_one(make_report: MakeReport) -> None:
