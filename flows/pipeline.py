@@ -23,10 +23,10 @@ from flows.publish import publish, require_publishable
 from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
 from flows.verdict import gate
 from flows.verify import require_recorded_bytes, require_sound_lists
-from tasks.ending import end_in_order_on_term
 from tasks.errors import InputError, NetworkError
 from tasks.lock import hold_run
 from tasks.parameters import FlowParameters, load_parameters
+from tasks.stage import end_in_order_on_term
 
 
 @flow(name="pipeline", retries=0, persist_result=False)

@@ -25,9 +25,9 @@ from pathlib import Path
 
 from prefect.settings import get_current_settings
 
-from tasks.ending import end_in_order_on_term
 from tasks.errors import InputError
 from tasks.parameters import FlowParameters, load_parameters
+from tasks.stage import end_in_order_on_term
 
 POOL = "image-classification"
 _START_SECONDS = 180

@@ -9,10 +9,10 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from tasks import paths
-from tasks.ending import end_in_order_on_term
 from tasks.errors import InputError, NetworkError
 from tasks.files import write_text
 from tasks.lock import hold_stage
@@ -86,6 +86,15 @@ def _fail(name: str, message: str, status: int) -> NoReturn:
     for line in message.splitlines():
         print(f"{name}: {line}", file=sys.stderr, flush=True)
     sys.exit(status)
+
+
+def end_in_order_on_term() -> None:
+    """Makes SIGTERM an exception: by default it ends this process at once, and leaves children."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def end_with_parent() -> None:

@@ -1,6 +1,7 @@
 """A run ends before its report is written, and the report of an earlier run lies there."""
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,10 @@ def refuse_data(root: Path) -> None:
     write_parameters(root, parameters)
 
 
+def find_processes(root: Path, command: str) -> list[int]:
+    return [pid for pid, found in processes_in(root).items() if command in found]
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("door", [("dvc", "repro"), ("flows.pipeline",)], ids=" ".join)
 def test_a_failure_marks_the_page_until_a_run_succeeds(
@@ -59,9 +64,13 @@ def test_a_kill_marks_the_page_as_soon_as_somebody_looks(
         for line in process.stdout:
             if "python -m tasks.train" in line:
                 break
-        for pid, command in processes_in(finished).items():
-            if "-m tasks.train" in command:
-                kill(pid, signal.SIGKILL)
+        # DVC names the stage before it starts it.
+        stage: list[int] = []
+        while not stage and process.poll() is None:
+            time.sleep(0.05)
+            stage = find_processes(finished, "-m tasks.train")
+        for pid in stage:
+            kill(pid, signal.SIGKILL)
         process.communicate()
     assert process.returncode != 0
     status = run("flows.status", root=finished, check=False)
