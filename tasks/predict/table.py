@@ -57,12 +57,13 @@ def tabulate(
         else np.zeros((len(is_bad), len(classes)), np.float32)
     )
     labels = [classes[label] for label in spread.argmax(axis=1)]
+    everywhere = np.ones(len(is_bad), dtype=bool)
     columns = [
-        _make_strings(images.names, valid=np.ones(len(is_bad), dtype=bool)),
+        _make_strings(images.names, valid=everywhere),
         _make_strings(labels, valid=~is_bad),
         _make_floats(spread.max(axis=1), valid=~is_bad),
         *(_make_floats(column, valid=~is_bad) for column in spread.T),
-        _make_strings([version] * len(is_bad), valid=np.ones(len(is_bad), dtype=bool)),
+        _make_strings([version] * len(is_bad), valid=everywhere),
         _make_strings([error or "" for error in images.errors], valid=is_bad),
     ]
     return pa.Table.from_arrays(columns, schema=make_schema(classes))

@@ -1,13 +1,13 @@
 """A run ends before its report is written, and the report of an earlier run lies there."""
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, digest_files, kill, processes_in, run, start
+from tests.flows.service import await_true
 
 pytestmark = pytest.mark.faults(
     "a failed run with an old report present: a stage that fails, under `dvc repro` and the flow; a"
@@ -65,11 +65,8 @@ def test_a_kill_marks_the_page_as_soon_as_somebody_looks(
             if "python -m tasks.train" in line:
                 break
         # DVC names the stage before it starts it.
-        stage: list[int] = []
-        while not stage and process.poll() is None:
-            time.sleep(0.05)
-            stage = find_processes(finished, "-m tasks.train")
-        for pid in stage:
+        await_true(lambda: find_processes(finished, "-m tasks.train") != [], "the start of train")
+        for pid in find_processes(finished, "-m tasks.train"):
             kill(pid, signal.SIGKILL)
         process.communicate()
     assert process.returncode != 0
