@@ -32,6 +32,14 @@ CONTESTANTS = {
     "this pipeline": ["pipeline"],
     "this pipeline, deterministic: false": ["pipeline", "deterministic=false"],
     "this pipeline, onednn: false": ["pipeline", "onednn=false"],
+    "this pipeline, one thread": ["pipeline", "threads=1"],
+    "this pipeline, ReLU before pooling": ["pipeline", 'idea="pool_last"'],
+    "this pipeline, channels first": ["pipeline", 'idea="lay_channels_first"'],
+    "this pipeline, compiled by XLA, deterministic: false": [
+        "pipeline",
+        'idea="compile_with_xla"',
+        "deterministic=false",
+    ],
     "this pipeline, precision: bfloat16": ["pipeline", BFLOAT16],
 }
 # Multiplications of each convolution and dense layer for one image, forward; as many backward to

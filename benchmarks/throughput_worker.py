@@ -1,6 +1,6 @@
 """Trains the article's network for some steps whenever a line arrives; used by throughput.py.
 
-    python -m benchmarks.throughput_worker KIND [train.PARAMETER=VALUE ...]
+    python -m benchmarks.throughput_worker KIND [PARAMETER=VALUE ...] [idea=NAME]
 
 Each answer is a line of JSON: images (or floating-point operations), seconds, processor_seconds.
 """
@@ -45,11 +45,13 @@ def prepare_pipeline(
     images: np.ndarray, labels: np.ndarray, settings: list[list[str]]
 ) -> tuple[Callable[[], object], float]:
     """An epoch of the pipeline's own training loop."""
+    from benchmarks.ideas import IDEAS
     from tasks.dataset import ImageSplit
     from tasks.parameters import load_parameters
     from tasks.train.__main__ import import_tensorflow
 
     changes = {name: json.loads(value) for name, value in settings}
+    idea = changes.pop("idea", None)
     recipe = load_parameters().train
     recipe = type(recipe).model_validate(
         recipe.model_dump()
@@ -58,6 +60,8 @@ def prepare_pipeline(
         | changes
     )
     import_tensorflow(recipe)
+    if idea:
+        IDEAS[idea]()
 
     from tasks.train.fit import pin_computation
     from tasks.train.learner import Learner

@@ -8,6 +8,7 @@ the last change, which shows how much of a ratio is noise.
 """
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -41,8 +42,11 @@ def measure(name: str, changes: dict[str, object]) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         copy_inputs(folder)
+        shutil.copytree(PROJECT / "benchmarks", folder / "benchmarks")
+        idea = changes.pop("idea", None)
         write_parameters(folder, load_recipes()[BASE] | changes)
-        _, _, processor = run_timed(folder, ["tasks.train"])
+        command = ["benchmarks.ideas", str(idea)] if idea else ["tasks.train"]
+        _, _, processor = run_timed(folder, command)
         card = json.loads((folder / paths.MODEL_CARD).read_text("utf-8"))
     row = {
         "name": name,

@@ -220,6 +220,7 @@ class TrainParameters(Section):
     """The network and its recipe."""
 
     architecture: Literal["article", "light", "residual", "residual_deep"]
+    whitening: bool
     seed: Seed
     epochs: Count
     batch_size: Count

@@ -35,6 +35,7 @@ def main() -> None:
     from tasks.train.export import convert_to_litert, make_served, save_keras, tabulate_layers
     from tasks.train.fit import Validator, fit, pin_computation
     from tasks.train.networks import build_network
+    from tasks.train.whitening import whiten_first_convolution
 
     pin_computation(train)
     network = build_network(
@@ -42,6 +43,8 @@ def main() -> None:
         image_shape=(data.height, data.width, data.channels),
         num_classes=len(data.classes),
     )
+    if train.whitening:
+        whiten_first_convolution(network, training)
     served = make_served(network, mirror=train.mirror)
     key = training_key(
         parameters=train.model_dump_json(),

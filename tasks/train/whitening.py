@@ -1,0 +1,54 @@
+"""A first convolution that starts by taking patches apart into uncorrelated parts."""
+
+import keras
+import numpy as np
+
+from tasks.dataset import Selection
+
+_PIXELS = 1_600_000  # enough for the covariance of small patches; few, so that this takes no time
+_LEAST_VARIANCE = 5e-4  # of pixels in 0..1; directions in which patches hardly vary stay small
+
+
+def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
+    """Replaces the random kernel of the first convolution by whitening filters; it is then trained.
+
+    Where the kernel has more filters than a patch has pixels, the others stay random.
+
+    Args:
+        network: scales pixels to 0..1 before its first convolution.
+        training: images, of which some are looked at, evenly spaced.
+
+    """
+    convolution = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
+    kernel, *bias = convolution.get_weights()
+    num_images = max(1, _PIXELS // training.source.images[0].size)
+    step = max(1, len(training.positions) // num_images)
+    images = training.take(np.arange(0, len(training.positions), step))
+    filters = whitening_filters(images, size=kernel.shape[0])[..., : kernel.shape[3]]
+    kernel[..., : filters.shape[3]] = filters
+    convolution.set_weights([kernel, *bias])
+
+
+def whitening_filters(images: np.ndarray, *, size: int) -> np.ndarray:
+    """Filters whose outputs, over patches of the images, are uncorrelated and vary by about 1.
+
+    They are the eigenvectors of the patches' covariance, each divided by the standard deviation
+    along it. Source: https://github.com/KellerJordan/cifar10-airbench, which keeps them fixed.
+
+    Args:
+        images: (n, height, width, channels) uint8 in 0..255.
+        size: of a patch's side, in pixels.
+
+    Returns:
+        (size, size, channels, size · size · channels) float32, for pixels in 0..1, the direction
+        of the largest variance first.
+
+    """
+    pixels = images / np.float32(255)
+    patches = np.lib.stride_tricks.sliding_window_view(pixels, (size, size), axis=(1, 2))
+    patches = patches[:, ::size, ::size].transpose(0, 1, 2, 4, 5, 3)
+    shape = patches.shape[3:]
+    covariance = np.cov(patches.reshape(-1, np.prod(shape)), rowvar=False)
+    variances, directions = np.linalg.eigh(covariance)
+    filters = directions / np.sqrt(variances + _LEAST_VARIANCE)
+    return filters[:, ::-1].reshape(*shape, -1).astype(np.float32)
