@@ -170,6 +170,15 @@ def test_sections_and_values_are_replaced_in_place() -> None:
     )
 
 
+def test_a_section_on_one_line_is_refused_with_the_remedy() -> None:
+    template = "a: {v: 1} # first\nb:\n  x: 2\n"
+    with pytest.raises(InputError, match=r"a: \{v: 1\}.*git checkout params\.yaml"):
+        replace_sections(template, {"a": {"v": (3, "")}})
+    with pytest.raises(InputError, match=r"a: \{v: 1\}.*git checkout params\.yaml"):
+        replace_values(template, "a", {"v": (3, "")})
+    assert replace_values(template, "b", {"x": (3, "")}).endswith("b:\n  x: 3\n")
+
+
 @pytest.mark.parametrize(
     ("number", "size", "epochs"), [(40, 16, 60), (1400, 32, 21), (9**6, 256, 4)]
 )
