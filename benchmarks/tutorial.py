@@ -79,7 +79,6 @@ def measure(name: str, seed: int) -> dict[str, object]:
         copy_inputs(folder)
         if name == SCRIPT:
             command = ["benchmarks.tutorial_script", str(seed)]
-            shutil.copytree(PROJECT / "benchmarks", folder / "benchmarks")
             output, wall, processor = run_timed(folder, command)
             figures = json.loads(output.splitlines()[-1])
             recipe = {}
@@ -107,8 +106,8 @@ def measure(name: str, seed: int) -> dict[str, object]:
 
 
 def copy_inputs(folder: Path) -> None:
-    """Copies what a training needs, but for its parameters."""
-    for part in (paths.RAW, paths.PREPARED, Path("tasks")):
+    """Copies what a training needs, the rivals' code included, but for its parameters."""
+    for part in (paths.RAW, paths.PREPARED, Path("tasks"), Path("benchmarks")):
         shutil.copytree(PROJECT / part, folder / part)
 
 

@@ -8,7 +8,6 @@ the last change, which shows how much of a ratio is noise.
 """
 
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -42,7 +41,6 @@ def measure(name: str, changes: dict[str, object]) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         copy_inputs(folder)
-        shutil.copytree(PROJECT / "benchmarks", folder / "benchmarks")
         idea = changes.pop("idea", None)
         write_parameters(folder, load_recipes()[BASE] | changes)
         command = ["benchmarks.ideas", str(idea)] if idea else ["tasks.train"]
