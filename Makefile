@@ -15,11 +15,11 @@ help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 repro: $(INSTALLED) ## run what has to run, and say where the report is
-	@python -m tasks.parameters
-	@python -m flows.heal
+	@python -m workspace.check
+	@python -m workspace.heal
 	@dvc repro
-	@python -m flows.verify
-	@python -m flows.status
+	@python -m workspace.verify
+	@python -m workspace.status
 
 test: $(INSTALLED) ## run the tests
 	@python -m pytest -n 2 --dist loadfile
@@ -33,19 +33,19 @@ serve: $(INSTALLED) ## server, schedule and worker for unattended runs, until en
 	@exec python -m flows.serve
 
 check: $(INSTALLED) ## refuse impossible parameters
-	@python -m tasks.parameters
+	@python -m workspace.check
 
 verify: $(INSTALLED) ## compare every output and its record, byte by byte
-	@python -m flows.verify
+	@python -m workspace.verify
 
 plan: $(INSTALLED) ## say which stages would run, and why
-	@python -m flows.plan
+	@python -m workspace.plan
 
 status: $(INSTALLED) ## say how good the model is, and whether its report is up to date
-	@python -m flows.status
+	@python -m workspace.status
 
 baseline: $(INSTALLED) ## compare later results with the last commit's
-	@python -m flows.baseline
+	@python -m workspace.baseline
 
 pictures: $(INSTALLED) ## take the pictures of the report that the README shows; needs Chromium
 	@python -m docs.gallery

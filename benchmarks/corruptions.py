@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.dataset import ImageSplit, SplitName
+from tasks.core.dataset import ImageSplit, SplitName
 
 Splits = dict[SplitName, ImageSplit]
 Change = Callable[[Splits, float, np.random.Generator], Splits]

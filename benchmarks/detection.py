@@ -7,16 +7,17 @@ figure depends on the machine.
 """
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from tqdm import tqdm
 
 from benchmarks.corruptions import CORRUPTIONS, Corruption, Splits
 from benchmarks.pages import fill
-from tasks.dataset import ImageSplit, load_split
-from tasks.parameters import Parameters, load_parameters
+from tasks.core.dataset import ImageSplit, load_split
 from tasks.validate.judge import Finding
 from tasks.validate.verdict import validate
+from workspace.check import check_parameters
 
 _STEPS = 9
 _ONE_IMAGE = 1 / 60_000
@@ -24,7 +25,7 @@ _ONE_IMAGE = 1 / 60_000
 
 def main() -> None:
     """Writes a Markdown table."""
-    parameters = load_parameters()
+    parameters = SimpleNamespace(**check_parameters())
     splits: Splits = {name: _in_memory(load_split(name)) for name in ("train", "test")}
     rows = ["| corruption | caught by | severity | smallest amount caught |", "|---|---|---|---|"]
     for corruption in tqdm(CORRUPTIONS, unit="corruption", disable=None):
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def find(
-    corruption: Corruption, amount: float, splits: Splits, parameters: Parameters
+    corruption: Corruption, amount: float, splits: Splits, parameters: SimpleNamespace
 ) -> Finding | None:
     """The finding that names the corruption, if that much of it is found."""
     changed = corruption.change(splits, amount, np.random.default_rng(0))
@@ -52,13 +53,13 @@ def find(
     if corruption.check != "number of images":
         # Without declared counts, so that each corruption has to be seen for itself.
         data = data.model_copy(update={"train_images": None, "test_images": None})
-    _, findings = validate(changed, data=data, limits=parameters.validate_)
+    _, findings = validate(changed, data=data, limits=parameters.validate)
     broken = [finding for finding in findings if not finding["success"]]
     named = [finding for finding in broken if finding["check"] == corruption.check]
     return (named or [None])[0]
 
 
-def smallest(corruption: Corruption, splits: Splits, parameters: Parameters) -> float:
+def smallest(corruption: Corruption, splits: Splits, parameters: SimpleNamespace) -> float:
     """Bisects, on a logarithmic scale, from one image in 60,000 to all."""
     low, high = _ONE_IMAGE, 1.0
     if find(corruption, low, splits, parameters):

@@ -8,6 +8,7 @@ the machine, but each on the model.
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
@@ -15,12 +16,13 @@ from sklearn.datasets import load_digits, load_sample_images
 from tqdm import tqdm
 
 from benchmarks.pages import fill
-from tasks.dataset import load_split
-from tasks.drift import DriftFinding
-from tasks.parameters import DriftParameters, load_parameters
+from tasks.core.dataset import load_split
+from tasks.drift.judge import DriftFinding
+from tasks.drift.parameters import DriftParameters
+from tasks.drift.report import judge_sample
 from tasks.predict.classify import Sample
-from tasks.predict.drifting import judge_sample
 from tasks.predict.model import Model, load_model
+from workspace.check import check_parameters
 
 _CHANGED = 2_000
 _BATCHES = 20
@@ -29,7 +31,7 @@ _BATCH_SIZE = 100
 
 def main() -> None:
     """Writes a Markdown table."""
-    parameters = load_parameters()
+    parameters = SimpleNamespace(**check_parameters())
     model = load_model(None, num_threads=parameters.predict.threads)
     images = np.array(load_split("test").images)
     cases = {"the test images": images} | {

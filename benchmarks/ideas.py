@@ -8,16 +8,17 @@ is `python -m tasks.train` with one of them; variants.py and throughput.py measu
 import sys
 from typing import Any
 
-from tasks.dataset import Selection
-from tasks.parameters import TrainParameters, load_parameters
-from tasks.stage import run_stage
+from tasks.core.dataset import Selection
+from tasks.runner.stage import run_stage
 from tasks.train.__main__ import import_tensorflow
 from tasks.train.__main__ import main as train
+from tasks.train.parameters import TrainParameters
+from workspace.check import check_parameters
 
 
 def main() -> None:
     """Trains with the idea that is named."""
-    import_tensorflow(load_parameters().train)
+    import_tensorflow(check_parameters()["train"])
     IDEAS[sys.argv[1]]()
     run_stage("train", train)
 

@@ -24,8 +24,8 @@ from pyarrow import parquet
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
-from tasks.champion import CHAMPIONS, MODEL_NAME, version_of
-from tasks.dataset import load_split
+from tasks.core.dataset import load_split
+from tasks.models.store import CHAMPIONS, MODEL_NAME, version_of
 from tasks.predict.model import find_folder
 
 OURS = "`tasks.predict --no-drift`"

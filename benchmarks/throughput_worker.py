@@ -46,13 +46,13 @@ def prepare_pipeline(
 ) -> tuple[Callable[[], object], float]:
     """An epoch of the pipeline's own training loop."""
     from benchmarks.ideas import IDEAS
-    from tasks.dataset import ImageSplit
-    from tasks.parameters import load_parameters
+    from tasks.core.dataset import ImageSplit
     from tasks.train.__main__ import import_tensorflow
+    from workspace.check import check_parameters
 
     changes = {name: json.loads(value) for name, value in settings}
     idea = changes.pop("idea", None)
-    recipe = load_parameters().train
+    recipe = check_parameters()["train"]
     recipe = type(recipe).model_validate(
         recipe.model_dump()
         | {"batch_size": BATCH_SIZE, "architecture": "article", "threads": THREADS}

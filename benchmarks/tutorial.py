@@ -28,8 +28,9 @@ from ruamel.yaml import YAML
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
 from benchmarks.recipes import load_recipes
-from tasks import paths
-from tasks.parameters import PARAMETERS_PATH, TrainParameters
+from tasks.core import paths
+from tasks.core.parameters import PARAMETERS_PATH
+from tasks.train.parameters import TrainParameters
 
 PROJECT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "tutorial.jsonl"

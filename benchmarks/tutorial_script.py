@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from tasks import paths
+from tasks.core import paths
 
 
 def main() -> None:

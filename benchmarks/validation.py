@@ -15,13 +15,14 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
-from tasks.dataset import ImageSplit, SplitName, load_split
-from tasks.parameters import load_parameters
+from tasks.core.dataset import ImageSplit, SplitName, load_split
+from workspace.check import check_parameters
 
 _ROUNDS = 5
 _FACTORS = (1, 2, 4, 10)
@@ -64,9 +65,9 @@ def judge_real() -> None:
     """Validates what was ingested."""
     from tasks.validate.verdict import validate
 
-    parameters = load_parameters()
+    parameters = SimpleNamespace(**check_parameters())
     splits: dict[SplitName, ImageSplit] = {name: load_split(name) for name in ("train", "test")}
-    validate(splits, data=parameters.data, limits=parameters.validate_)
+    validate(splits, data=parameters.data, limits=parameters.validate)
 
 
 def repeat_data(folder: Path, factor: int) -> None:
@@ -91,7 +92,7 @@ def measure(folder: Path) -> None:
 
     from tasks.validate.verdict import validate
 
-    parameters = load_parameters()
+    parameters = SimpleNamespace(**check_parameters())
     peak = _watch_memory()
     splits: dict[SplitName, ImageSplit] = {
         name: ImageSplit(
@@ -101,7 +102,7 @@ def measure(folder: Path) -> None:
         for name in ("train", "test")
     }
     started = time.perf_counter()
-    validate(splits, data=parameters.data, limits=parameters.validate_)
+    validate(splits, data=parameters.data, limits=parameters.validate)
     seconds = time.perf_counter() - started
     print(seconds, max(peak) // 1024)
 

@@ -18,7 +18,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
 from benchmarks.recipes import load_recipes
 from benchmarks.tutorial import PROJECT, copy_inputs, run_timed, write_parameters
-from tasks import paths
+from tasks.core import paths
 
 VARIANTS = Path(__file__).with_name("variants.yaml")
 BASE = "quick"

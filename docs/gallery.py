@@ -15,7 +15,7 @@ from typing import Any, Literal
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from tasks import paths
+from tasks.core import paths
 
 FOLDER = Path("docs/pictures")
 _MAX_BYTES = 200_000

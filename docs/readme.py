@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.pages import fill
-from tasks import paths
+from tasks.core import paths
 
 README = Path("README.md")
 RESULTS = "results"

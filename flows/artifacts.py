@@ -11,9 +11,9 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from flows.repository import Outcome
-from tasks import paths
-from tasks.gate import Verdict, to_markdown
+from tasks.core import paths
+from tasks.models.gate import Verdict, to_markdown
+from workspace.graph import Outcome
 
 _EPOCH = re.compile(r"^epoch (\d+) of at most (\d+)\b")
 

@@ -16,7 +16,8 @@ from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from tasks.parameters import load_parameters
+from flows.parameters import FlowParameters
+from tasks.core.parameters import load_section
 
 # A run that is alive sends a heartbeat every 30 seconds (prefect.yaml); three may be missed.
 _SILENCE = timedelta(seconds=100)
@@ -140,7 +141,7 @@ def _find(name: str) -> Automation | None:
 
 def main() -> None:
     """Sets up the automations that params.yaml asks for."""
-    set_up_automations(load_parameters().flow.webhook)
+    set_up_automations(load_section("flow", FlowParameters).webhook)
 
 
 if __name__ == "__main__":

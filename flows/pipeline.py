@@ -18,15 +18,16 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from flows.artifacts import follow_progress, show_summary
-from flows.heal import remove_broken_leftovers, require_readable_lock
-from flows.publish import publish, require_publishable
-from flows.repository import Outcome, StageFailedError, bring_up_to_date, read_stages
+from flows.parameters import FlowParameters
 from flows.verdict import gate
-from flows.verify import require_recorded_bytes, require_sound_lists
-from tasks.errors import InputError, NetworkError
-from tasks.lock import hold_run
-from tasks.parameters import FlowParameters, load_parameters
-from tasks.stage import end_in_order_on_term
+from tasks.runner.errors import InputError, NetworkError
+from tasks.runner.lock import hold_run
+from tasks.runner.stage import end_in_order_on_term
+from workspace.check import check_parameters
+from workspace.graph import Outcome, StageFailedError, bring_up_to_date, read_stages
+from workspace.heal import remove_broken_leftovers, require_readable_lock
+from workspace.publish import publish, require_publishable
+from workspace.verify import require_recorded_bytes, require_sound_lists
 
 
 @flow(name="pipeline", retries=0, persist_result=False)
@@ -38,10 +39,11 @@ def pipeline() -> dict[str, Outcome]:
 
     """
     root = Path.cwd()
-    parameters = load_parameters()
+    parameters = check_parameters()
+    flow_parameters: FlowParameters = parameters["flow"]
     outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
-    require_publishable(parameters.flow, root)
+    require_publishable(flow_parameters, root)
     with hold_run("the Prefect flow pipeline") as token:
         for path in remove_broken_leftovers(root):
             get_run_logger().warning("removed %s, which a killed run had left", path)
@@ -50,7 +52,7 @@ def pipeline() -> dict[str, Outcome]:
         for stage in read_stages(root):
             started = time.monotonic()
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
-            update = stage_task(stage.name, parameters.flow)
+            update = stage_task(stage.name, flow_parameters)
             state = update(
                 stage.name,
                 token=token,
@@ -60,10 +62,10 @@ def pipeline() -> dict[str, Outcome]:
             outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
         require_recorded_bytes(root)
-        verdict = gate(parameters.gate, return_state=True).result()
+        verdict = gate(parameters["gate"], return_state=True).result()
         show_summary(outcomes, seconds, verdict)
-        if parameters.flow.push_to is not None or parameters.flow.commit_to is not None:
-            publish_task(parameters.flow)(parameters.flow)
+        if flow_parameters.push_to is not None or flow_parameters.commit_to is not None:
+            publish_task(flow_parameters)(flow_parameters)
     return outcomes
 
 
@@ -123,7 +125,7 @@ def main() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     end_in_order_on_term()
     try:
-        load_parameters()
+        check_parameters()
         outcomes = pipeline()
     except (InputError, NetworkError, StageFailedError, OSError) as error:
         sys.exit(str(error))

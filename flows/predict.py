@@ -20,13 +20,15 @@ from prefect.states import Completed
 
 from flows.artifacts import follow_count
 from flows.automations import DRIFT
-from tasks.drift import describe_drift, drift_to_markdown
-from tasks.errors import InputError
-from tasks.parameters import DriftParameters, PredictParameters, load_parameters
+from tasks.core.parameters import load_section
+from tasks.drift.judge import describe_drift, drift_to_markdown
+from tasks.drift.parameters import DriftParameters
+from tasks.drift.report import report_drift
+from tasks.images.sources import Wanted, open_source
 from tasks.predict.classify import Sample, classify_into, describe_errors, describe_summary
-from tasks.predict.drifting import report_drift
 from tasks.predict.model import Model, load_model
-from tasks.predict.sources import Wanted, open_source
+from tasks.predict.parameters import PredictParameters
+from tasks.runner.errors import InputError
 
 
 @flow(name="predict", retries=0, persist_result=False)
@@ -39,11 +41,12 @@ def predict(images: str, output: str, model: str | None) -> None:
         model: champion, candidate or a folder; None is the champion, or else the candidate.
 
     """
-    parameters = load_parameters()
-    loaded = load_model(model, num_threads=parameters.predict.threads)
+    parameters: PredictParameters = load_section("predict", PredictParameters)
+    limits: DriftParameters = load_section("drift", DriftParameters)
+    loaded = load_model(model, num_threads=parameters.threads)
     sample = Sample(loaded.read_reference())
-    classify(Path(images), Path(output), loaded, sample, parameters.predict)
-    drift(sample, Path(output), loaded.classes, parameters.drift)
+    classify(Path(images), Path(output), loaded, sample, parameters)
+    drift(sample, Path(output), loaded.classes, limits)
 
 
 def _classify(

@@ -2,7 +2,7 @@
 
 import sys
 
-from tasks.stage import end_with_parent
+from tasks.runner.stage import end_with_parent
 
 if __name__ == "__main__":
     end_with_parent()

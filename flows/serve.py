@@ -25,9 +25,10 @@ from pathlib import Path
 
 from prefect.settings import get_current_settings
 
-from tasks.errors import InputError
-from tasks.parameters import FlowParameters, load_parameters
-from tasks.stage import end_in_order_on_term
+from flows.parameters import FlowParameters
+from tasks.core.parameters import load_section
+from tasks.runner.errors import InputError
+from tasks.runner.stage import end_in_order_on_term
 
 POOL = "image-classification"
 _START_SECONDS = 180
@@ -38,7 +39,7 @@ def main() -> None:
     """Starts the parts in their order, then waits."""
     end_in_order_on_term()
     try:
-        parameters = load_parameters().flow
+        parameters = load_section("flow", FlowParameters)
         server = get_current_settings().server.api
         host, auth = server.host, server.auth_string
         require_safe(host, has_auth=auth is not None)

@@ -10,9 +10,9 @@ from prefect.events import emit_event
 from prefect.states import Completed
 
 from flows.automations import NEW_CHAMPION, REJECTED
-from flows.gate import VERDICT_TEXT, run_gate
-from tasks.gate import Verdict, describe, to_markdown
-from tasks.parameters import GateParameters
+from tasks.models.decide import VERDICT_TEXT, run_gate
+from tasks.models.gate import Verdict, describe, to_markdown
+from tasks.models.parameters import GateParameters
 
 
 def _judge(limits: GateParameters) -> State[Verdict]:

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
+
+from tasks.core.parameters import check_section
+from workspace.check import kind_of
 
 if TYPE_CHECKING:
     from tests.faults.rig import Reference
@@ -21,12 +25,14 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 PROJECT = Path(__file__).parent.parent
+# The tests' own: what a user sets in params.yaml is none of their business.
+PARAMETERS = Path(__file__).parent / "params.yaml"
 FIXTURE = Path(__file__).parent / "fixtures" / "fashion_mnist"
 
 
 @pytest.fixture
 def raw_parameters() -> dict:
-    """params.yaml as plain values."""
+    """The tests' own parameters as plain values."""
     return read_parameters()
 
 
@@ -37,8 +43,8 @@ def small_parameters() -> dict:
 
 
 def read_parameters() -> dict:
-    """params.yaml as plain values."""
-    return YAML(typ="safe").load((PROJECT / "params.yaml").read_text("utf-8"))
+    """The tests' own parameters as plain values."""
+    return YAML(typ="safe").load(PARAMETERS.read_text("utf-8"))
 
 
 def read_small_parameters() -> dict:
@@ -50,6 +56,16 @@ def read_small_parameters() -> dict:
     raw_parameters["train"]["epochs"] = 1
     raw_parameters["flow"]["retry_delay"] = 0.1
     return raw_parameters
+
+
+def typed(parameters: dict) -> SimpleNamespace:
+    """The sections of plain values, each with its type."""
+    return SimpleNamespace(
+        **{
+            name: check_section(name, kind_of(name), content)
+            for name, content in parameters.items()
+        }
+    )
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -64,7 +80,7 @@ def workspace(tmp_path: Path, small_parameters: dict) -> Path:
 def make_workspace(root: Path, parameters: dict) -> Path:
     """Makes a Git and DVC repository with the project's code and the small data set."""
     root.mkdir(parents=True)
-    for name in ("tasks", "flows"):
+    for name in ("tasks", "workspace", "flows"):
         shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "prefect.toml", "prefect.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(PROJECT / name, root / name)

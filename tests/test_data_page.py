@@ -9,11 +9,11 @@ import pytest
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from tasks import parameters
-from tasks.dataset import load_split
+from tasks.core import parameters
+from tasks.core.dataset import load_split
 from tasks.ingest import source as interface
+from tasks.ingest.parameters import IngestParameters
 from tasks.ingest.read import write_splits
-from tasks.parameters import IngestParameters
 from tests.conftest import PROJECT
 from tests.tasks.ingest.conftest import make_data, make_pixels
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from flows.repository import read_stages
-from tasks import paths
-from tasks.parameters import Parameters
+from tasks.core import paths
+from workspace.graph import read_stages
 
 PROJECT = Path(__file__).parent.parent
-# Runs every stage, and marks the report of an earlier run as stale: it reads nothing from it.
-RUNNER = PROJECT / "tasks" / "stage.py"
+# How a stage runs, is refused and is told. Nothing in it can change a byte of an output, so that no
+# stage depends on it.
+RUNNER = PROJECT / "tasks" / "runner"
 STAGES: dict[str, dict] = YAML(typ="safe").load((PROJECT / "dvc.yaml").read_text("utf-8"))["stages"]
 
 
@@ -59,24 +59,23 @@ def reachable_files(module: str) -> set[Path]:
     while waiting:
         file = waiting.pop()
         reached.add(file)
-        waiting |= imported_files(file) - reached
+        waiting |= {
+            found for found in imported_files(file) if RUNNER not in found.parents
+        } - reached
     return reached
 
 
 def sections_read(module: str) -> set[str]:
-    """The sections of params.yaml that a stage's own code reads from `load_parameters()`."""
-    sections = {field.alias or name for name, field in Parameters.model_fields.items()}
-    read = set()
-    for file in entry_files(module):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if (
-                isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "parameters"
-                and node.attr.rstrip("_") in sections
-            ):
-                read.add(node.attr.rstrip("_"))
-    return read
+    """The sections of params.yaml that a stage's own code reads with `load_section()`."""
+    return {
+        str(node.args[0].value)
+        for file in entry_files(module)
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "load_section"
+        and isinstance(node.args[0], ast.Constant)
+    }
 
 
 def module_of(stage: str) -> str:
@@ -114,9 +113,7 @@ def test_a_stage_reads_the_parameters_that_it_declares(stage: str) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_runs_one_module_of_its_own_name(stage: str) -> None:
     assert STAGES[stage]["cmd"] == f"python -m tasks.{stage}"
-    assert f"tasks/{stage}" in {
-        name.removesuffix(".py") for name in names_of(STAGES[stage]["deps"])
-    }
+    assert f"tasks/{stage}" in names_of(STAGES[stage]["deps"])
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -129,7 +126,7 @@ def test_the_paths_in_the_code_are_those_in_the_graph(stage: str) -> None:
     """A path that a stage's code names, shared code too, is one of its dependencies or outputs."""
     named = {
         node.attr
-        for file in reachable_files(module_of(stage)) - {RUNNER}
+        for file in reachable_files(module_of(stage))
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
@@ -181,10 +178,27 @@ def test_no_stage_name_stands_in_flow_code() -> None:
                 assert node.value not in STAGES, f"{file.name}:{node.lineno}"
 
 
-def test_stages_import_neither_prefect_nor_dvc() -> None:
-    for file in (PROJECT / "tasks").rglob("*.py"):
+def test_the_runner_builds_on_nothing_that_a_stage_computes_with() -> None:
+    """What stages don't depend on may not decide what they write."""
+    for file in RUNNER.glob("*.py"):
+        assert {found.parent for found in imported_files(file)} <= {
+            RUNNER,
+            PROJECT / "tasks" / "core",
+        }, file
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("tasks", {"prefect", "dvc", "gto", "scmrepo", "flows", "workspace"}),
+        ("workspace", {"prefect"}),
+        ("flows", {"dvc", "gto", "scmrepo"}),
+    ],
+)
+def test_each_package_imports_only_what_it_owns(folder: str, forbidden: set[str]) -> None:
+    for file in (PROJECT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in names:
-                assert name.partition(".")[0] not in ("prefect", "dvc", "flows"), file
+                assert name.partition(".")[0] not in forbidden, file

@@ -3,20 +3,21 @@
 python -m tasks.ingest
 """
 
-from tasks import paths
-from tasks.dataset import load_manifest
-from tasks.files import replacing
+from tasks.core import paths
+from tasks.core.dataset import load_manifest
+from tasks.core.files import replacing
+from tasks.core.parameters import DataParameters, load_section
+from tasks.ingest.parameters import IngestParameters
 from tasks.ingest.read import read_source, write_splits
-from tasks.parameters import load_parameters
-from tasks.stage import run_stage
+from tasks.runner.stage import run_stage
 
 
 def main() -> None:
     """Read, put in order, save."""
-    parameters = load_parameters()
-    source = read_source(parameters.ingest, parameters.data)
+    data: DataParameters = load_section("data", DataParameters)
+    source = read_source(load_section("ingest", IngestParameters), data)
     with replacing(paths.RAW) as folder:
-        faults = write_splits(source, folder, data=parameters.data)
+        faults = write_splits(source, folder, data=data)
     for line in faults:
         print(f"left out: {line}", flush=True)
     arrays = load_manifest()["arrays"]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.choice import rank_by_content
-from tasks.dataset import ImageSplit, Selection, SplitName
-from tasks.errors import InputError
+from tasks.core.choice import rank_by_content
+from tasks.core.dataset import ImageSplit, Selection, SplitName
+from tasks.core.parameters import DataParameters
 from tasks.ingest.source import Source, TestChoice
-from tasks.parameters import DataParameters
+from tasks.runner.errors import InputError
 
 _DIGEST_BYTES = 16
 _PROGRESS_STEP = 20_000

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.images import Resize, fit_image, read_image
-from tasks.parameters import DataParameters
+from tasks.core.parameters import DataParameters
+from tasks.images.decode import Resize, fit_image, read_image
 
 
 def load_file(path: Path, *, data: DataParameters, resize: Resize) -> np.ndarray:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tasks.errors import InputError
+from tasks.core.parameters import DataParameters
 from tasks.ingest.files import load_file
+from tasks.ingest.parameters import FoldersParameters
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
-from tasks.parameters import DataParameters, FoldersParameters
+from tasks.runner.errors import InputError
 
 
 def read_folders(source: FoldersParameters, data: DataParameters) -> Source:

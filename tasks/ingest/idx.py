@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tasks.dataset import SplitName
-from tasks.errors import InputError
-from tasks.idx import parse_idx
+from tasks.core.dataset import SplitName
+from tasks.core.parameters import DataParameters
+from tasks.images.idx import parse_idx
+from tasks.ingest.parameters import IdxParameters
 from tasks.ingest.places import IdxFiles, fetch_first, places_of
 from tasks.ingest.source import Entry, Source
-from tasks.parameters import DataParameters, IdxParameters
+from tasks.runner.errors import InputError
 
 _PREFIXES: dict[SplitName, str] = {"train": "train", "test": "t10k"}
 

@@ -17,9 +17,10 @@ from typing import IO
 
 import numpy as np
 
-from tasks.errors import InputError
+from tasks.core.parameters import DataParameters
+from tasks.ingest.parameters import NpzParameters
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
-from tasks.parameters import DataParameters, NpzParameters
+from tasks.runner.errors import InputError
 
 # Tens of millions of labels; what unpacks to more is no list of labels, and isn't unpacked.
 _MAX_LABEL_BYTES = 2**28

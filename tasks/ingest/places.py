@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tasks.errors import InputError, NetworkError
-from tasks.idx import unpack
-from tasks.parameters import IdxHashes, IdxParameters
+from tasks.images.idx import unpack
+from tasks.ingest.parameters import IdxHashes, IdxParameters
+from tasks.runner.errors import InputError, NetworkError
 
 FILE_NAMES = (
     "train-images-idx3-ubyte",

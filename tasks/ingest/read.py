@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from tasks.dataset import save_splits
+from tasks.core.dataset import save_splits
+from tasks.core.parameters import DataParameters
 from tasks.ingest.collect import arrange, collect
 from tasks.ingest.folders import read_folders
 from tasks.ingest.idx import read_idx
 from tasks.ingest.npz import read_npz
-from tasks.ingest.source import Source
-from tasks.ingest.table import read_table
-from tasks.parameters import (
-    DataParameters,
+from tasks.ingest.parameters import (
     FoldersParameters,
     IdxParameters,
     IngestParameters,
     NpzParameters,
     TableParameters,
 )
+from tasks.ingest.source import Source
+from tasks.ingest.table import read_table
 
 
 def read_source(ingest: IngestParameters, data: DataParameters) -> Source:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.dataset import SplitName
+from tasks.core.dataset import SplitName
 
 # What a source may call its parts. The images of `val` are training images: `prepare` holds out the
 # validation split.

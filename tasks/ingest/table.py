@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from tasks.errors import InputError
+from tasks.core.parameters import DataParameters
 from tasks.ingest.files import load_file
+from tasks.ingest.parameters import TableParameters
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
-from tasks.parameters import DataParameters, TableParameters
+from tasks.runner.errors import InputError
 
 _SHOWN = 5
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tasks.errors import InputError
-from tasks.parameters import Parameters, PredictParameters, load_parameters
+from tasks.core.parameters import load_section
+from tasks.drift.parameters import DriftParameters
+from tasks.images.sources import Wanted, open_source
 from tasks.predict.classify import (
     Sample,
     classify_into,
@@ -24,17 +25,18 @@ from tasks.predict.classify import (
     predict_batches,
 )
 from tasks.predict.model import Model, load_model
-from tasks.predict.sources import Wanted, open_source
+from tasks.predict.parameters import PredictParameters
+from tasks.runner.errors import InputError
 
 
 def main() -> None:
     """Loads the model, classifies one image or many."""
     arguments = parse_arguments()
     try:
-        parameters = load_parameters()
-        model = load_model(arguments.model, num_threads=parameters.predict.threads)
+        parameters: PredictParameters = load_section("predict", PredictParameters)
+        model = load_model(arguments.model, num_threads=parameters.threads)
         if arguments.output is None:
-            print("\n".join(predict_one(arguments.images, model, parameters.predict)))
+            print("\n".join(predict_one(arguments.images, model, parameters)))
         else:
             predict_many(
                 arguments.images, arguments.output, model, parameters, drift=arguments.drift
@@ -44,17 +46,17 @@ def main() -> None:
 
 
 def predict_many(
-    images: Path, output: Path, model: Model, parameters: Parameters, *, drift: bool
+    images: Path, output: Path, model: Model, parameters: PredictParameters, *, drift: bool
 ) -> None:
     """Classifies into a table, says what was found, then compares with the training images."""
-    source = open_source(images, Wanted(model.classifier.image_shape, parameters.predict.resize))
+    source = open_source(images, Wanted(model.classifier.image_shape, parameters.resize))
     sample = Sample(model.read_reference()) if drift else None
     with tqdm(total=source.num_images, unit=" images", disable=None, leave=False) as progress:
         summary = classify_into(
             output,
             source,
             model,
-            batch_size=parameters.predict.batch_size,
+            batch_size=parameters.batch_size,
             sample=sample,
             on_images=progress.update,
         )
@@ -63,11 +65,14 @@ def predict_many(
         print(f"error: {error}", file=sys.stderr)
     if sample is not None:
         # Great Expectations takes longer to import than the images to be classified.
-        from tasks.drift import describe_drift
-        from tasks.predict.drifting import report_drift
+        from tasks.drift.judge import describe_drift
+        from tasks.drift.report import report_drift
 
         findings = report_drift(
-            sample, classes=model.classes, limits=parameters.drift, output=output
+            sample,
+            classes=model.classes,
+            limits=load_section("drift", DriftParameters),
+            output=output,
         )
         for line in describe_drift(findings):
             print(f"drift: {line}", file=sys.stderr)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.images.sources import Images, Source
 from tasks.predict.model import Model
-from tasks.predict.sources import Images, Source
 from tasks.predict.table import make_schema, open_writer, tabulate
 
 if TYPE_CHECKING:
-    from tasks.reference import Reference
+    from tasks.drift.reference import Reference
 
 
 @dataclass
@@ -31,8 +31,8 @@ class Sample:
     def add(self, pixels: np.ndarray, probabilities: np.ndarray) -> None:
         """Describes (m, height, width, channels) images and their (m, classes) probabilities."""
         # They import pandas, which the predictions alone don't need.
-        from tasks.reference import IMAGE_STATISTICS
-        from tasks.statistics import describe_images
+        from tasks.drift.reference import IMAGE_STATISTICS
+        from tasks.images.statistics import describe_images
 
         statistics = describe_images(pixels)[list(IMAGE_STATISTICS.values())].to_numpy()
         predictions = np.stack([probabilities.max(axis=1), probabilities.argmax(axis=1)], axis=1)

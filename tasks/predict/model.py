@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tasks import paths
-from tasks.champion import CHAMPIONS, MODEL_NAME, champion_folder, version_of
-from tasks.classifier import Classifier
-from tasks.errors import InputError
-from tasks.seal import check_seal
+from tasks.core import paths
+from tasks.core.seal import check_seal
+from tasks.models.classifier import Classifier
+from tasks.models.store import CHAMPIONS, MODEL_NAME, champion_folder, version_of
+from tasks.runner.errors import InputError
 
 if TYPE_CHECKING:
-    from tasks.reference import Reference
+    from tasks.drift.reference import Reference
 
 ModelName = Literal["champion", "candidate"]
 
@@ -41,7 +41,7 @@ class Model:
             InputError: that isn't known.
 
         """
-        from tasks.reference import REFERENCE_NAME  # imports pandas
+        from tasks.drift.reference import REFERENCE_NAME  # imports pandas
 
         path = check_seal(self.folder / REFERENCE_NAME, remedy="Train the model anew: dvc repro")
         return json.loads(path.read_text(encoding="utf-8"))
@@ -78,7 +78,7 @@ def find_folder(name: str | None, champions: Path) -> Path:
     if champion:
         return champion
     if name == "champion":
-        raise InputError("There is no champion yet. The first: python -m flows.gate")
+        raise InputError("There is no champion yet. The first: python -m tasks.models.decide")
     folder = paths.CANDIDATE if name in (None, "candidate") else Path(name)
     if not folder.is_dir():
         raise InputError(

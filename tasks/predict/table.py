@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from tasks.errors import InputError
-from tasks.files import replacing
-from tasks.predict.sources import Images
+from tasks.core.files import replacing
+from tasks.images.sources import Images
+from tasks.runner.errors import InputError
 
 
 class Writer(Protocol):

@@ -14,16 +14,18 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from tasks.dataset import ImageSplit, SplitName, load_split, save_splits
-from tasks.errors import InputError
-from tasks.files import write_text
+from tasks.core.dataset import ImageSplit, SplitName, load_split, save_splits
+from tasks.core.files import write_text
+from tasks.core.parameters import PARAMETERS_PATH, DataParameters, load_section
 from tasks.ingest.collect import collect
+from tasks.ingest.parameters import IngestParameters
 from tasks.ingest.read import read_source
-from tasks.parameters import PARAMETERS_PATH, DataParameters, IngestParameters, load_parameters
 from tasks.propose.limits import propose_gate, propose_limits, propose_recipe
 from tasks.propose.sections import replace_sections, replace_values, values_of
 from tasks.propose.source import arrange_with_some_seed, describe_counts, describe_source
+from tasks.runner.errors import InputError
 from tasks.validate.__main__ import describe
+from tasks.validate.parameters import ValidateParameters
 from tasks.validate.verdict import is_critical, validate
 
 
@@ -77,8 +79,9 @@ def check(output: Path, splits: dict[SplitName, ImageSplit]) -> None:
         InputError: they can't pass any limits, because a class has no images in one of the splits.
 
     """
-    parameters = load_parameters(output)
-    _, findings = validate(splits, data=parameters.data, limits=parameters.validate_)
+    data: DataParameters = load_section("data", DataParameters, output)
+    limits: ValidateParameters = load_section("validate", ValidateParameters, output)
+    _, findings = validate(splits, data=data, limits=limits)
     broken = [describe(finding) for finding in findings if is_critical(finding)]
     if broken:
         raise InputError("\n".join([f"{output} is a start, but the images don't pass:", *broken]))

@@ -3,8 +3,8 @@
 import json
 import re
 
-from tasks.errors import InputError
-from tasks.parameters import PARAMETERS_PATH
+from tasks.core.parameters import PARAMETERS_PATH
+from tasks.runner.errors import InputError
 
 # Key → value and comment; no comment where it is empty.
 Section = dict[str, tuple[object, str]]

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.dataset import ImageSplit, Selection, SplitName
-from tasks.errors import InputError
-from tasks.idx import parse_idx, unpack
-from tasks.images import read_image
+from tasks.core.dataset import ImageSplit, Selection, SplitName
+from tasks.images.decode import read_image
+from tasks.images.idx import parse_idx, unpack
 from tasks.ingest.collect import Collection, arrange
 from tasks.ingest.folders import list_folders, list_images
 from tasks.ingest.npz import image_shape, list_parts, read_labels
@@ -19,6 +18,7 @@ from tasks.ingest.places import MAX_BYTES, Folder
 from tasks.ingest.source import PARTS, Source, TestChoice
 from tasks.ingest.table import column_names, read_columns
 from tasks.propose.sections import Section
+from tasks.runner.errors import InputError
 
 _TEST_SHARE = 0.2
 _SEEDS = 1000

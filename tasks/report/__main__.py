@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks import paths
-from tasks.dataset import ImageSplit, load_manifest, load_split
-from tasks.files import sha256_of, write_text
+from tasks.core import paths
+from tasks.core.dataset import ImageSplit, load_manifest, load_split
+from tasks.core.files import sha256_of, write_text
+from tasks.core.parameters import DataParameters, load_section
+from tasks.core.seal import sealed
 from tasks.page.images import show_images
-from tasks.parameters import Parameters, load_parameters
+from tasks.prepare.parameters import PrepareParameters
 from tasks.report.comparison import Comparison, compare, is_comparable, unpack_predicted
 from tasks.report.findings import (
     ask_neighbours,
@@ -28,6 +30,7 @@ from tasks.report.findings import (
     find_mistakes,
     probabilities_of,
 )
+from tasks.report.parameters import ReportParameters
 from tasks.report.pictures import (
     draw_confidences,
     draw_confusion,
@@ -35,8 +38,7 @@ from tasks.report.pictures import (
     draw_reliability,
 )
 from tasks.report.render import render_markdown, render_page
-from tasks.seal import sealed
-from tasks.stage import run_stage
+from tasks.runner.stage import run_stage
 
 # A weak model doubts half of the labels; to look for the neighbours of all could take hours.
 _MOST_DOUBTFUL = 2_000
@@ -44,7 +46,9 @@ _MOST_DOUBTFUL = 2_000
 
 def main() -> None:
     """Load, find, draw, render, save."""
-    parameters = load_parameters()
+    data: DataParameters = load_section("data", DataParameters)
+    prepare: PrepareParameters = load_section("prepare", PrepareParameters)
+    wanted: ReportParameters = load_section("report", ReportParameters)
     metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
     baseline = json.loads(paths.BASELINE.read_text(encoding="utf-8"))
     validation = json.loads(paths.VALIDATION.read_text(encoding="utf-8"))
@@ -54,10 +58,10 @@ def main() -> None:
     predictions = pd.read_parquet(paths.PREDICTIONS)
     training, test = load_split("train"), load_split("test")
 
-    classes = parameters.data.classes
+    classes = data.classes
     comparison = compare_with(baseline, metrics, predictions, classes=classes)
     content = {
-        "data": parameters.data,
+        "data": data,
         "metrics": metrics,
         "baseline": baseline,
         "comparison": comparison,
@@ -65,12 +69,12 @@ def main() -> None:
         "card": card,
         "summary": paths.MODEL_SUMMARY.read_text(encoding="utf-8"),
         "history": history.to_dict(orient="records"),
-        "recipe": describe_recipe(parameters.prepare.model_dump(), card, metrics),
+        "recipe": describe_recipe(prepare.model_dump(), card, metrics),
         "fingerprints": take_fingerprints(metrics),
         "pairs": find_confused_pairs(
             predictions,
-            number=parameters.report.confused_pairs,
-            examples=parameters.report.examples_per_pair,
+            number=wanted.confused_pairs,
+            examples=wanted.examples_per_pair,
         ),
     }
     pictures = {
@@ -89,11 +93,11 @@ def main() -> None:
             for positions in choose_samples(
                 training.labels,
                 num_classes=len(classes),
-                number=parameters.report.samples_per_class,
+                number=wanted.samples_per_class,
             )
         ],
     }
-    galleries = choose_galleries(predictions, training, test, comparison, parameters)
+    galleries = choose_galleries(predictions, training, test, comparison, wanted)
     write_text(
         paths.REPORT_PAGE,
         render_page(content | pictures | galleries, predictions, {"train": training, "test": test}),
@@ -126,10 +130,9 @@ def choose_galleries(
     training: ImageSplit,
     test: ImageSplit,
     comparison: Comparison | None,
-    parameters: Parameters,
+    wanted: ReportParameters,
 ) -> dict[str, Any]:
     """The test images that are shown one by one, as positions or with what is known of them."""
-    wanted = parameters.report
     probabilities = probabilities_of(predictions)
     doubted = find_doubtful_labels(test.labels, probabilities)
     doubtful = ask_neighbours(

@@ -10,9 +10,9 @@ import pandas as pd
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.dataset import ImageSplit
+from tasks.core.dataset import ImageSplit
 from tasks.page.images import name_label, show_images
-from tasks.stage import STALE_SLOT
+from tasks.runner.stage import STALE_SLOT
 
 _OPTIONS: Any = {
     "loader": ChoiceLoader([PackageLoader("tasks.report"), PackageLoader("tasks.page")]),

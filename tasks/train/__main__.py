@@ -10,24 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks import paths
-from tasks.classifier import Classifier
-from tasks.dataset import Selection, load_manifest, load_split
-from tasks.errors import InputError
-from tasks.files import replacing, write_json, write_text
-from tasks.parameters import DataParameters, TrainParameters, load_parameters
-from tasks.quiet import quiet
-from tasks.reference import REFERENCE_NAME, summarize
-from tasks.seal import seal, sealed
-from tasks.stage import run_stage
-from tasks.statistics import describe_images
+from tasks.core import paths
+from tasks.core.dataset import Selection, load_manifest, load_split
+from tasks.core.files import replacing, write_json, write_text
+from tasks.core.parameters import DataParameters, load_section
+from tasks.core.seal import seal, sealed
+from tasks.drift.reference import REFERENCE_NAME, summarize
+from tasks.images.statistics import describe_images
+from tasks.models.classifier import Classifier
+from tasks.runner.errors import InputError
+from tasks.runner.quiet import quiet
+from tasks.runner.stage import run_stage
 from tasks.train.checkpoint import Checkpoint, training_key
+from tasks.train.parameters import TrainParameters
 
 
 def main() -> None:
     """Load, fit, export, save."""
-    parameters = load_parameters()
-    data, train = parameters.data, parameters.train
+    data: DataParameters = load_section("data", DataParameters)
+    train: TrainParameters = load_section("train", TrainParameters)
     training, held_out = load_selections()
     validation = held_out.copy()
     import_tensorflow(train)

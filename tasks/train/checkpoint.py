@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.files import replacing, sha256_of
-from tasks.lock import LOCK_FOLDER
+from tasks.core.files import replacing, sha256_of
+from tasks.runner.lock import LOCK_FOLDER
 
 CHECKPOINT = LOCK_FOLDER / "training.npz"
 

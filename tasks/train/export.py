@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from tasks.quiet import quiet
+from tasks.runner.quiet import quiet
 
 # Keras writes the present time at two places, and addresses in memory as the names of objects that
 # layers share. Without them, the same weights give the same bytes.

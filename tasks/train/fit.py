@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tasks.dataset import ImageSplit, Selection
-from tasks.errors import InputError
-from tasks.parameters import TrainParameters
-from tasks.quiet import quiet
+from tasks.core.dataset import ImageSplit, Selection
+from tasks.runner.errors import InputError
+from tasks.runner.quiet import quiet
 from tasks.train.checkpoint import Checkpoint, TrainingState
 from tasks.train.learner import Learner
+from tasks.train.parameters import TrainParameters
 from tasks.train.progress import Progress
 from tasks.train.schedule import num_steps, plan_epoch
 

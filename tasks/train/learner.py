@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks.dataset import Selection
-from tasks.parameters import TrainParameters
+from tasks.core.dataset import Selection
+from tasks.train.parameters import TrainParameters
 from tasks.train.schedule import Batch
 
 

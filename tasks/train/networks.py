@@ -9,7 +9,7 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
-from tasks.errors import InputError
+from tasks.runner.errors import InputError
 
 
 def build_network(

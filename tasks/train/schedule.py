@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.parameters import TrainParameters
+from tasks.train.parameters import TrainParameters
 
 
 class Batch(NamedTuple):

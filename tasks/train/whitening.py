@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tasks.dataset import Selection
+from tasks.core.dataset import Selection
 
 _PIXELS = 1_600_000  # enough for the covariance of small patches; few, so that this takes no time
 _LEAST_VARIANCE = 5e-4  # of pixels in 0..1; directions in which patches hardly vary stay small

@@ -7,21 +7,22 @@ reports/validation.json, which `prepare` depends on; reports/validation.html sho
 it.
 """
 
-from tasks import paths
-from tasks.dataset import ImageSplit, SplitName, load_split
-from tasks.errors import InputError
-from tasks.files import write_json, write_text
-from tasks.parameters import load_parameters
-from tasks.stage import run_stage
+from tasks.core import paths
+from tasks.core.dataset import ImageSplit, SplitName, load_split
+from tasks.core.files import write_json, write_text
+from tasks.core.parameters import DataParameters, load_section
+from tasks.runner.errors import InputError
+from tasks.runner.stage import run_stage
 from tasks.validate.judge import Finding
 from tasks.validate.page import render_findings
+from tasks.validate.parameters import ValidateParameters
 from tasks.validate.verdict import is_critical, validate
 
 
 def main() -> None:
     """Load, tabulate, judge, save; fail if a critical expectation is broken."""
-    parameters = load_parameters()
-    data, limits = parameters.data, parameters.validate_
+    data: DataParameters = load_section("data", DataParameters)
+    limits: ValidateParameters = load_section("validate", ValidateParameters)
     splits: dict[SplitName, ImageSplit] = {name: load_split(name) for name in ("train", "test")}
     classes, findings = validate(splits, data=data, limits=limits)
     broken = [finding for finding in findings if not finding["success"]]

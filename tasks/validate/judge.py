@@ -7,8 +7,9 @@ from typing import Any, Literal, TypedDict
 
 import pandas as pd
 
-from tasks.dataset import SplitName
-from tasks.parameters import DataParameters, ValidateParameters
+from tasks.core.dataset import SplitName
+from tasks.core.parameters import DataParameters
+from tasks.validate.parameters import ValidateParameters
 
 _SHOWN = 12
 _COPIES = ("earlier_copies", "training_copies")

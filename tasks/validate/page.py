@@ -2,9 +2,9 @@
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from tasks.dataset import SplitName
+from tasks.core.dataset import SplitName
+from tasks.core.parameters import DataParameters
 from tasks.page.images import can_show, name_label, show_images
-from tasks.parameters import DataParameters
 from tasks.validate.judge import Finding
 from tasks.validate.tables import Splits
 

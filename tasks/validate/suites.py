@@ -13,8 +13,9 @@ from typing import Any
 import great_expectations as gx
 import great_expectations.expectations as gxe
 
-from tasks.dataset import SplitName
-from tasks.parameters import DataParameters, ValidateParameters
+from tasks.core.dataset import SplitName
+from tasks.core.parameters import DataParameters
+from tasks.validate.parameters import ValidateParameters
 
 
 def split_suite(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from tasks.dataset import ImageSplit, SplitName
-from tasks.statistics import describe_images, iterate_chunks
+from tasks.core.dataset import ImageSplit, SplitName
+from tasks.images.statistics import describe_images, iterate_chunks
 
 Splits = Mapping[SplitName, ImageSplit]
 

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from tasks.parameters import DataParameters, ValidateParameters
+from tasks.core.parameters import DataParameters
 from tasks.validate.judge import Finding, judge
+from tasks.validate.parameters import ValidateParameters
 from tasks.validate.tables import Splits, tabulate_classes, tabulate_images, tabulate_splits
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks import paths
-from tasks.classifier import Classifier
+from tasks.core import paths
+from tasks.models.classifier import Classifier
 from tests.conftest import PROJECT, Run
 from tests.flows.test_pipeline import STAGES, stages_run
 

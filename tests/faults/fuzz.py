@@ -18,8 +18,8 @@ MAX_BYTES = 512
 
 def read_idx(content: bytes) -> None:
     """Reads bytes as ingest does; anything but InputError is a fault."""
-    from tasks.errors import InputError
-    from tasks.idx import parse_idx, unpack
+    from tasks.images.idx import parse_idx, unpack
+    from tasks.runner.errors import InputError
 
     for num_dimensions in (1, 3):
         try:
@@ -36,8 +36,8 @@ def read_idx(content: bytes) -> None:
 
 def read_image(content: bytes) -> None:
     """Decodes bytes as ingest and predict do; anything but InputError is a fault."""
-    from tasks.errors import InputError
-    from tasks.images import decode_image
+    from tasks.images.decode import decode_image
+    from tasks.runner.errors import InputError
 
     for channels in (1, 3):
         try:

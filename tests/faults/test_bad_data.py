@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.idx import parse_idx
+from tasks.images.idx import parse_idx
 from tests.conftest import FIXTURE, read_small_parameters, write_parameters
 from tests.faults.rig import run, stages_run
 from tests.fixtures.make import write_idx
@@ -70,7 +70,7 @@ def require_refusal(root: Path, stage: str) -> str:
     page = (root / "reports" / "report.html").read_text("utf-8")
     assert "Out of date." in page
     assert f"the stage {stage} has failed" in page
-    status = run("flows.status", root=root, check=False)
+    status = run("workspace.status", root=root, check=False)
     assert status.returncode == 1
     return completed.stdout
 

@@ -116,7 +116,7 @@ def change(root: Path, stage: str) -> None:
 def recover(enclosure: Enclosure, disk: Path, root: Path) -> None:
     """What a person does: makes room, goes back to the parameters that were good, runs."""
     write_parameters(disk, read_small_parameters())
-    healed = enclosure.python("flows.heal", root=root, check=False)
+    healed = enclosure.python("workspace.heal", root=root, check=False)
     if healed.returncode:
         assert "Mend it: rm dvc.lock" in healed.stdout
         (disk / "dvc.lock").unlink()

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.seal import seal
+from tasks.core.seal import seal
 from tests.conftest import environment, read_small_parameters, write_parameters
 from tests.faults.rig import Reference, digest_files, run
 
@@ -279,7 +279,7 @@ def test_an_idx_header_that_asks_for_more_than_there_is_is_refused(finished: Pat
 
 def test_yaml_with_python_tags_is_refused_and_not_obeyed(finished: Path) -> None:
     (finished / "params.yaml").write_text("data: !!python/object/apply:os.system ['touch owned']\n")
-    completed = run("tasks.parameters", root=finished, check=False)
+    completed = run("tasks.core.parameters", root=finished, check=False)
     assert completed.returncode == 1
     assert completed.stdout.startswith("params.yaml is not valid YAML: could not determine a const")
     assert run("dvc", "repro", root=finished, check=False).returncode != 0

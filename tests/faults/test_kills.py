@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.heal import remove_broken_leftovers, require_readable_lock
-from tasks.errors import InputError
-from tasks.lock import LOCK_FOLDER, WorkspaceBusyError, hold_run
+from tasks.runner.errors import InputError
+from tasks.runner.lock import LOCK_FOLDER, WorkspaceBusyError, hold_run
 from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.deployment import WORKER, ask_for_run, deploy, end_dead_runs
 from tests.faults.rig import (
@@ -31,6 +30,7 @@ from tests.faults.rig import (
     snapshot,
     start,
 )
+from workspace.heal import remove_broken_leftovers, require_readable_lock
 
 pytestmark = pytest.mark.faults(
     "`kill -9`, TERM, INT of stage, dvc, flow, worker, at random moments",
@@ -115,7 +115,7 @@ def test_a_storm_of_kills_tears_nothing(
             assert digest_files(root) == reference.files
     result = f"{KILLS} strikes in a row: {tell(strikes)}"
     if healed:
-        result += f"; left broken by DVC, and healed by `python -m flows.heal`: {tell(healed)}"
+        result += f"; left broken by DVC, and healed by `python -m workspace.heal`: {tell(healed)}"
     record_property("result", result)
 
 

@@ -70,7 +70,7 @@ def test_a_kill_marks_the_page_as_soon_as_somebody_looks(
             kill(pid, signal.SIGKILL)
         process.communicate()
     assert process.returncode != 0
-    status = run("flows.status", root=finished, check=False)
+    status = run("workspace.status", root=finished, check=False)
     assert status.returncode == 1
     assert "Out of date." in read_page(finished)
     assert "parameter prepare.seed" in status.stdout or "data/prepared" in status.stdout

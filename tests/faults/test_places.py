@@ -37,7 +37,7 @@ def test_a_stage_in_a_read_only_workspace_is_one_clear_line(
     assert digest_files(finished) == reference.files
 
 
-@pytest.mark.parametrize("door", [("dvc", "repro"), ("flows.heal",)], ids=" ".join)
+@pytest.mark.parametrize("door", [("dvc", "repro"), ("workspace.heal",)], ids=" ".join)
 def test_a_run_in_a_read_only_workspace_is_one_clear_line(
     finished: Path, door: tuple[str, ...]
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_whole_run_under_an_odd_name_gives_the_same_bytes(
 ) -> None:
     root = copy_workspace(reference.root, tmp_path / ODD_NAME)
     assert stages_run(run("dvc", "repro", root=root).stdout) == []
-    run("flows.verify", root=root)
+    run("workspace.verify", root=root)
     run("dvc", "repro", "--force", "--no-run-cache", root=root)
     assert digest_files(root) == reference.files
     run("flows.pipeline", root=root, PREFECT_API_URL=prefect_api)
@@ -89,5 +89,5 @@ def test_a_clone_that_was_moved_is_still_up_to_date(
     assert stages_run(run("dvc", "repro", root=finished).stdout) == []
     moved = finished.rename(tmp_path / "elsewhere")
     assert stages_run(run("dvc", "repro", root=moved).stdout) == []
-    run("flows.verify", root=moved)
+    run("workspace.verify", root=moved)
     assert digest_files(moved) == reference.files

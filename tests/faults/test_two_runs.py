@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.lock import LOCK_FOLDER, STAGE_LOCK
+from tasks.runner.lock import LOCK_FOLDER, STAGE_LOCK
 from tests.faults.deployment import WORKER, ask_for_run, deploy
 from tests.faults.rig import (
     BUSY,

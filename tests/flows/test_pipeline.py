@@ -37,7 +37,7 @@ def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
 
     limits["train"]["seed"] += 1
     write_parameters(workspace, limits)
-    plan = run("flows.plan").stdout
+    plan = run("workspace.plan").stdout
     assert (
         f"parameter train.seed: {limits['train']['seed'] - 1} → {limits['train']['seed']}" in plan
     )

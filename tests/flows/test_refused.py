@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from flows.serve import require_free, require_safe
-from tasks.errors import InputError
+from tasks.runner.errors import InputError
 from tests.conftest import PROJECT, environment
 
 

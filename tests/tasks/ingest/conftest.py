@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter
 
-from tasks.dataset import ImageSplit, SplitName, load_split
+from tasks.core.dataset import ImageSplit, SplitName, load_split
+from tasks.core.parameters import DataParameters
+from tasks.ingest.parameters import IngestParameters
 from tasks.ingest.read import read_source, write_splits
-from tasks.parameters import DataParameters, IngestParameters
 
 CLASSES = ("cat", "dog", "eel")
 CHOICE = {"test_share": 0.25, "test_seed": 1}

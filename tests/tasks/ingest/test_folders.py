@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.errors import InputError
 from tasks.ingest.folders import read_folders
+from tasks.ingest.parameters import FoldersParameters
 from tasks.ingest.read import write_splits
-from tasks.parameters import FoldersParameters
+from tasks.runner.errors import InputError
 from tests.tasks.ingest.conftest import (
     CLASSES,
     FILES,
@@ -79,7 +79,7 @@ def test_the_test_images_are_another_choice_than_the_validation_images(
     folder: Path, ingest: Ingest
 ) -> None:
     """With one hash for both, no training image would be left to validate on."""
-    from tasks.prepare import split_indices
+    from tasks.prepare.split import split_indices
 
     save_classes(folder, per_class=100)
     train = ingest(parameters(folder, test_share=0.5))["train"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import InputError
+from tasks.runner.errors import InputError
 from tests.fixtures.make import write_idx
 from tests.tasks.ingest.conftest import Ingest, make_pixels
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import InputError
+from tasks.runner.errors import InputError
 from tests.tasks.ingest.conftest import CHOICE, Ingest, as_sets, make_pixels
 
 LABELS = np.arange(30) % 3

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import InputError, NetworkError
+from tasks.ingest.parameters import IdxHashes, IdxParameters
 from tasks.ingest.places import FILE_NAMES, Address, DebianPackage, Folder, fetch_first, places_of
-from tasks.parameters import IdxHashes, IdxParameters, load_parameters
-from tests.conftest import FIXTURE, PROJECT
+from tasks.runner.errors import InputError, NetworkError
+from tests.conftest import FIXTURE, read_parameters, typed
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_system_without_apt_has_no_debian_package(
 
 
 def test_the_places_are_tried_in_the_order_of_the_parameters() -> None:
-    source = load_parameters(PROJECT / "params.yaml").ingest
+    source = typed(read_parameters()).ingest
     assert isinstance(source, IdxParameters)
     kinds = [type(place) for place in places_of(source)]
     assert kinds == [Folder, Folder, Address, Address, DebianPackage]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.errors import InputError
+from tasks.runner.errors import InputError
 from tests.tasks.ingest.conftest import CLASSES, FILES, Ingest, assert_equal, save_classes
 
 ROWS = [

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.errors import InputError
+from tasks.images.sources import Wanted, open_source
 from tasks.predict.classify import Summary, classify_into, describe_errors, describe_summary
 from tasks.predict.model import Model
-from tasks.predict.sources import Wanted, open_source
+from tasks.runner.errors import InputError
 
 
 def classify(images: Path, output: Path, model: Model, batch_size: int = 2) -> Summary:

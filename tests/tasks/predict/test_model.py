@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.champion import Event, promote, version_of
-from tasks.errors import InputError
+from tasks.models.store import Event, promote, version_of
 from tasks.predict.model import load_model
+from tasks.runner.errors import InputError
 from tests.tasks.predict.conftest import MODEL
 
 

@@ -2,19 +2,20 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.errors import InputError
-from tasks.parameters import Parameters, load_parameters
 from tasks.propose.__main__ import propose
 from tasks.propose.limits import propose_recipe, round_down, round_shares, round_up
 from tasks.propose.sections import replace_sections, replace_values
-from tests.conftest import FIXTURE, PROJECT
+from tasks.runner.errors import InputError
+from tests.conftest import FIXTURE, PROJECT, read_parameters, typed
 from tests.tasks.ingest.conftest import CLASSES, make_pixels, save_classes, save_image
 from tests.tasks.ingest.test_npz import save
+from workspace.check import check_parameters
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +29,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "animals"
 
 
-def proposed(path: Path, output: Path) -> Parameters:
+def proposed(path: Path, output: Path) -> SimpleNamespace:
     propose(path, output)
-    return load_parameters(output)
+    return SimpleNamespace(**check_parameters(output, PROJECT / "dvc.yaml"))
 
 
 def test_imbalanced_folders_in_colour_with_faults_and_two_sizes(
@@ -47,15 +48,15 @@ def test_imbalanced_folders_in_colour_with_faults_and_two_sizes(
     assert found.ingest.format == "folders"
     assert found.ingest.resize == "stretch"
     assert 1 / 90 <= found.ingest.max_faulty_share < 0.012
-    assert found.validate_.shares is not None
-    np.testing.assert_allclose(found.validate_.shares, np.array([56, 17, 16]) / 89, atol=1e-6)
+    assert found.validate.shares is not None
+    np.testing.assert_allclose(found.validate.shares, np.array([56, 17, 16]) / 89, atol=1e-6)
     assert found.train.class_weights == "balanced"
     assert found.gate.min_accuracy is None
     assert f"left out: {folder}/eel/broken.png is neither a PNG nor" in capsys.readouterr().out
 
 
 def test_what_is_not_about_the_data_is_kept_with_its_comments(folder: Path, tmp_path: Path) -> None:
-    present = load_parameters()
+    present = typed(read_parameters())
     found = proposed(folder, tmp_path / "proposal.yaml")
     for name in ("prepare", "evaluate", "report", "flow", "predict", "drift"):
         assert getattr(found, name) == getattr(present, name)
@@ -123,7 +124,7 @@ def test_a_folder_whose_name_is_not_utf_8_is_refused(folder: Path, tmp_path: Pat
 def test_an_npz_file_and_idx_files(tmp_path: Path) -> None:
     found = proposed(save(tmp_path / "a.npz", channels=3), tmp_path / "npz.yaml")
     assert (found.ingest.format, found.data.channels) == ("npz", 3)
-    assert found.validate_.shares is None
+    assert found.validate.shares is None
     found = proposed(FIXTURE, tmp_path / "idx.yaml")
     assert (found.ingest.format, len(found.data.classes)) == ("idx", 10)
     assert (found.data.height, found.data.train_images) == (28, 400)
@@ -139,7 +140,7 @@ def test_blank_and_bright_images_pass_limits_of_their_own(tmp_path: Path) -> Non
     for part in ("train", "test"):
         blank = np.full((6, 7, 1), 250, np.uint8)
         save_image(tmp_path / "white" / part / "cat" / "blank.png", blank)
-    limits = proposed(tmp_path / "white", tmp_path / "proposal.yaml").validate_
+    limits = proposed(tmp_path / "white", tmp_path / "proposal.yaml").validate
     assert (limits.pixel_maximum, limits.max_constant_pixels, limits.min_spread) == (250, 22, 0.0)
     assert limits.max_leaked_share >= 1 / 28
 

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks import paths
-from tasks.dataset import ImageSplit, Selection, SplitName, save_splits
-from tasks.evaluate import bin_confidences, calibration_error, measure, tabulate_predictions
-from tasks.files import write_json, write_text
-from tasks.idx import parse_idx
+from tasks.core import paths
+from tasks.core.dataset import ImageSplit, Selection, SplitName, save_splits
+from tasks.core.files import write_json, write_text
+from tasks.core.seal import seal
+from tasks.evaluate.measure import bin_confidences, calibration_error, measure, tabulate_predictions
+from tasks.images.idx import parse_idx
 from tasks.report.__main__ import main
 from tasks.report.comparison import pack_baseline
-from tasks.seal import seal
 from tests.conftest import FIXTURE, write_parameters
 
 MakeReport = Callable[..., str]

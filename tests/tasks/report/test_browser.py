@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tasks import paths
+from tasks.core import paths
 from tasks.report.pictures import RIGHT, STRONGEST, WRONG
 from tests.tasks.report.conftest import MakeReport, made_up_splits
 from tests.tasks.report.test_page import SECTIONS

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import paths
-from tasks.dataset import ImageSplit
+from tasks.core import paths
+from tasks.core.dataset import ImageSplit
 from tasks.report.render import (
     escape_markdown,
     format_chance,
@@ -19,7 +19,7 @@ from tasks.report.render import (
     format_points,
     format_setting,
 )
-from tasks.stage import STALE_SLOT
+from tasks.runner.stage import STALE_SLOT
 from tests.tasks.report.conftest import MakeReport, finding, made_up_splits, real_splits
 
 SECTIONS = [

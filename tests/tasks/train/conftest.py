@@ -5,14 +5,14 @@ import gzip
 import numpy as np
 import pytest
 
-from tasks.parameters import TrainParameters, load_parameters
-from tests.conftest import FIXTURE, PROJECT
+from tasks.train.parameters import TrainParameters
+from tests.conftest import FIXTURE, read_parameters, typed
 
 
 @pytest.fixture(scope="session")
 def recipe() -> TrainParameters:
     """The project's own recipe, in float32, so that it can be compared with other computations."""
-    parameters = load_parameters(PROJECT / "params.yaml").train
+    parameters = typed(read_parameters()).train
     return parameters.model_copy(update={"precision": "float32", "batch_size": 32})
 
 

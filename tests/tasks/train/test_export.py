@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.classifier import Classifier
+from tasks.models.classifier import Classifier
 from tasks.train.export import convert_to_litert, make_served
 from tasks.train.networks import build_network
 

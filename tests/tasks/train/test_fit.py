@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.dataset import ImageSplit
-from tasks.errors import InputError
-from tasks.parameters import TrainParameters
+from tasks.core.dataset import ImageSplit
+from tasks.runner.errors import InputError
 from tasks.train.checkpoint import Checkpoint
 from tasks.train.export import make_served
 from tasks.train.fit import Validator, fit
 from tasks.train.networks import build_network
+from tasks.train.parameters import TrainParameters
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.dataset import ImageSplit
-from tasks.parameters import TrainParameters
+from tasks.core.dataset import ImageSplit
 from tasks.train.learner import (
     ConvolutionMuon,
     FusedBatchNormalization,
@@ -15,6 +14,7 @@ from tasks.train.learner import (
     shift_images,
 )
 from tasks.train.networks import build_network
+from tasks.train.parameters import TrainParameters
 from tasks.train.schedule import Batch
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.errors import InputError
+from tasks.runner.errors import InputError
 from tasks.train.networks import ARCHITECTURES, MINIMUM_SIZES, build_network
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.parameters import TrainParameters
+from tasks.train.parameters import TrainParameters
 from tasks.train.schedule import num_steps, plan_epoch, relative_rate
 
 

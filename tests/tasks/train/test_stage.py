@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import paths
-from tasks.errors import InputError
+from tasks.core import paths
+from tasks.runner.errors import InputError
 from tasks.train.__main__ import check_parity, has_bfloat16
 from tests.conftest import Run, environment, write_parameters
 

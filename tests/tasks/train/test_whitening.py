@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.dataset import ImageSplit
+from tasks.core.dataset import ImageSplit
 from tasks.train.networks import build_network
 from tasks.train.whitening import whiten_first_convolution, whitening_filters
 

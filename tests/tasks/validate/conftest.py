@@ -1,9 +1,11 @@
 """The small real data set as splits, and its parameters."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from benchmarks.corruptions import Splits
-from tasks.parameters import Parameters
+from tests.conftest import typed
 from tests.tasks.report.conftest import real_splits
 
 
@@ -14,5 +16,5 @@ def splits() -> Splits:
 
 
 @pytest.fixture
-def parameters(small_parameters: dict) -> Parameters:
-    return Parameters.model_validate(small_parameters)
+def parameters(small_parameters: dict) -> SimpleNamespace:
+    return typed(small_parameters)

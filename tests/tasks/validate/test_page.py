@@ -4,21 +4,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks.corruptions import CORRUPTIONS, Splits
-from tasks import paths
-from tasks.dataset import ImageSplit, Selection, SplitName, save_splits
-from tasks.parameters import Parameters
+from tasks.core import paths
+from tasks.core.dataset import ImageSplit, Selection, SplitName, save_splits
 from tasks.validate.page import render_findings
 from tasks.validate.verdict import validate
 from tests.conftest import PROJECT, environment, write_parameters
 
 
-def render(splits: Splits, parameters: Parameters) -> str:
-    _, findings = validate(splits, data=parameters.data, limits=parameters.validate_)
+def render(splits: Splits, parameters: SimpleNamespace) -> str:
+    _, findings = validate(splits, data=parameters.data, limits=parameters.validate)
     return render_findings(findings, splits, data=parameters.data)
 
 
@@ -29,13 +29,13 @@ def copied(splits: Splits) -> Splits:
     return {**splits, "train": ImageSplit(images, splits["train"].labels)}
 
 
-def test_good_data_is_said_to_be_good(splits: Splits, parameters: Parameters) -> None:
+def test_good_data_is_said_to_be_good(splits: Splits, parameters: SimpleNamespace) -> None:
     page = render(splits, parameters)
     assert "✓ Accepted" in page
     assert "<img" not in page
 
 
-def test_a_duplicate_is_shown_as_a_pair(splits: Splits, parameters: Parameters) -> None:
+def test_a_duplicate_is_shown_as_a_pair(splits: Splits, parameters: SimpleNamespace) -> None:
     page = render(copied(splits), parameters)
     assert "✗ Refused" in page
     assert len(re.findall("<img", page)) == 2
@@ -44,7 +44,7 @@ def test_a_duplicate_is_shown_as_a_pair(splits: Splits, parameters: Parameters) 
 
 
 def test_a_finding_about_a_whole_split_is_shown_by_its_first_images_and_their_labels(
-    splits: Splits, parameters: Parameters
+    splits: Splits, parameters: SimpleNamespace
 ) -> None:
     labels = np.random.default_rng(0).permutation(splits["train"].labels)
     page = render({**splits, "train": ImageSplit(splits["train"].images, labels)}, parameters)
@@ -68,7 +68,7 @@ def test_a_finding_about_a_whole_split_is_shown_by_its_first_images_and_their_la
     ],
 )
 def test_data_of_any_kind_can_be_shown_or_is_left_out(
-    name: str, splits: Splits, parameters: Parameters
+    name: str, splits: Splits, parameters: SimpleNamespace
 ) -> None:
     corruption = next(corruption for corruption in CORRUPTIONS if corruption.name == name)
     page = render(corruption.change(splits, 1.0, np.random.default_rng(0)), parameters)
@@ -77,7 +77,7 @@ def test_data_of_any_kind_can_be_shown_or_is_left_out(
 
 
 def test_the_stage_refuses_in_words_and_shows_the_images_and_says_nothing_else(
-    splits: Splits, parameters: Parameters, small_parameters: dict, tmp_path: Path
+    splits: Splits, parameters: SimpleNamespace, small_parameters: dict, tmp_path: Path
 ) -> None:
     """One line per broken expectation: no progress bar, no word of Great Expectations' own."""
     write_parameters(tmp_path, small_parameters)

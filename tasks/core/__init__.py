@@ -1,0 +1,1 @@
+"""What every stage builds on: the data set, whole files, seals, choices, parameters."""

@@ -1,0 +1,141 @@
+"""The ingested images and labels: how they lie in data/raw, written by ingest, read by the rest."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tasks.core import paths
+from tasks.core.files import sha256_of, write_json
+from tasks.runner.errors import InputError
+
+MANIFEST_NAME = "manifest.json"
+_CHUNK_BYTES = 2**25
+
+SplitName = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class ImageSplit:
+    """Images and their labels.
+
+    Attributes:
+        images: (n, height, width, channels) uint8 in 0..255.
+        labels: (n,) uint8, positions in the list of classes.
+
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def all(self) -> "Selection":
+        """All images, in their order."""
+        return Selection(self, np.arange(len(self.labels)))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Images of a larger array, in an order of their own, that aren't copied before they are saved.
+
+    Attributes:
+        source: where the images and labels lie; it may be mapped into memory.
+        positions: (n,) in the source.
+
+    """
+
+    source: ImageSplit
+    positions: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n,) uint8, in the order of the selection."""
+        return self.source.labels[self.positions]
+
+    def take(self, which: np.ndarray) -> np.ndarray:
+        """Copies images, which are named by their numbers in the selection."""
+        return np.asarray(self.source.images)[self.positions[which]]
+
+    def copy(self) -> ImageSplit:
+        """All of it, in memory."""
+        return ImageSplit(self.take(np.arange(len(self.positions))), self.labels)
+
+
+def save_splits(folder: Path, splits: Mapping[SplitName, Selection], origin: object) -> None:
+    """Writes each split as two .npy files, which can be mapped into memory, and a manifest.
+
+    The images are copied a chunk at a time: they are never held in memory as a whole.
+
+    Args:
+        folder: is made where it is missing.
+        splits: what is saved.
+        origin: what the arrays were made from, kept in the manifest.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {}
+    for name, split in splits.items():
+        for part, array in (("images", split.source.images), ("labels", split.source.labels)):
+            path = folder / f"{name}_{part}.npy"
+            _save_rows(path, array, split.positions)
+            arrays[path.name] = {
+                "shape": [len(split.positions), *array.shape[1:]],
+                "sha256": sha256_of(path),
+            }
+    write_json(folder / MANIFEST_NAME, {"origin": origin, "arrays": arrays})
+
+
+def _save_rows(path: Path, array: np.ndarray, positions: np.ndarray) -> None:
+    """Writes what np.save would write for `array[positions]`."""
+    step = max(1, _CHUNK_BYTES // max(1, array[:1].nbytes))
+    header = np.lib.format.header_data_from_array_1_0(array)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, header | {"shape": (len(positions), *array.shape[1:]), "fortran_order": False}
+        )
+        for start in range(0, len(positions), step):
+            file.write(array[positions[start : start + step]].tobytes())
+
+
+def load_split(name: SplitName, folder: Path = paths.RAW) -> ImageSplit:
+    """Opens one split, mapped into memory, after a check of its bytes against the manifest.
+
+    Raises:
+        InputError: a file is missing or isn't what ingest wrote.
+
+    """
+    manifest = load_manifest(folder)
+    remedy = f"Mend it: rm -r {folder}; dvc repro --force ingest"
+    arrays = []
+    for part, num_dimensions in (("images", 4), ("labels", 1)):
+        path = folder / f"{name}_{part}.npy"
+        expected = manifest["arrays"].get(path.name, {}).get("sha256", "nothing")
+        found = sha256_of(path) if path.is_file() else "no file"
+        if found != expected:
+            raise InputError(
+                f"{path} is damaged: its SHA-256 is {found}, the manifest says {expected}. {remedy}"
+            )
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path} holds no array: {error}. {remedy}") from None
+        if array.dtype != np.uint8 or array.ndim != num_dimensions:
+            raise InputError(
+                f"{path} holds {array.dtype} in {array.ndim} dimensions; expected uint8 in"
+                f" {num_dimensions}. {remedy}"
+            )
+        arrays.append(array)
+    return ImageSplit(*arrays)
+
+
+def load_manifest(folder: Path = paths.RAW) -> dict[str, Any]:
+    """Reads the manifest that lies beside the arrays."""
+    path = folder / MANIFEST_NAME
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        _ = [array["sha256"] for array in manifest["arrays"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} can't be read ({error}). Run: dvc repro ingest") from None
+    return manifest

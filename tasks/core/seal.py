@@ -1,0 +1,64 @@
+"""Folders whose files are read only if they are what was written: SHA256SUMS lies beside them.
+
+`sha256sum --check SHA256SUMS` compares them too.
+"""
+
+from pathlib import Path
+
+from tasks.core.files import sha256_of, write_text
+from tasks.runner.errors import InputError
+
+SEAL_NAME = "SHA256SUMS"
+
+
+def seal(folder: Path) -> None:
+    """Writes the SHA-256 of each file of a folder into the folder."""
+    files = sorted(path for path in folder.iterdir() if path.name != SEAL_NAME)
+    lines = [f"{sha256_of(path)}  {path.name}\n" for path in files]
+    write_text(folder / SEAL_NAME, "".join(lines))
+
+
+def sealed(path: Path, *, stage: str) -> Path:
+    """Gives back the path of a file in a stage's sealed folder, if it holds what was sealed.
+
+    Args:
+        path: the file.
+        stage: the one that writes the folder, for the message.
+
+    Raises:
+        InputError: the file or the seal is missing or damaged.
+
+    """
+    remedy = f"Mend it: rm -r {path.parent}; dvc repro --force --single-item {stage}"
+    return check_seal(path, remedy=remedy)
+
+
+def check_seal(path: Path, *, remedy: str) -> Path:
+    """Gives back the path of a file in a sealed folder, if it holds the bytes that were sealed.
+
+    Raises:
+        InputError: the file or the seal is missing or damaged; ends with the remedy.
+
+    """
+    expected = read_seal(path.parent, remedy=remedy)
+    found = sha256_of(path) if path.is_file() else "no file"
+    if found != expected.get(path.name):
+        raise InputError(
+            f"{path} is damaged: its SHA-256 is {found},"
+            f" {SEAL_NAME} says {expected.get(path.name, 'nothing')}. {remedy}"
+        )
+    return path
+
+
+def read_seal(folder: Path, *, remedy: str) -> dict[str, str]:
+    """The SHA-256 of each file of a sealed folder, under its name.
+
+    Raises:
+        InputError: the seal is missing or damaged; ends with the remedy.
+
+    """
+    try:
+        lines = (folder / SEAL_NAME).read_text(encoding="utf-8").splitlines()
+        return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / SEAL_NAME} can't be read ({error}). {remedy}") from None

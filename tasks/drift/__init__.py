@@ -1,0 +1,1 @@
+"""Whether a batch of images is like the training images."""

@@ -1,0 +1,1 @@
+"""Stage evaluate: judges the model that ships."""

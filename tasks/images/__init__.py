@@ -1,0 +1,1 @@
+"""One reader of images: what a file is, its pixels, its errors."""

@@ -1,0 +1,1 @@
+"""Models: how they are compared, judged by the gate, and kept."""

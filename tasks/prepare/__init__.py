@@ -1,0 +1,1 @@
+"""Stage prepare: holds a validation split out of the training images."""

@@ -1,0 +1,50 @@
+"""Section validate: what the data must be like."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.core.parameters import DataParameters, Fraction, Positive, Section, Share
+from tasks.runner.errors import InputError
+
+Brightness = Annotated[float, Field(ge=0, le=255)]
+
+
+class ValidateParameters(Section):
+    """What the data must be like before anything is trained on it."""
+
+    shares: Annotated[tuple[Share, ...], Field(strict=False)] | None
+    share_tolerance: Share
+    max_divergence: Positive
+    pixel_minimum: Annotated[int, Field(ge=0, le=255)]
+    pixel_maximum: Annotated[int, Field(ge=0, le=255)]
+    min_highest: Annotated[int, Field(ge=0, le=255)]
+    max_constant_pixels: Annotated[int, Field(ge=0)]
+    min_spread: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    min_zero_share: Fraction
+    max_share_without_zeros: Fraction
+    class_brightness: Annotated[tuple[Brightness, Brightness], Field(strict=False)]
+    max_duplicate_share: Fraction
+    max_leaked_share: Fraction
+    min_centroid_recall: Fraction
+
+    def expected_shares(self, data: DataParameters) -> tuple[float, ...]:
+        """The share of each class that is expected: even if none is stated.
+
+        Raises:
+            InputError: the shares aren't those of the classes.
+
+        """
+        num_classes = len(data.classes)
+        if self.shares is None:
+            return (1 / num_classes,) * num_classes
+        if len(self.shares) != num_classes:
+            raise InputError(
+                f"params.yaml: validate.shares has {len(self.shares)} values for {num_classes}"
+                " classes. Give one for each class, or null."
+            )
+        if abs(sum(self.shares) - 1) > 1e-5:
+            raise InputError(
+                f"params.yaml: validate.shares sums to {sum(self.shares):g}; expected 1."
+            )
+        return self.shares

@@ -1,0 +1,100 @@
+"""The metrics say of a classifier what is true of its answers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.evaluate.measure import bin_confidences, calibration_error, measure, tabulate_predictions
+
+CLASSES = ("cat", "dog", "owl")
+
+
+def answers(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, np.float32)
+
+
+def test_a_perfect_classifier_has_perfect_metrics() -> None:
+    labels = np.array([0, 1, 2, 2], np.uint8)
+    metrics = measure(labels, np.eye(3, dtype=np.float32)[labels], classes=CLASSES, confidence=0.95)
+    assert metrics["accuracy"] == metrics["macro_f1"] == metrics["top_2_accuracy"] == 1
+    assert metrics["brier_score"] == 0
+    assert metrics["loss"] == pytest.approx(0, abs=1e-6)
+    assert metrics["confusion_matrix"] == [[1, 0, 0], [0, 1, 0], [0, 0, 2]]
+
+
+def test_the_metrics_are_those_computed_by_hand() -> None:
+    labels = np.array([0, 0, 1, 2])
+    probabilities = answers([0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.5, 0.4, 0.1])
+    metrics = measure(labels, probabilities, classes=CLASSES, confidence=0.95)
+    assert metrics["accuracy"] == 0.5
+    assert metrics["top_2_accuracy"] == 0.75
+    assert metrics["loss"] == pytest.approx(-np.log([0.8, 0.3, 0.8, 0.1]).mean())
+    assert metrics["classes"]["cat"] == {
+        "precision": 0.5,
+        "recall": 0.5,
+        "f1": 0.5,
+        "support": 2,
+    }
+    assert metrics["confusion_matrix"] == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    squares = [0.04 + 0.01 + 0.01, 0.49 + 0.36 + 0.01, 0.01 + 0.04 + 0.01, 0.25 + 0.16 + 0.81]
+    assert metrics["brier_score"] == pytest.approx(np.mean(squares))
+
+
+def test_the_interval_is_wilsons() -> None:
+    """8 of 10: the textbook's 0.490 to 0.943."""
+    labels = np.zeros(10, np.uint8)
+    probabilities = np.repeat(answers([0.8, 0.1, 0.1], [0.1, 0.8, 0.1]), [8, 2], axis=0)
+    metrics = measure(labels, probabilities, classes=CLASSES, confidence=0.95)
+    assert metrics["accuracy_interval"] == pytest.approx([0.490, 0.943], abs=5e-4)
+    assert metrics["interval_method"] == "Wilson's score"
+
+
+def test_a_class_without_images_counts_nothing_and_breaks_nothing() -> None:
+    labels = np.array([0, 1])
+    probabilities = answers([0.8, 0.1, 0.1], [0.1, 0.8, 0.1])
+    metrics = measure(labels, probabilities, classes=CLASSES, confidence=0.95)
+    assert metrics["classes"]["owl"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+
+
+def test_a_model_that_is_as_sure_as_it_is_right_has_no_calibration_error() -> None:
+    labels = np.array([0, 0, 0, 1])
+    bins = bin_confidences(labels, np.repeat(answers([0.75, 0.25]), 4, axis=0), num_bins=10)
+    assert bins.to_dict("records") == [
+        {"lower": 0.7, "upper": 0.8, "images": 4, "confidence": 0.75, "accuracy": 0.75}
+    ]
+    assert calibration_error(bins) == 0
+
+
+def test_the_calibration_error_weighs_each_bin_by_its_images() -> None:
+    """Three images at 0.9, all wrong, and one at 0.6, right: (3 × 0.9 + 0.4) / 4."""
+    labels = np.array([1, 1, 1, 0])
+    probabilities = answers([0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.6, 0.4])
+    bins = bin_confidences(labels, probabilities, num_bins=10)
+    assert calibration_error(bins) == pytest.approx((3 * 0.9 + 0.4) / 4)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_every_image_lies_in_one_bin(number: int, num_bins: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    probabilities = random.dirichlet(np.ones(3), number).astype(np.float32)
+    bins = bin_confidences(random.integers(0, 3, number), probabilities, num_bins=num_bins)
+    assert bins["images"].sum() == number
+    assert (bins["lower"] <= bins["confidence"] + 1e-6).all()
+    assert (bins["confidence"] - 1e-6 <= bins["upper"]).all()
+    assert 0 <= calibration_error(bins) <= 1
+
+
+def test_the_table_holds_each_answer_and_every_probability() -> None:
+    table = tabulate_predictions(np.array([2], np.uint8), answers([0.2, 0.7, 0.1]), classes=CLASSES)
+    assert table.columns.tolist() == [
+        "index",
+        "label",
+        "predicted",
+        "confidence",
+        "probability: cat",
+        "probability: dog",
+        "probability: owl",
+    ]
+    assert table.iloc[0].tolist() == pytest.approx([0, 2, 1, 0.7, 0.2, 0.7, 0.1])

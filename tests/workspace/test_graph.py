@@ -1,0 +1,68 @@
+"""What DVC is asked for, and what is told when it fails: a real DVC, and stages of one line."""
+
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from tests.conftest import PROJECT, configure_dvc
+from workspace.graph import StageFailedError, bring_up_to_date
+
+GRAPH = """
+stages:
+  crash:
+    cmd: python crash.py
+  refuse:
+    cmd: python refuse.py
+  starve:
+    cmd: echo never
+    deps: [nothing]
+  wait:
+    cmd: exit 75
+"""
+CRASH = "for number in range(20):\n    print('epoch', number)\nprint(1 / 0)\n"
+REFUSE = "import sys\nprint('loading')\nsys.exit('refuse: 3 images are blank. Mend them.')\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DVC repository without Git."""
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    Repo.init(str(tmp_path), no_scm=True).close()
+    configure_dvc(tmp_path)
+    with (tmp_path / ".dvc" / "config").open("a") as file:
+        file.write("    no_scm = true\n")
+    for name, content in {"dvc.yaml": GRAPH, "crash.py": CRASH, "refuse.py": REFUSE}.items():
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def failure_of(stage: str, root: Path) -> StageFailedError:
+    with pytest.raises(StageFailedError, match=f"^The stage {stage} has failed: ") as caught:
+        bring_up_to_date(stage, root=root, token="none", on_line=print)
+    assert str(caught.value).endswith("the next run goes on from there.")
+    return caught.value
+
+
+def test_a_crash_is_told_by_its_last_lines(root: Path) -> None:
+    message = str(failure_of("crash", root))
+    assert "ZeroDivisionError: division by zero" in message
+    assert "epoch 19" in message
+    assert "epoch 2\n" not in message
+
+
+def test_a_refusal_is_told_in_its_own_words(root: Path) -> None:
+    assert str(failure_of("refuse", root)).splitlines()[0] == (
+        "The stage refuse has failed: 3 images are blank. Mend them."
+    )
+
+
+def test_what_keeps_dvc_from_starting_a_stage_is_told_in_dvcs_words(root: Path) -> None:
+    message = str(failure_of("starve", root))
+    assert message.splitlines()[0].startswith("The stage starve has failed: ERROR: ")
+    assert "nothing" in message
+
+
+def test_only_what_says_so_may_pass_at_a_second_try(root: Path) -> None:
+    assert failure_of("wait", root).may_pass
+    assert not failure_of("crash", root).may_pass

@@ -1,0 +1,97 @@
+"""Out of date is visible: the status command says so, and the page itself does."""
+
+import subprocess
+from pathlib import Path
+
+from tasks.core import paths
+from tests.conftest import Run, write_parameters
+from tests.flows.test_pipeline import stages_run
+from workspace.graph import Stage
+from workspace.status import find_reasons
+
+
+def commit(workspace: Path) -> str:
+    """Commits everything; returns the commit's short name."""
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.invalid"]
+    subprocess.run([*git, "add", "-A"], cwd=workspace, check=True)
+    subprocess.run([*git, "commit", "-qm", "result"], cwd=workspace, check=True)
+    return subprocess.run(
+        [*git, "rev-parse", "--short", "HEAD"],
+        cwd=workspace,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+
+
+def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
+    workspace: Path, run: Run, small_parameters: dict
+) -> None:
+    page = workspace / paths.REPORT_PAGE
+    nothing = run("workspace.status", check=False)
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert nothing.stderr == "There is no reports/metrics.json. Make it: dvc repro\n"
+    refused = run("workspace.baseline", check=False)
+    assert refused.returncode == 1
+    assert "reports/metrics.json" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+    run("dvc", "repro")
+    fresh = page.read_text("utf-8")
+    status = run("workspace.status").stdout
+    assert status.endswith("The report is up to date.\n")
+    assert page.as_uri() in status
+    assert page.read_text("utf-8") == fresh
+
+    # A changed parameter is seen; taken back, the page is as it was, and DVC agrees.
+    small_parameters["train"]["seed"] = 7
+    write_parameters(workspace, small_parameters)
+    for _ in range(2):
+        status = run("workspace.status", check=False)
+        assert status.returncode == 1
+        assert status.stdout.endswith(
+            "The report is out of date:\n  train: parameter train.seed: 0 → 7\n"
+        )
+        assert "<li>train: parameter train.seed: 0 → 7</li>" in page.read_text("utf-8")
+    small_parameters["train"]["seed"] = 0
+    write_parameters(workspace, small_parameters)
+    assert run("workspace.status").stdout.endswith("The report is up to date.\n")
+    assert page.read_text("utf-8") == fresh
+    assert stages_run(run("dvc", "repro").stdout) == []
+
+    # The committed result becomes the baseline: only the report depends on it.
+    name = commit(workspace)
+    assert f"commit {name}" in run("workspace.baseline").stdout
+    baseline = (workspace / paths.BASELINE).read_bytes()
+    run("workspace.baseline", name)
+    assert (workspace / paths.BASELINE).read_bytes() == baseline
+    assert "report: input reports/baseline.json" in run("workspace.status", check=False).stdout
+    assert stages_run(run("dvc", "repro").stdout) == ["report"]
+    compared = page.read_text("utf-8")
+    assert "with the very answers of the baseline" in compared
+    assert f"The baseline is commit {name}" in compared
+
+    # A stage that fails marks the page, and the mark stays while anything is out of date.
+    small_parameters["data"]["train_images"] = 401
+    write_parameters(workspace, small_parameters)
+    assert run("dvc", "repro", check=False).returncode != 0
+    assert "<li>the stage validate has failed</li>" in page.read_text("utf-8")
+    status = run("workspace.status", check=False)
+    assert status.returncode == 1
+    assert "out of date:\n  the stage validate has failed\n  validate: " in status.stdout
+
+
+def stage(*reasons: str) -> Stage:
+    return Stage(name="report", description="", upstream=(), reasons=reasons)
+
+
+def test_the_mark_itself_is_no_reason_to_be_out_of_date() -> None:
+    modified = f"output {paths.REPORT_PAGE} is modified"
+    assert find_reasons([stage(modified)], marks=["the stage train has failed"]) == []
+    assert find_reasons([stage(modified)], marks=[]) == [f"report: {modified}"]
+
+
+def test_a_failure_is_told_as_long_as_anything_is_out_of_date() -> None:
+    marks = ["the stage train has failed", "train: parameter train.seed: 0 → 1"]
+    found = find_reasons([stage("input a is modified")], marks)
+    assert found == ["the stage train has failed", "report: input a is modified"]

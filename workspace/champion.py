@@ -1,0 +1,105 @@
+"""The champion, by hand.
+
+python -m workspace.champion show
+python -m workspace.champion promote --because "REASON"   # also against the gate
+python -m workspace.champion rollback --because "REASON"  # to the one before, or --to VERSION
+python -m workspace.champion register                     # Git tags by GTO's convention
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.core import paths
+from tasks.core.parameters import load_section
+from tasks.models.parameters import GateParameters
+from tasks.models.store import CHAMPIONS, Record, find_predecessor, read_record, roll_back
+from tasks.runner.errors import InputError
+from tasks.runner.lock import hold_run
+
+
+def describe_champion(record: Record, folder: Path = CHAMPIONS) -> Iterator[str]:
+    """The champion, the versions one can go back to, and what happened, in lines."""
+    if record.current is None:
+        yield "There is no champion yet. The first: python -m tasks.models.decide"
+        return
+    metrics = json.loads((folder / record.current / paths.METRICS.name).read_text("utf-8"))
+    low, high = metrics["accuracy_interval"]
+    yield f"champion  {record.current}  {folder / record.current}"
+    yield f"accuracy  {metrics['accuracy']:.4f} [{low:.4f}, {high:.4f}] when it was promoted"
+    for version, why in record.withdrawn.items():
+        yield f"withdrawn {version}  {why}"
+    for event in record.events:
+        replaced = f" for {event.replaced}" if event.replaced else ""
+        yield f"{event.time}  {event.what} {event.version}{replaced}: {event.reason}"
+
+
+def show(arguments: argparse.Namespace) -> None:
+    """Prints the champion and its history."""
+    print("\n".join(describe_champion(read_record())))
+
+
+def promote(arguments: argparse.Namespace) -> None:
+    """Promotes the candidate whatever the gate says, with the reason on record."""
+    from tasks.models.decide import run_gate
+    from tasks.models.gate import to_markdown
+
+    limits = load_section("gate", GateParameters)
+    with hold_run("a promotion"):
+        print(to_markdown(run_gate(limits, because=arguments.because)))
+    show(arguments)
+
+
+def rollback(arguments: argparse.Namespace) -> None:
+    """Goes back to an earlier champion."""
+    from tasks.models.decide import now
+
+    with hold_run("a rollback"):
+        version = arguments.to or find_predecessor(read_record())
+        roll_back(version, reason=arguments.because, time=now())
+    show(arguments)
+
+
+def register(arguments: argparse.Namespace) -> None:
+    """Tags the commit of the champion."""
+    from workspace.registry import register_champion
+
+    print("\n".join(register_champion(Path.cwd())))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m workspace.champion", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("show", help="the champion and its history").set_defaults(run=show)
+    promotion = commands.add_parser("promote", help="make the candidate the champion")
+    promotion.add_argument("--because", required=True, type=_reason, metavar="REASON")
+    promotion.set_defaults(run=promote)
+    return_ = commands.add_parser("rollback", help="go back to an earlier champion")
+    return_.add_argument("--because", required=True, type=_reason, metavar="REASON")
+    return_.add_argument("--to", metavar="VERSION")
+    return_.set_defaults(run=rollback)
+    commands.add_parser("register", help="tag the champion's commit").set_defaults(run=register)
+    return parser.parse_args()
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a reason is expected")
+    return text.strip()
+
+
+def main() -> None:
+    """Runs one command."""
+    arguments = parse_arguments()
+    try:
+        arguments.run(arguments)
+    except InputError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What a killed run may leave behind is removed, or told with its remedy, before DVC meets it.
+
+    python -m workspace.heal
+
+DVC writes its list of busy paths and dvc.lock in place, so that a kill can cut them; with that list
+cut, no DVC runs again, and with an empty folder in the cache of runs, a stage never does.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from voluptuous import Invalid
+
+from tasks.core.files import TEMPORARY_SUFFIX, remove
+from tasks.runner.errors import InputError
+from tasks.runner.lock import hold_run
+
+_BUSY_PATHS = Path(".dvc/tmp/rwlock")
+_RUNS = Path(".dvc/cache/runs")
+_OUTPUT_FOLDERS = ("data", "models", "reports")
+
+
+def remove_broken_leftovers(root: Path) -> list[Path]:
+    """Removes what only a kill leaves, and what the next run would stumble over or let lie.
+
+    That is DVC's list of busy paths if it can't be read, empty folders of its cache of runs, and
+    what a stage hadn't written to its end. The run lock must be held.
+
+    Returns:
+        What was removed.
+
+    """
+    removed = []
+    if _is_broken(root / _BUSY_PATHS):
+        (root / _BUSY_PATHS).unlink()
+        removed.append(_BUSY_PATHS)
+    for folder in (root / _RUNS).glob("??/*"):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+            removed.append(folder.relative_to(root))
+    for folder in _OUTPUT_FOLDERS:
+        for path in sorted((root / folder).glob(f".*{TEMPORARY_SUFFIX}")):
+            remove(path)
+            removed.append(path.relative_to(root))
+    return removed
+
+
+def _is_broken(path: Path) -> bool:
+    try:
+        return not isinstance(json.loads(path.read_bytes()), dict)
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+
+
+def require_readable_lock(root: Path) -> None:
+    """Refuses a dvc.lock that is cut, or holds the marks of a merge.
+
+    Raises:
+        InputError: with the remedy.
+
+    """
+    path = root / "dvc.lock"
+    if not path.exists():
+        return
+    # A cut can leave sound YAML that DVC refuses, so its own description of the file is asked.
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        COMPILED_LOCKFILE_SCHEMA(content)
+        broken, cause = "stages" not in content, "it holds no stages"
+    except (YAMLError, UnicodeDecodeError, Invalid) as error:
+        broken, cause = True, " ".join(str(error).split())
+    if broken:
+        raise InputError(
+            f"dvc.lock can't be read: {cause}. Mend it: rm dvc.lock; dvc repro. What DVC's cache"
+            " knows is restored."
+        )
+
+
+def main() -> None:
+    """Heals what can be healed, and ends with a line on what can't."""
+    try:
+        with hold_run("workspace.heal"):
+            for path in remove_broken_leftovers(Path.cwd()):
+                print(f"removed {path}, which a killed run had left")
+            require_readable_lock(Path.cwd())
+    except (InputError, OSError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
