@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -16,6 +16,7 @@ from tasks.core import paths
 from tasks.core.files import write_text
 from tasks.runner.errors import InputError, NetworkError
 from tasks.runner.lock import hold_stage
+from tasks.runner.processor import pin_processor
 
 STALE_SLOT = "<!-- stale -->"
 _BANNER = re.compile(r'<div class="stale" role="alert">.*?</div><!-- /stale -->', re.DOTALL)
@@ -25,17 +26,20 @@ EXIT_TRY_AGAIN = os.EX_TEMPFAIL
 _PR_SET_PDEATHSIG = 1
 
 
-def run_stage(name: str, main: Callable[[], None]) -> NoReturn:
-    """Runs a stage's `main` and ends the process.
+def run_stage(name: str, module: str) -> NoReturn:
+    """Runs the `main` of a stage's module and ends the process.
+
+    The module is imported here, after what NumPy reads from the environment has been set.
 
     Exit status: 0 done, 75 the network failed and a second try may succeed, 1 any other failure.
     """
     end_with_parent()
     end_in_order_on_term()
+    pin_processor()
     try:
         with hold_stage(f"the stage {name}"):
             try:
-                main()
+                import_module(module).main()
             except BaseException:
                 mark_report_stale(paths.REPORT_PAGE, f"the stage {name} has failed")
                 raise

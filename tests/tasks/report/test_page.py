@@ -167,7 +167,7 @@ def test_neighbours_are_asked_about_the_most_doubtful_labels_only_and_the_page_s
     monkeypatch.setattr(
         "tests.tasks.report.conftest.made_up_answers", lambda labels, num_classes, seed: answers
     )
-    monkeypatch.setattr("tasks.report.__main__._MOST_DOUBTFUL", 7)
+    monkeypatch.setattr("tasks.report.stage._MOST_DOUBTFUL", 7)
     page = make_report(splits={"train": truth, "test": ImageSplit(truth.images, labels)})
     assert "The model doubts 100 of the test labels" in page
     assert "of the 7 most doubtful a second opinion" in page

@@ -18,7 +18,7 @@ from tasks.runner.errors import InputError, NetworkError
 from tasks.runner.stage import run_stage
 def main():
     {body}
-run_stage("example", main)
+run_stage("example", "__main__")
 """
 
 
