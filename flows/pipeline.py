@@ -43,7 +43,8 @@ def pipeline() -> dict[str, Outcome]:
     flow_parameters: FlowParameters = parameters["flow"]
     outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
-    require_publishable(flow_parameters, root)
+    targets = {"push_to": flow_parameters.push_to, "commit_to": flow_parameters.commit_to}
+    require_publishable(root, **targets)
     with hold_run("the Prefect flow pipeline") as token:
         for path in remove_broken_leftovers(root):
             get_run_logger().warning("removed %s, which a killed run had left", path)
@@ -64,8 +65,8 @@ def pipeline() -> dict[str, Outcome]:
         require_recorded_bytes(root)
         verdict = gate(parameters["gate"], return_state=True).result()
         show_summary(outcomes, seconds, verdict)
-        if flow_parameters.push_to is not None or flow_parameters.commit_to is not None:
-            publish_task(flow_parameters)(flow_parameters)
+        if any(targets.values()):
+            publish_task(flow_parameters)(targets)
     return outcomes
 
 
@@ -95,8 +96,8 @@ def _task(
     )
 
 
-def _publish(parameters: FlowParameters) -> None:
-    publish(parameters, Path.cwd(), get_run_logger().info)
+def _publish(targets: dict[str, str | None]) -> None:
+    publish(Path.cwd(), **targets, on_line=get_run_logger().info)
 
 
 def _update(name: str, *, token: str, skip: bool) -> State[Outcome]:

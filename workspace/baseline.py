@@ -10,7 +10,6 @@ DVC's cache or on its remote; then `dvc repro` renews the report. To be committe
 import argparse
 import io
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tasks.core import paths
 from tasks.core.files import write_json
 from tasks.report.comparison import pack_baseline
 from tasks.runner.errors import InputError
+from workspace.git import git
 
 
 def read_baseline(revision: str, root: Path) -> dict[str, object]:
@@ -31,9 +31,9 @@ def read_baseline(revision: str, root: Path) -> dict[str, object]:
         InputError: there is no such commit, or it has no result that could be compared.
 
     """
-    commit = _git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}", root=root).strip()
+    commit = git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}", root=root)
     try:
-        metrics = json.loads(_git("show", f"{commit}:{paths.METRICS}", root=root))
+        metrics = json.loads(git("show", f"{commit}:{paths.METRICS}", root=root))
     except ValueError as error:
         raise InputError(f"{paths.METRICS} of commit {commit} can't be read: {error}") from None
     if "sha256" not in metrics:
@@ -51,15 +51,6 @@ def read_baseline(revision: str, root: Path) -> dict[str, object]:
     assert isinstance(content, bytes)
     predicted = pd.read_parquet(io.BytesIO(content), columns=["predicted"])["predicted"]
     return pack_baseline(metrics, predicted.to_numpy(), origin=f"commit {commit}")
-
-
-def _git(*arguments: str, root: Path) -> str:
-    completed = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=False
-    )
-    if completed.returncode:
-        raise InputError(f"git {' '.join(arguments)}: {completed.stderr.strip()}")
-    return completed.stdout
 
 
 def main() -> None:
