@@ -27,7 +27,7 @@ import psutil
 from flows.parameters import FlowParameters
 from tasks.core.parameters import load_section
 from tasks.runner.errors import InputError
-from tasks.runner.stage import end_in_order_on_term
+from tasks.runner.frame import end_in_order_on_term
 
 if TYPE_CHECKING:
     from flows.runs import Runs
