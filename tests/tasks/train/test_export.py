@@ -1,5 +1,7 @@
 """What ships says what the trained network says, for any number of raw images."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,9 @@ from tasks.runner.errors import InputError
 from tasks.train.build import build_network
 from tasks.train.export import check_parity, convert_to_litert, keras_file, with_probabilities
 from tasks.train.served import Validator, log_softmax
+
+# Keras converts its variables in NumPy's old way.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +51,13 @@ def test_the_exported_model_agrees_with_keras_for_any_number_of_images(
 
 
 def test_a_keras_file_has_the_same_bytes_twice_and_plain_keras_reads_it(
-    network: keras.Model, images: np.ndarray, tmp_path: object
+    network: keras.Model, images: np.ndarray, tmp_path: Path
 ) -> None:
     model = with_probabilities(network, temperature=2.0)
     content = keras_file(model)
     assert content == keras_file(model)
-    path = f"{tmp_path}/model.keras"
-    with open(path, "wb") as file:  # noqa: PTH123
-        file.write(content)
+    path = tmp_path / "model.keras"
+    path.write_bytes(content)
     pixels = images[:3].astype(np.float32)
     loaded = keras.models.load_model(path)
     np.testing.assert_allclose(np.asarray(loaded(pixels)), np.asarray(model(pixels)), atol=1e-6)

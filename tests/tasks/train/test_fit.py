@@ -1,4 +1,4 @@
-"""A network learns, the best epoch is kept, training stops when it should, a broken one says why."""
+"""A network learns, the best epoch is kept, training stops when it should, or says why."""
 
 from pathlib import Path
 

@@ -16,6 +16,9 @@ from tasks.train.fit import train_network
 from tasks.train.parameters import TrainParameters
 from tests.conftest import read_parameters, typed
 
+# Keras converts its variables in NumPy's old way.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 OWN = "tests.tasks.train.own_networks"
 
 
