@@ -1,6 +1,7 @@
 """Fits a network by Keras and keeps the epoch with the lowest validation loss."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -90,20 +91,8 @@ def fit(
     """
     num_classes = network.output_shape[-1]
     batches = Batches(training, num_classes=num_classes, parameters=parameters)
-    model = with_fused_normalization(trained)
+    model = compile_network(trained, parameters, steps_per_epoch=len(batches))
     model.set_weights(network.get_weights())
-    model.compile(
-        optimizer=make_optimizer(parameters, num_steps=parameters.epochs * len(batches)),
-        loss=keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=parameters.label_smoothing
-        ),
-        metrics=[
-            "accuracy",
-            keras.metrics.CategoricalCrossentropy(name="cross_entropy", from_logits=True),
-        ],
-        steps_per_execution=min(_STEPS_PER_EXECUTION, len(batches)),
-        jit_compile=False,  # XLA's code isn't faster here, and its bits depend on the processor
-    )
     keeper = Keeper(network, validate, batches, checkpoint, patience=parameters.patience)
     keeper.resume(model)
     if not keeper.has_waited_enough():
@@ -120,6 +109,26 @@ def fit(
         )
     network.set_weights(keeper.best)
     return pd.DataFrame(keeper.history)
+
+
+def compile_network(
+    trained: keras.Model, parameters: TrainParameters, *, steps_per_epoch: int
+) -> keras.Model:
+    """The network with fast normalization, and with the recipe's loss and optimizer."""
+    model = with_fused_normalization(trained)
+    model.compile(
+        optimizer=make_optimizer(parameters, num_steps=parameters.epochs * steps_per_epoch),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=parameters.label_smoothing
+        ),
+        metrics=[
+            "accuracy",
+            keras.metrics.CategoricalCrossentropy(name="cross_entropy", from_logits=True),
+        ],
+        steps_per_execution=min(_STEPS_PER_EXECUTION, steps_per_epoch),
+        jit_compile=False,  # XLA's code isn't faster here, and its bits depend on the processor
+    )
+    return model
 
 
 class Keeper(keras.callbacks.Callback):
@@ -157,7 +166,7 @@ class Keeper(keras.callbacks.Callback):
         self.history: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
 
-    def resume(self, model: keras.Model) -> None:
+    def resume(self, model: Any) -> None:
         """Goes back to where a killed training of the same key was after its last whole epoch."""
         model.optimizer.build(model.trainable_variables)
         state = self._checkpoint.load()
@@ -187,30 +196,31 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Publishes and measures the weights; adds what was measured to Keras' own figures."""
         assert logs is not None
-        self._publish()
+        model: Any = self.model
+        self._publish(model)
         figures = {"loss": logs["cross_entropy"], "accuracy": logs["accuracy"]} | self._validate()
         self._require_finite("validation loss", figures["val_loss"], len(self._batches))
         logs.update(figures)
         self.history.append({"epoch": epoch + 1} | figures)
         if best_row(self.history) == epoch:
             self.best = self._network.get_weights()
-        variables = [np.asarray(variable.value) for variable in _state_of(self.model)]
+        variables = [np.asarray(variable.value) for variable in _state_of(model)]
         self._checkpoint.save(TrainingState(self.history, variables, self.best))
-        self.model.stop_training = self.has_waited_enough()
+        model.stop_training = self.has_waited_enough()
 
-    def _publish(self) -> None:
+    def _publish(self, model: Any) -> None:
         """Copies the weights, averaged if the recipe says so, into the network."""
-        self._network.set_weights(self.model.get_weights())
-        optimizer = self.model.optimizer
-        if optimizer.use_ema:
-            averages = optimizer._model_variables_moving_average
+        self._network.set_weights(model.get_weights())
+        if model.optimizer.use_ema:
+            averages = model.optimizer._model_variables_moving_average
             for target, value in zip(self._network.trainable_variables, averages, strict=True):
                 target.assign(value)
 
     def _require_finite(self, name: str, loss: float, step: int) -> None:
         if math.isfinite(loss):
             return
-        rate = float(self.model.optimizer.learning_rate)
+        model: Any = self.model
+        rate = float(model.optimizer.learning_rate)
         raise InputError(
             f"The {name} is {loss} by step {step} of {len(self._batches)} of epoch"
             f" {self._epoch + 1}, with learning rate {rate:.3g};"
@@ -224,6 +234,6 @@ def best_row(history: list[dict[str, float]]) -> int:
     return min(range(len(history)), key=lambda row: history[row]["val_loss"])
 
 
-def _state_of(model: keras.Model) -> list[keras.Variable]:
+def _state_of(model: Any) -> list[keras.Variable]:
     """Everything that the next step depends on: weights, random generators, the optimizer."""
     return [*model.variables, *model.optimizer.variables]

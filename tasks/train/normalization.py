@@ -26,7 +26,8 @@ class FusedBatchNormalization(BatchNormalization):
             epsilon=self.epsilon,
             is_training=True,
         )
-        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+        averages: list[Any] = [self.moving_mean, self.moving_variance]
+        for average, value in zip(averages, (mean, variance), strict=True):
             average.assign(average * self.momentum + value * (1 - self.momentum))
         return tf.reshape(features, tf.shape(inputs)) if len(inputs.shape) != 4 else features
 
@@ -38,14 +39,14 @@ class Affine(keras.layers.Layer):
     layer takes a reciprocal root whose bits every maker of processors chooses.
     """
 
-    def __init__(self, normalization: BatchNormalization) -> None:
+    def __init__(self, normalization: Any) -> None:
         super().__init__(name=normalization.name, dtype="float32", trainable=False)
         self._axis = normalization.axis
         size = normalization.moving_mean.shape
         self._factor = self.add_weight(shape=size, name="factor")
         self._offset = self.add_weight(shape=size, name="offset")
 
-    def take_from(self, normalization: BatchNormalization) -> None:
+    def take_from(self, normalization: Any) -> None:
         """Computes both from the layer's weights."""
         mean, variance, gamma, beta = (
             default if variable is None else np.asarray(variable.value, np.float64)

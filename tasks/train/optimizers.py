@@ -56,7 +56,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         """The learning rate of a step, counted from 0."""
         share = self._config["warmup_share"]
-        middle = (keras.ops.cast(step, "float32") + 0.5) / self._config["num_steps"]
+        done: Any = keras.ops.cast(step, "float32")
+        middle = (done + 0.5) / self._config["num_steps"]
         relative = keras.ops.minimum(middle / share, (1 - middle) / (1 - share))
         return self._config["highest"] * relative
 

@@ -1,5 +1,7 @@
 """A first convolution that starts by taking patches apart into uncorrelated parts."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -24,16 +26,13 @@ def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
 
     """
     convolution = _find_convolution(network)
+    shape = () if convolution is None else tuple(convolution.kernel.shape)
     channels = network.input_shape[-1]
-    if convolution is None or convolution.kernel.shape[:3] != (
-        *convolution.kernel_size[:1] * 2,
-        channels,
-    ):
-        found = "none" if convolution is None else f"one of shape {tuple(convolution.kernel.shape)}"
+    if not shape or shape[0] != shape[1] or shape[2] != channels:
         raise InputError(
             f"train.whitening is true, but {network.name} has no convolution to start with that"
-            f" looks at squares of {channels} channels; found {found}. Set train.whitening: false"
-            " in params.yaml"
+            f" looks at squares of {channels} channels; found {shape or 'none'}. Set"
+            " train.whitening: false in params.yaml"
         )
     kernel, *bias = convolution.get_weights()
     num_images = max(1, _PIXELS // training.source.images[0].size)
@@ -44,7 +43,7 @@ def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
     convolution.set_weights([kernel, *bias])
 
 
-def _find_convolution(network: keras.Model) -> keras.layers.Conv2D | None:
+def _find_convolution(network: keras.Model) -> Any:
     """The first one, also inside of nested models."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):

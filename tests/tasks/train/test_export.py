@@ -1,6 +1,7 @@
 """What ships says what the trained network says, for any number of raw images."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,7 +60,7 @@ def test_a_keras_file_has_the_same_bytes_twice_and_plain_keras_reads_it(
     path = tmp_path / "model.keras"
     path.write_bytes(content)
     pixels = images[:3].astype(np.float32)
-    loaded = keras.models.load_model(path)
+    loaded: Any = keras.models.load_model(path)
     np.testing.assert_allclose(np.asarray(loaded(pixels)), np.asarray(model(pixels)), atol=1e-6)
 
 

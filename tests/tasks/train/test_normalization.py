@@ -1,5 +1,7 @@
 """Batch normalization in training and as it ships, against Keras' own layer."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ OPTIONS = [{}, {"scale": False}, {"center": False}, {"scale": False, "center": F
 @pytest.mark.parametrize("shape", [(8, 5, 5, 4), (8, 4), (8, 5, 4)])
 def test_the_fused_normalization_is_that_of_keras(shape: tuple[int, ...], options: dict) -> None:
     features = np.random.default_rng(0).normal(1, 3, shape).astype(np.float32)
-    layers = [
+    layers: list[Any] = [
         kind(momentum=0.9, epsilon=1e-5, **options)
         for kind in (keras.layers.BatchNormalization, FusedBatchNormalization)
     ]

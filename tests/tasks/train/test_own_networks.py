@@ -38,6 +38,7 @@ def train(
     recipe: TrainParameters, images: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint
 ) -> tuple[bytes, bytes, str]:
     """The files of a whole training, and its history."""
+    keras.utils.clear_session()  # names of layers are counted per process
     keras.utils.set_random_seed(recipe.seed)
     data: DataParameters = typed(read_parameters()).data
     split = ImageSplit(images, labels)
