@@ -29,27 +29,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         clone = Path(temporary) / "clone"
         run("git", "clone", "--quiet", str(Path.cwd()), str(clone), root=Path.cwd())
-        install_seconds = run_make("install", root=clone)
-        running = measure_megabytes(clone / ".venv")
-        run_seconds = run_make("repro", root=clone)
+        started = time.monotonic()
+        run_make("repro", root=clone)
+        seconds = time.monotonic() - started
         changes = run("git", "status", "--short", root=clone)
         if changes:
             sys.exit(f"The run changed what is in Git, expected nothing:\n{changes}")
-        environment = measure_megabytes(clone / ".venv")
-        run_megabytes = measure_megabytes(clone) - environment
-        run_make(".venv/installed-dev", root=clone)
+        installed = measure_megabytes(clone / ".venv")
         results = {
             "date": datetime.now(UTC).date().isoformat(),
             "commit": run("git", "rev-parse", "--short", "HEAD", root=clone),
             "machine": describe_machine("tensorflow", "keras", "dvc", "prefect"),
-            "install_seconds": round(install_seconds),
-            "run_seconds": round(run_seconds),
-            "running_megabytes": running,
-            "testing_megabytes": measure_megabytes(clone / ".venv") - environment,
-            "run_megabytes": run_megabytes,
+            "seconds": round(seconds),
+            "megabytes": {"running": installed, "run": measure_megabytes(clone) - installed},
             "metrics": json.loads((clone / paths.METRICS).read_text(encoding="utf-8")),
             "history": pd.read_csv(clone / paths.HISTORY).to_dict("records"),
         }
+        run_make(".venv/installed-dev", root=clone)
+        results["megabytes"]["testing"] = measure_megabytes(clone / ".venv") - installed
     write_json(RESULTS, results)
 
 
@@ -59,11 +56,9 @@ def run(*command: str, root: Path) -> str:
     return completed.stdout.strip()
 
 
-def run_make(target: str, *, root: Path) -> float:
-    """The seconds that a target takes, with the Python that this one is of."""
-    started = time.monotonic()
+def run_make(target: str, *, root: Path) -> None:
+    """Makes a target with the Python that this one was made of."""
     subprocess.run(["make", target, f"PYTHON={_BASE_PYTHON}"], cwd=root, check=True)
-    return time.monotonic() - started
 
 
 def measure_megabytes(folder: Path) -> int:

@@ -51,18 +51,15 @@ def describe_results(results: dict[str, Any]) -> str:
 
 def describe_costs(results: dict[str, Any]) -> str:
     """A Markdown table of what the first commands take, and where that was measured."""
-    seconds = {name: round(results[f"{name}_seconds"]) for name in ("install", "run")}
-    times = {name: f"{total // 60} min {total % 60:02d} s" for name, total in seconds.items()}
-    sizes = {
-        name: f"{results[f'{name}_megabytes'] / 1000:.1f} GB"
-        for name in ("running", "testing", "run")
-    }
+    sizes = {name: f"{size / 1000:.1f} GB" for name, size in results["megabytes"].items()}
+    minutes, seconds = divmod(results["seconds"], 60)
     return _make_table(
         {
-            "the environment, once": f"{times['install']}, {sizes['running']}",
-            "what tests add to it": sizes["testing"],
-            "the run, data and models": f"{times['run']}, {sizes['run']}",
-            "measured": f"{results['date']}, commit {results['commit']}, {results['machine']}",
+            "from a clone to the report": f"{minutes} min {seconds} s",
+            "disk, what running needs": sizes["running"],
+            "disk, what testing adds": sizes["testing"],
+            "disk, data and models of the run": sizes["run"],
+            "measured": f"{results['date']}, commit {results['commit']}; {results['machine']}",
         }
     )
 
