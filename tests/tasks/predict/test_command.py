@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import PROJECT, environment
+from tests.conftest import PARAMETERS, PROJECT, environment
 from tests.tasks.predict.conftest import MODEL
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the parameters and a candidate."""
-    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    shutil.copy(PARAMETERS, tmp_path)
     shutil.copytree(MODEL, tmp_path / "models" / "candidate")
     return tmp_path
 
