@@ -20,7 +20,7 @@ from dvc.exceptions import DvcException
 
 from tasks.core import paths
 from tasks.core.files import write_json
-from tasks.report.comparison import pack_baseline
+from tasks.report.baseline import pack_baseline
 from tasks.runner.errors import InputError
 
 

@@ -18,9 +18,10 @@ from tasks.core.dataset import ImageSplit, load_manifest, load_split
 from tasks.core.files import sha256_of, write_text
 from tasks.core.parameters import DataParameters, load_section
 from tasks.core.seal import sealed
+from tasks.models.compare import Comparison, compare
 from tasks.page.images import show_images
 from tasks.prepare.parameters import PrepareParameters
-from tasks.report.comparison import Comparison, compare, is_comparable, unpack_predicted
+from tasks.report.baseline import is_comparable, unpack_predicted
 from tasks.report.findings import (
     ask_neighbours,
     choose_samples,

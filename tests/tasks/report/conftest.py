@@ -16,7 +16,7 @@ from tasks.core.seal import seal
 from tasks.evaluate.measure import bin_confidences, calibration_error, measure, tabulate_predictions
 from tasks.images.idx import parse_idx
 from tasks.report.__main__ import main
-from tasks.report.comparison import pack_baseline
+from tasks.report.baseline import pack_baseline
 from tests.conftest import FIXTURE, write_parameters
 
 MakeReport = Callable[..., str]
