@@ -19,7 +19,7 @@ def validate(
     """
     images = tabulate_images(splits)
     classes = tabulate_classes(images, classes=data.classes, shares=limits.expected_shares(data))
-    whole = tabulate_splits(splits, num_classes=len(data.classes))
+    whole = tabulate_splits(splits)
     return classes, judge(whole, classes, images, data=data, limits=limits)
 
 
