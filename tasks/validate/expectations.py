@@ -1,8 +1,8 @@
 """What the data must be like: every expectation of the pipeline is one entry here.
 
 An entry names what is looked at, measures it as a column of one of three tables (a row per split,
-per class, per image), names the rule by which Great Expectations judges the column, and says it in
-words. Its limit is a parameter of the section validate.
+per class, per image), gives the limits by which Great Expectations judges the column, and says them
+in words. A limit is a number, or the name of a parameter of the sections validate and data.
 
 Great Expectations counts NaN as missing, not as out of range, and rules about each row hold on an
 empty table; so the first expectations of each table ask that there is something to look at.
@@ -18,21 +18,6 @@ from tasks.validate.measures import count_constant_pixels, measure_centroid_reca
 from tasks.validate.parameters import ValidateParameters
 
 Severity = Literal["critical", "warning"]
-Rule = tuple[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a limit depends on: the split that is judged, and the parameters."""
-
-    split: SplitName
-    data: DataParameters
-    limits: ValidateParameters
-
-    @property
-    def num_images(self) -> int | None:
-        """How many images the split is declared to have."""
-        return self.data.train_images if self.split == "train" else self.data.test_images
 
 
 @dataclass(frozen=True)
@@ -42,11 +27,15 @@ class Expectation:
     Attributes:
         check: what is looked at, in words; it names the expectation.
         column: where its values stand in the table.
-        rule: a rule of Great Expectations and its limits.
-        expected: what it asks for, in words.
+        expected: what it asks for, in words with the names of parameters.
         measure: gives the column, unless its table has it anyhow: of a split from its arrays and
-            those of training, of a class from the rows of its images, of images from their pixels,
-            their rows and the rows of the training images.
+            those of training, of a class from the rows of its images, of images from their rows and
+            the rows of the training images.
+        low: the lowest value that is allowed.
+        high: the highest.
+        apart: the share of the rows that may lie outside.
+        values: what is allowed where that is no range.
+        rule: of Great Expectations, if no row may lie outside a range.
         severity: "critical" stops the pipeline when broken, "warning" is reported.
         splits: whose images are asked.
 
@@ -54,24 +43,33 @@ class Expectation:
 
     check: str
     column: str
-    rule: Callable[[Asked], Rule]
-    expected: Callable[[Asked], str]
+    expected: str
     measure: Callable[..., Any] | None = None
+    low: float | str | None = None
+    high: float | str | None = None
+    apart: str | None = None
+    values: list[str] | None = None
+    rule: str = "ExpectColumnValuesToBeBetween"
     severity: Severity = "critical"
     splits: tuple[SplitName, ...] = ("train", "test")
 
 
-def _between(low: float | None = None, high: float | None = None, *, mostly: float = 1) -> Rule:
-    limits = {"min_value": low, "max_value": high, "mostly": mostly}
-    return "ExpectColumnValuesToBeBetween", limits
-
-
-def _in_set(*values: object, mostly: float = 1) -> Rule:
-    return "ExpectColumnValuesToBeInSet", {"value_set": list(values), "mostly": mostly}
-
-
-def _not_null() -> Rule:
-    return "ExpectColumnValuesToNotBeNull", {}
+def name_limits(
+    split: SplitName, data: DataParameters, limits: ValidateParameters
+) -> dict[str, Any]:
+    """The values of the names that entries use: those of the parameters, and what follows."""
+    declared = data.train_images if split == "train" else data.test_images
+    return {
+        **data.model_dump(),
+        **limits.model_dump(),
+        "fewest": declared or 1,
+        "most": declared,
+        "declared": f"{declared:,}" if declared else "at least 1",
+        "last_label": len(data.classes) - 1,
+        "shares": limits.expected_shares(data),
+        "duplicates": _at_most(limits.max_duplicate_share),
+        "leaked": _at_most(limits.max_leaked_share),
+    }
 
 
 def _at_most(share: float) -> str:
@@ -79,36 +77,36 @@ def _at_most(share: float) -> str:
 
 
 def _size(name: str, axis: int) -> Expectation:
-    return Expectation(
-        name,
-        name,
-        rule=lambda asked: _in_set(getattr(asked.data, name)),
-        expected=lambda asked: str(getattr(asked.data, name)),
-        measure=lambda split, _: split.images.shape[axis] if split.images.ndim == 4 else -1,
-    )
+    def measure(split: Any, _: Any) -> int:
+        return split.images.shape[axis] if split.images.ndim == 4 else -1
+
+    return Expectation(name, name, f"{{{name}}}", measure, low=name, high=name)
 
 
 OF_SPLITS = (
     Expectation(
         "number of images",
         "num_images",
-        rule=lambda asked: _between(asked.num_images or 1, asked.num_images),
-        expected=lambda asked: f"{asked.num_images:,}" if asked.num_images else "at least 1",
-        measure=lambda split, _: len(split.images),
+        "{declared}",
+        lambda split, _: len(split.images),
+        low="fewest",
+        high="most",
     ),
     Expectation(
         "a label for each image",
         "images_without_label",
-        rule=lambda _: _in_set(0),
-        expected=lambda _: "as many labels as images",
-        measure=lambda split, _: len(split.images) - len(split.labels),
+        "as many labels as images",
+        lambda split, _: len(split.images) - len(split.labels),
+        low=0,
+        high=0,
     ),
     Expectation(
         "type of the pixels",
         "dtype",
-        rule=lambda _: _in_set("uint8"),
-        expected=lambda _: "uint8",
-        measure=lambda split, _: str(split.images.dtype),
+        "uint8",
+        lambda split, _: str(split.images.dtype),
+        values=["uint8"],
+        rule="ExpectColumnValuesToBeInSet",
     ),
     _size("height", 1),
     _size("width", 2),
@@ -116,143 +114,105 @@ OF_SPLITS = (
     Expectation(
         "pixels with one value in all images",
         "constant_pixels",
-        rule=lambda asked: _between(high=asked.limits.max_constant_pixels),
-        expected=lambda asked: (
-            f"at most {asked.limits.max_constant_pixels}, those that are always 0 left out"
-        ),
-        measure=lambda split, _: count_constant_pixels(split.images),
+        "at most {max_constant_pixels}, those that are always 0 left out",
+        lambda split, _: count_constant_pixels(split.images),
+        high="max_constant_pixels",
     ),
     Expectation(
         "labels can be compared with images",
         "centroid_recall",
-        rule=lambda _: _not_null(),
-        expected=lambda _: "classes with 2 images or more",
-        measure=measure_centroid_recall,
+        "classes with 2 images or more",
+        measure_centroid_recall,
+        rule="ExpectColumnValuesToNotBeNull",
     ),
     Expectation(
         "labels belong to their images",
         "centroid_recall",
-        rule=lambda asked: _between(asked.limits.min_centroid_recall),
-        expected=lambda asked: (
-            f"at least {asked.limits.min_centroid_recall:.0%} are nearest to their class's mean"
-        ),
+        "at least {min_centroid_recall:.0%} are nearest to their class's mean",
+        low="min_centroid_recall",
     ),
 )
 
 OF_CLASSES = (
-    Expectation(
-        "every class has images",
-        "count",
-        rule=lambda _: _between(1),
-        expected=lambda _: "at least 1",
-    ),
+    Expectation("every class has images", "count", "at least 1", low=1),
     Expectation(
         "balance: share of each class",
         "deviation",
-        rule=lambda asked: _between(-asked.limits.share_tolerance, asked.limits.share_tolerance),
-        expected=lambda asked: f"within {asked.limits.share_tolerance:.1%} of the expected share",
+        "within {share_tolerance:.1%} of the expected share",
+        high="share_tolerance",
     ),
     Expectation(
         "brightness of each class",
         "brightness",
-        rule=lambda asked: _between(*asked.limits.class_brightness),
-        expected=lambda asked: "{:g} to {:g}".format(*asked.limits.class_brightness),
-        measure=lambda rows: rows["mean"].mean(),
+        "{class_brightness[0]:g} to {class_brightness[1]:g}",
+        lambda rows: rows["mean"].mean(),
+        low="class_brightness[0]",
+        high="class_brightness[1]",
     ),
 )
 
 OF_IMAGES = (
-    Expectation(
-        "there are images",
-        "index",
-        rule=lambda _: ("ExpectTableRowCountToBeBetween", {"min_value": 1}),
-        expected=lambda _: "at least 1",
-    ),
+    Expectation("there are images", "", "at least 1", low=1, rule="ExpectTableRowCountToBeBetween"),
     Expectation(
         "every image has a label",
         "label",
-        rule=lambda _: _not_null(),
-        expected=lambda _: "no label missing",
+        "no label missing",
+        rule="ExpectColumnValuesToNotBeNull",
     ),
     Expectation(
-        "labels within the classes",
-        "label",
-        rule=lambda asked: _in_set(*range(len(asked.data.classes))),
-        expected=lambda asked: f"0 to {len(asked.data.classes) - 1}",
+        "labels within the classes", "label", "0 to {last_label}", low=0, high="last_label"
     ),
     Expectation(
         "balance: divergence from the expected shares",
         "label",
-        rule=lambda asked: (
-            "ExpectColumnKLDivergenceToBeLessThan",
-            {
-                "partition_object": {
-                    "values": list(range(len(asked.data.classes))),
-                    "weights": list(asked.limits.expected_shares(asked.data)),
-                },
-                "threshold": asked.limits.max_divergence,
-            },
-        ),
-        expected=lambda asked: f"at most {asked.limits.max_divergence:g} nats",
+        "at most {max_divergence:g} nats",
+        high="max_divergence",
+        rule="ExpectColumnKLDivergenceToBeLessThan",
+    ),
+    Expectation("pixels are finite", "not_finite", "no NaN and no infinity", high=0),
+    Expectation(
+        "pixel range: lowest value", "minimum", "at least {pixel_minimum}", low="pixel_minimum"
     ),
     Expectation(
-        "pixels are finite",
-        "not_finite",
-        rule=lambda _: _in_set(0),
-        expected=lambda _: "no NaN and no infinity",
-    ),
-    Expectation(
-        "pixel range: lowest value",
-        "minimum",
-        rule=lambda asked: _between(asked.limits.pixel_minimum),
-        expected=lambda asked: f"at least {asked.limits.pixel_minimum}",
-    ),
-    Expectation(
-        "pixel range: highest value",
-        "maximum",
-        rule=lambda asked: _between(high=asked.limits.pixel_maximum),
-        expected=lambda asked: f"at most {asked.limits.pixel_maximum}",
+        "pixel range: highest value", "maximum", "at most {pixel_maximum}", high="pixel_maximum"
     ),
     Expectation(
         "pixel range: in full use",
         "maximum",
-        rule=lambda asked: (
-            "ExpectColumnMaxToBeBetween",
-            {"min_value": asked.limits.min_highest},
-        ),
-        expected=lambda asked: f"some image reaches {asked.limits.min_highest}",
+        "some image reaches {min_highest}",
+        low="min_highest",
+        rule="ExpectColumnMaxToBeBetween",
     ),
     Expectation(
         "no blank or constant image",
         "spread",
-        rule=lambda asked: _between(asked.limits.min_spread),
-        expected=lambda asked: f"a standard deviation of {asked.limits.min_spread:g}",
+        "a standard deviation of {min_spread:g}",
+        low="min_spread",
     ),
     Expectation(
         "dark background",
         "zero_share",
-        rule=lambda asked: _between(
-            asked.limits.min_zero_share, mostly=1 - asked.limits.max_share_without_zeros
-        ),
-        expected=lambda asked: (
-            f"{asked.limits.min_zero_share:.0%} of the pixels are 0, in all but"
-            f" {asked.limits.max_share_without_zeros:.1%} of the images"
-        ),
+        "{min_zero_share:.0%} of the pixels are 0, in all but {max_share_without_zeros:.1%} of the"
+        " images",
+        low="min_zero_share",
+        apart="max_share_without_zeros",
     ),
     Expectation(
         "duplicates within the split",
         "earlier_copies",
-        rule=lambda asked: _in_set(0, mostly=1 - asked.limits.max_duplicate_share),
-        expected=lambda asked: _at_most(asked.limits.max_duplicate_share),
-        measure=lambda _, rows, __: rows.groupby("content").cumcount(),
+        "{duplicates}",
+        lambda rows, _: rows.groupby("content").cumcount(),
+        high=0,
+        apart="max_duplicate_share",
         severity="warning",
     ),
     Expectation(
         "test images that are training images",
         "training_copies",
-        rule=lambda asked: _in_set(0, mostly=1 - asked.limits.max_leaked_share),
-        expected=lambda asked: _at_most(asked.limits.max_leaked_share),
-        measure=lambda _, rows, training: rows["content"].isin(training["content"]).astype(int),
+        "{leaked}",
+        lambda rows, training: rows["content"].isin(training["content"]).astype(int),
+        high=0,
+        apart="max_leaked_share",
         splits=("test",),
     ),
 )

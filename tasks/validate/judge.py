@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Mapping
+from string import Formatter
 from typing import Any, TypedDict
 
 import pandas as pd
@@ -13,9 +14,9 @@ from tasks.validate.expectations import (
     OF_CLASSES,
     OF_IMAGES,
     OF_SPLITS,
-    Asked,
     Expectation,
     Severity,
+    name_limits,
 )
 from tasks.validate.parameters import ValidateParameters
 
@@ -46,7 +47,6 @@ class Finding(TypedDict):
         unexpected_count: how many rows break it; 1 for a figure of the whole table.
         first_images: the first images that break it, if it is about single images.
         originals: for duplicates, the images that those repeat, in the same order.
-        expectation: its rule in Great Expectations.
 
     """
 
@@ -59,7 +59,6 @@ class Finding(TypedDict):
     unexpected_count: int
     first_images: list[Image]
     originals: list[Image]
-    expectation: str
 
 
 def judge(
@@ -82,51 +81,60 @@ def judge(
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}  # pyright: ignore[reportAttributeAccessIssue]
     source = context.data_sources.add_pandas("tables")
-    kinds = {
-        "splits": (split_table, OF_SPLITS),
-        "classes": (class_table, OF_CLASSES),
-        "images": (image_table, OF_IMAGES),
-    }
+    tables = ((split_table, OF_SPLITS), (class_table, OF_CLASSES), (image_table, OF_IMAGES))
     findings: list[Finding] = []
     names: tuple[SplitName, ...] = ("train", "test")
     for split in names:
-        asked = Asked(split, data, limits)
-        for kind, (table, expectations) in kinds.items():
+        asked = name_limits(split, data, limits)
+        for number, (table, expectations) in enumerate(tables):
             chosen = [expectation for expectation in expectations if split in expectation.splits]
             rows = table[table["split"] == split].reset_index(drop=True)
-            asset = source.add_dataframe_asset(f"{split} {kind}")
+            asset = source.add_dataframe_asset(f"{split} {number}")
             batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
-            suite = gx.ExpectationSuite(
-                name=asset.name, expectations=[_build(expectation, asked) for expectation in chosen]
-            )
+            suite = gx.ExpectationSuite(asset.name, [_build(entry, asked) for entry in chosen])
             results = batch.validate(suite, result_format="COMPLETE").results
             # Great Expectations gives the results in an order of its own.
             by_check = {
                 result["expectation_config"]["meta"]["check"]: result
                 for result in (result.to_json_dict() for result in results)
             }
-            findings += [
-                _describe(each, asked, rows, by_check[each.check], image_table) for each in chosen
-            ]
+            for entry in chosen:
+                words = entry.expected.format_map(asked)
+                finding = _describe(entry, words, split, rows, by_check[entry.check])
+                finding["originals"] = list(
+                    _find_originals(image_table, entry.column, finding["first_images"])
+                )
+                findings.append(finding)
     return findings
 
 
-def _build(expectation: Expectation, asked: Asked) -> Any:
+def _build(entry: Expectation, asked: Mapping[str, Any]) -> Any:
+    """The entry as an expectation of Great Expectations, with the limits that the names have."""
     import great_expectations.expectations as gxe
 
-    rule, settings = expectation.rule(asked)
-    column = {} if rule.startswith("ExpectTable") else {"column": expectation.column}
-    return getattr(gxe, rule)(
-        **column, **settings, severity=expectation.severity, meta={"check": expectation.check}
+    low, high, apart = (
+        Formatter().get_field(limit, (), asked)[0] if isinstance(limit, str) else limit
+        for limit in (entry.low, entry.high, entry.apart)
     )
+    settings: dict[str, Any] = {"min_value": low, "max_value": high, "value_set": entry.values}
+    if apart is not None:
+        settings["mostly"] = 1 - apart
+    if entry.rule == "ExpectColumnKLDivergenceToBeLessThan":
+        shares = list(asked["shares"])
+        partition = {"values": list(range(len(shares))), "weights": shares}
+        settings = {"threshold": high, "partition_object": partition}
+    stated = {name: value for name, value in settings.items() if value is not None}
+    if entry.column:
+        stated["column"] = entry.column
+    return getattr(gxe, entry.rule)(**stated, severity=entry.severity, meta={"check": entry.check})
 
 
 def _describe(
-    expectation: Expectation,
-    asked: Asked,
+    entry: Expectation,
+    expected: str,
+    split: SplitName,
     rows: pd.DataFrame,
     result: Mapping[str, Any],
-    image_table: pd.DataFrame,
 ) -> Finding:
     found, error = result["result"], _exception(result)
     positions = list(found.get("unexpected_index_list") or [])
@@ -136,27 +144,22 @@ def _describe(
     elif len(rows) == 0:
         observed = "no images"
     elif positions:
-        observed = ", ".join(_describe_rows(rows, expectation.column, positions))
+        observed = ", ".join(_describe_rows(rows, entry.column, positions))
     elif found.get("observed_value") is not None:
         observed = _number(found["observed_value"])
     else:
-        observed = _describe_range(rows, expectation.column)
-    about_images = "index" in rows.columns
-    images = [
-        Image(split=asked.split, index=int(position))
-        for position in positions[: _SHOWN if about_images else 0]
-    ]
+        observed = _describe_range(rows, entry.column)
+    shown = positions[:_SHOWN] if "index" in rows.columns else []
     return Finding(
-        check=expectation.check,
-        split=asked.split,
-        expected=expectation.expected(asked),
+        check=entry.check,
+        split=split,
+        expected=expected,
         observed=observed,
-        severity=expectation.severity,
+        severity=entry.severity,
         success=success,
         unexpected_count=int(found.get("unexpected_count") or 0) or int(not success),
-        first_images=images,
-        originals=list(_find_originals(image_table, expectation.column, images)),
-        expectation=expectation.rule(asked)[0],
+        first_images=[Image(split=split, index=int(position)) for position in shown],
+        originals=[],
     )
 
 

@@ -1,5 +1,7 @@
 """What is measured of a whole split, a chunk at a time, however large it is."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from tasks.core.dataset import ImageSplit
@@ -68,7 +70,7 @@ def _average_classes(split: ImageSplit, *, at_least: int) -> tuple[np.ndarray, .
     return labels[enough], means[enough], counts[enough]
 
 
-def _iterate_labelled(split: ImageSplit):
+def _iterate_labelled(split: ImageSplit) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields (m, pixels) float32 and their (m,) labels; images without a label are left out."""
     start = 0
     for chunk in iterate_chunks(split.images[: len(split.labels)]):

@@ -1,10 +1,8 @@
 """The findings as a page, with the images behind them, for whoever has to mend the data."""
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
-from tasks.page.images import can_show, name_label, show_images
+from tasks.page.images import can_show
+from tasks.page.render import make_environment
 from tasks.validate.judge import Finding
 from tasks.validate.tables import Splits
 
@@ -13,20 +11,7 @@ _FIRST = 16  # images of a split that are shown where a finding isn't about sing
 
 def render_findings(findings: list[Finding], splits: Splits, *, data: DataParameters) -> str:
     """One HTML file without script or outside address, every value escaped."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("tasks.validate"), PackageLoader("tasks.page")]),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-    def show(split: SplitName, position: int) -> str:
-        return show_images(splits[split].images[[position]])
-
-    def name(split: SplitName, position: int) -> str:
-        return name_label(splits[split].labels, position, classes=data.classes)
-
+    environment = make_environment("tasks.validate", splits, classes=data.classes)
     return environment.get_template("findings_page.html.j2").render(
         data_name=data.name,
         findings=findings,
@@ -35,6 +20,4 @@ def render_findings(findings: list[Finding], splits: Splits, *, data: DataParame
             for split, arrays in splits.items()
             if can_show(arrays.images) and len(arrays.images)
         },
-        show=show,
-        name_label=name,
     )

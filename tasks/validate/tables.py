@@ -29,9 +29,7 @@ def tabulate_images(splits: Splits) -> pd.DataFrame:
         for expectation in OF_IMAGES:
             if expectation.measure:
                 frame[expectation.column] = (
-                    expectation.measure(splits[name].images, frame, frames["train"])
-                    if name in expectation.splits
-                    else 0
+                    expectation.measure(frame, frames["train"]) if name in expectation.splits else 0
                 )
     return pd.concat(frames.values(), ignore_index=True)
 
@@ -47,8 +45,8 @@ def tabulate_classes(
         shares: the expected share of each class.
 
     Returns:
-        A frame with split, label, class, count, share, deviation (the share less the expected one),
-        and what the expectations measure (NaN without images).
+        A frame with split, label, class, count, share, deviation (of the share from the expected
+        one, in either direction), and what the expectations measure (NaN without images).
 
     """
     rows = []
@@ -58,7 +56,7 @@ def tabulate_classes(
             members = by_label.get(label, group[:0])
             share = len(members) / len(group)
             row = {"split": split, "label": label, "class": name, "count": len(members)}
-            row |= {"share": share, "deviation": share - expected}
+            row |= {"share": share, "deviation": abs(share - expected)}
             rows.append(
                 row | {each.column: each.measure(members) for each in OF_CLASSES if each.measure}
             )
