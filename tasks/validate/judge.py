@@ -94,10 +94,8 @@ def judge(
             suite = gx.ExpectationSuite(asset.name, [_build(entry, asked) for entry in chosen])
             results = batch.validate(suite, result_format="COMPLETE").results
             # Great Expectations gives the results in an order of its own.
-            by_check = {
-                result["expectation_config"]["meta"]["check"]: result
-                for result in (result.to_json_dict() for result in results)
-            }
+            plain: list[Any] = [result.to_json_dict() for result in results]
+            by_check = {each["expectation_config"]["meta"]["check"]: each for each in plain}
             for entry in chosen:
                 words = entry.expected.format_map(asked)
                 finding = _describe(entry, words, split, rows, by_check[entry.check])

@@ -20,7 +20,9 @@ def tabulate_images(splits: Splits) -> pd.DataFrame:
         has none), the columns of `describe_images`, and those that the expectations measure.
 
     """
-    frames = {name: describe_images(split.images) for name, split in splits.items()}
+    frames: dict[SplitName, pd.DataFrame] = {
+        name: describe_images(split.images) for name, split in splits.items()
+    }
     for name, frame in frames.items():
         known = splits[name].labels[: len(frame)]
         frame.insert(0, "split", name)

@@ -72,7 +72,6 @@ def finding(**changes: Any) -> dict[str, Any]:
         "unexpected_count": 0,
         "first_images": [],
         "originals": [],
-        "expectation": "expect_column_values_to_be_in_set",
     } | changes
 
 
@@ -90,6 +89,7 @@ def make_report(
         findings: list[dict[str, Any]] | None = None,
         baseline_seed: int | None = None,
         name: str = "Fashion-MNIST",
+        origin: object = None,
     ) -> str:
         splits = splits or real_splits()
         data = small_parameters["data"]
@@ -100,7 +100,7 @@ def make_report(
         write_parameters(Path(), small_parameters)
         if not paths.RAW.exists():
             saved: dict[SplitName, Selection] = {name: part.all() for name, part in splits.items()}
-            save_splits(paths.RAW, saved, origin=None)
+            save_splits(paths.RAW, saved, origin=origin)
         labels = splits["test"].labels
         probabilities = made_up_answers(labels, num_classes=len(classes), seed=1)
         bins = bin_confidences(labels, probabilities, num_bins=15)
@@ -151,7 +151,7 @@ def make_report(
             ).to_csv(index=False),
         )
         card = {"chosen_epoch": 2, "num_parameters": 94154}
-        card |= {"parameters": {"seed": 0}, "versions": {"keras": "3.15.1"}}
+        card |= {"parameters": {"seed": 0}, "temperature": 1.5, "versions": {"keras": "3.15.1"}}
         write_json(paths.MODEL_CARD, card)
         write_text(paths.MODEL_SUMMARY, "Total params: 94,154\n")
         paths.KERAS_MODEL.write_bytes(b"weights")
