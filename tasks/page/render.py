@@ -30,5 +30,5 @@ def make_environment(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"show": show, "name_label": name_label}
+    environment.globals |= {"show": show, "name_label": name_label, "classes": classes}
     return environment

@@ -24,9 +24,8 @@ from tasks.propose.limits import propose_gate, propose_limits, propose_recipe
 from tasks.propose.sections import replace_sections, replace_values, values_of
 from tasks.propose.source import arrange_with_some_seed, describe_counts, describe_source
 from tasks.runner.errors import InputError
-from tasks.validate.__main__ import describe
 from tasks.validate.parameters import ValidateParameters
-from tasks.validate.verdict import is_critical, validate
+from tasks.validate.verdict import describe, is_critical, validate
 
 
 def main() -> None:

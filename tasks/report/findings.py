@@ -1,6 +1,6 @@
 """What is worth a look among the predictions: mistakes, confused pairs, likely wrong labels."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -81,10 +81,10 @@ def choose_surest(predictions: pd.DataFrame, positions: Iterable[int], *, number
 def find_cells(predictions: pd.DataFrame, *, number: int, examples: int) -> list[Cell]:
     """The cells of right answers, and the fullest of the others, row by row."""
     surest = predictions.sort_values(["confidence", "index"], ascending=[False, True])
-    images = {
-        (int(label), int(predicted)): rows.tolist()
-        for (label, predicted), rows in surest.groupby(["label", "predicted"])["index"]
-    }
+    images: dict[tuple[int, int], list[int]] = defaultdict(list)
+    columns = (surest[name].tolist() for name in ("label", "predicted", "index"))
+    for label, predicted, position in zip(*columns, strict=True):
+        images[label, predicted].append(position)
     wrong = sorted(
         (labels for labels in images if labels[0] != labels[1]),
         key=lambda labels: (-len(images[labels]), labels),

@@ -30,6 +30,7 @@ class Inputs:
         metrics: as evaluate wrote them.
         baseline: the model that this one is compared with; empty if there is none.
         validation: the counts of the classes, and the findings of the guard.
+        suspicious: a row per training label that is probably wrong, the most suspicious first.
         card: what the model says about itself.
         summary: its layers.
         history: a row per epoch.
@@ -46,6 +47,7 @@ class Inputs:
     metrics: dict[str, Any]
     baseline: dict[str, Any]
     validation: dict[str, Any]
+    suspicious: pd.DataFrame
     card: dict[str, Any]
     summary: str
     history: pd.DataFrame
@@ -92,6 +94,7 @@ def load_inputs() -> Inputs:
         metrics=_load(paths.METRICS),
         baseline=_load(paths.BASELINE),
         validation=_load(paths.VALIDATION),
+        suspicious=pd.read_csv(paths.SUSPICIOUS_LABELS),
         card=_load(sealed(paths.MODEL_CARD, stage="train")),
         summary=paths.MODEL_SUMMARY.read_text(encoding="utf-8"),
         history=pd.read_csv(paths.HISTORY),

@@ -53,6 +53,10 @@ _STYLE: Any = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+_ABOVE: Any = {"frameon": False, "loc": "lower left", "bbox_to_anchor": (0, 1)} | {
+    "borderpad": 0,
+    "ncols": 2,
+}
 _MAX_NAME = 22  # letters of a class's name beside a drawing
 _MAX_NUMBERED = 16  # classes up to which the cells of the confusion matrix hold numbers
 _ROOM_FOR_NUMBERS = 330  # points, in a row of cells, at one point of width a letter
@@ -109,8 +113,7 @@ def draw_curve(axes: Axes, history: pd.DataFrame, *, name: str, chosen_epoch: in
         va="bottom" if is_above else "top",
         bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
     )
-    place: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderpad": 0, "ncols": 2}
-    axes.legend(frameon=False, labelcolor="linecolor", **place)
+    axes.legend(labelcolor="linecolor", **_ABOVE)
     axes.set(xlabel="epoch")
     axes.margins(x=0.02, y=0.18)
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
@@ -168,8 +171,10 @@ def draw_confusion(
         size = min(9, _ROOM_FOR_NUMBERS / len(counts) / longest)
         axes.text(column, row, _percent(share) if shares else str(count), fontsize=size, **middle)
     for row, column in linked:
-        cell: Any = {"facecolor": "none", "edgecolor": "none", "url": f"#cell-{row}-{column}"}
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **cell))
+        link = f"#cell-{row}-{column}"
+        cell = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=0, url=link)
+        cell.set_zorder(9)  # above the numbers
+        axes.add_patch(cell)
 
 
 @_drawing(height=3.6)
@@ -199,9 +204,9 @@ def draw_reliability(
         line: Any = {"color": _ORANGE, "linewidth": 1.4, "marker": "s", "markersize": 3.5}
         label = "without its temperature"
         axes.plot((before["lower"] + before["upper"]) / 2, before["accuracy"], label=label, **line)
-        axes.legend(frameon=False, loc="upper left", labelcolor=_INK)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right")
-    axes.set(xlabel="how sure the model is")
+        axes.legend(labelcolor=_INK, **_ABOVE)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel="how sure the model is", ylabel="share that is right")
     axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
 

@@ -115,7 +115,7 @@ def find_surest_mistakes(inputs: Inputs) -> dict[str, Any]:
 
 
 def find_wrong_labels(inputs: Inputs) -> dict[str, Any]:
-    """Test labels that the model doubts and that the nearest training images contradict."""
+    """Suspicious training labels, and test labels that the model and the nearest images doubt."""
     test, number = inputs.splits["test"], inputs.wanted.neighbours
     doubted = find_doubtful_labels(test.labels, inputs.probabilities)
     asked = ask_neighbours(
@@ -128,6 +128,7 @@ def find_wrong_labels(inputs: Inputs) -> dict[str, Any]:
     )
     supported = [label for label in asked if label.supporters > label.opponents]
     return {
+        "suspicious": inputs.suspicious[: inputs.wanted.wrong_labels].to_dict(orient="records"),
         "doubtful": supported[: inputs.wanted.wrong_labels],
         "num_doubted": len(doubted),
         "num_asked": len(asked),

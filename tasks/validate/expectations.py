@@ -151,6 +151,16 @@ OF_CLASSES = (
     ),
 )
 
+OF_LABELS = (
+    Expectation(
+        "labels are as credible as those of the accepted data",
+        "chance",
+        "no more suspicious labels than chance explains ({label_significance:g})",
+        low="label_significance",
+        splits=("train",),
+    ),
+)
+
 OF_IMAGES = (
     Expectation("there are images", "", "at least 1", low=1, rule="ExpectTableRowCountToBeBetween"),
     Expectation(

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
 from typing import Any, TypedDict
 
@@ -11,9 +11,6 @@ import pandas as pd
 from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
 from tasks.validate.expectations import (
-    OF_CLASSES,
-    OF_IMAGES,
-    OF_SPLITS,
     Expectation,
     Severity,
     name_limits,
@@ -62,14 +59,11 @@ class Finding(TypedDict):
 
 
 def judge(
-    split_table: pd.DataFrame,
-    class_table: pd.DataFrame,
-    image_table: pd.DataFrame,
-    *,
+    *tables: tuple[pd.DataFrame, Sequence[Expectation]],
     data: DataParameters,
     limits: ValidateParameters,
 ) -> list[Finding]:
-    """Judges the three tables of `tasks.validate.tables`.
+    """Judges tables, each by its expectations.
 
     Returns:
         One finding per expectation and split, in the order of the expectations.
@@ -81,7 +75,6 @@ def judge(
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}  # pyright: ignore[reportAttributeAccessIssue]
     source = context.data_sources.add_pandas("tables")
-    tables = ((split_table, OF_SPLITS), (class_table, OF_CLASSES), (image_table, OF_IMAGES))
     findings: list[Finding] = []
     names: tuple[SplitName, ...] = ("train", "test")
     for split in names:
@@ -100,7 +93,7 @@ def judge(
                 words = entry.expected.format_map(asked)
                 finding = _describe(entry, words, split, rows, by_check[entry.check])
                 finding["originals"] = list(
-                    _find_originals(image_table, entry.column, finding["first_images"])
+                    _find_originals(table, entry.column, finding["first_images"])
                 )
                 findings.append(finding)
     return findings

@@ -1,5 +1,7 @@
 """The findings as a page, with the images behind them, for whoever has to mend the data."""
 
+import pandas as pd
+
 from tasks.core.parameters import DataParameters
 from tasks.page.images import can_show
 from tasks.page.render import make_environment
@@ -9,12 +11,30 @@ from tasks.validate.tables import Splits
 _FIRST = 16  # images of a split that are shown where a finding isn't about single images
 
 
-def render_findings(findings: list[Finding], splits: Splits, *, data: DataParameters) -> str:
-    """One HTML file without script or outside address, every value escaped."""
+def render_findings(
+    findings: list[Finding],
+    splits: Splits,
+    suspicious: pd.DataFrame | None,
+    *,
+    data: DataParameters,
+    num_shown: int,
+) -> str:
+    """One HTML file without script or outside address, every value escaped.
+
+    Args:
+        findings: of the guard.
+        splits: the images that it looked at.
+        suspicious: the labels that are probably wrong; None if the data isn't fit to look for them.
+        data: what the images and the labels are.
+        num_shown: of the suspicious labels.
+
+    """
     environment = make_environment("tasks.validate", splits, classes=data.classes)
     return environment.get_template("findings_page.html.j2").render(
         data_name=data.name,
         findings=findings,
+        num_suspicious=0 if suspicious is None else len(suspicious),
+        suspicious=[] if suspicious is None else suspicious[:num_shown].to_dict(orient="records"),
         shown={
             split: min(_FIRST, len(arrays.images))
             for split, arrays in splits.items()

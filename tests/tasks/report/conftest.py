@@ -15,8 +15,8 @@ from tasks.core.files import write_json, write_text
 from tasks.core.seal import seal
 from tasks.evaluate.measure import bin_confidences, calibration_error, measure, tabulate_predictions
 from tasks.images.idx import parse_idx
-from tasks.report.__main__ import main
 from tasks.report.baseline import pack_baseline
+from tasks.report.stage import main
 from tests.conftest import FIXTURE, write_parameters
 
 MakeReport = Callable[..., str]
@@ -138,6 +138,9 @@ def make_report(
                 "findings": findings or [finding()],
             },
         )
+        rows = [[0, 1, 0, 0.0123, 0.9]]
+        columns = ["position", "label", "suggestion", "probability_label", "probability_suggestion"]
+        write_text(paths.SUSPICIOUS_LABELS, pd.DataFrame(rows, columns=columns).to_csv(index=False))
         write_text(
             paths.HISTORY,
             pd.DataFrame(
