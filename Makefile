@@ -7,19 +7,16 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-faults check lint verify plan status baseline pictures serve lock
+.PHONY: help repro test test-faults lint pictures lock
 
 INSTALLED := .venv/installed
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
+	@echo 'Everything else: . .venv/bin/activate; pipeline --help'
 
 repro: $(INSTALLED) ## run what has to run, and say where the report is
-	@python -m workspace.check
-	@python -m workspace.heal
-	@dvc repro
-	@python -m workspace.verify
-	@python -m workspace.status
+	@pipeline repro
 
 test: $(INSTALLED) ## run the tests
 	@python -m pytest -n 2 --dist loadfile
@@ -28,24 +25,6 @@ test-faults: $(INSTALLED) ## inject every fault, and write docs/faults.md
 	@mkdir -p docs
 	@PIPELINE_KILLS=$${PIPELINE_KILLS:-100} python -m pytest tests/faults -m faults --junit-xml=.faults.xml; \
 		status=$$?; python -m tests.faults.table .faults.xml > docs/faults.md; exit $$status
-
-serve: $(INSTALLED) ## server, schedule and worker for unattended runs, until ended
-	@exec python -m flows.serve
-
-check: $(INSTALLED) ## refuse impossible parameters
-	@python -m workspace.check
-
-verify: $(INSTALLED) ## compare every output and its record, byte by byte
-	@python -m workspace.verify
-
-plan: $(INSTALLED) ## say which stages would run, and why
-	@python -m workspace.plan
-
-status: $(INSTALLED) ## say how good the model is, and whether its report is up to date
-	@python -m workspace.status
-
-baseline: $(INSTALLED) ## compare later results with the last commit's
-	@python -m workspace.baseline
 
 pictures: $(INSTALLED) ## take the pictures of the report that the README shows; needs Chromium
 	@python -m docs.gallery
@@ -69,4 +48,7 @@ $(INSTALLED): requirements.lock
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install -qq --disable-pip-version-check --compile --no-deps --require-hashes -r requirements.lock
 	@.venv/bin/python -m pip check --disable-pip-version-check >/dev/null
+	@printf '%s\n' '#!/bin/sh' '[ -f cli.py ] || { echo "There is no cli.py here. Run this from the project'"'"'s folder." >&2; exit 1; }' \
+		'exec "$$(dirname "$$0")/python" -m cli "$$@"' > .venv/bin/pipeline
+	@chmod +x .venv/bin/pipeline
 	@touch $@

@@ -1,15 +1,18 @@
 """Section flow: how the Prefect flow runs the stages."""
 
+import re
 import zoneinfo
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, StringConstraints
 
 from tasks.core.parameters import Positive, Section, Text
 
-WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$")]
+# Where the address stands, never the address itself: who has it can post in a channel's name.
+Webhook = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_]\w*|secret:[a-z0-9-]+)$")]
+_CRON_PART = re.compile(r"\*|\d+|[A-Za-z]{3}")
 
 
 def _known_timezone(name: str) -> str:
@@ -26,6 +29,12 @@ def _possible_cron(expression: str) -> str:
             f"{error}. Allowed are five fields: minute, hour, day of the month, month, day of the"
             " week, such as 0 6 * * MON-FRI"
         ) from None
+    # Prefect knows less than cron's dialects: no last day, no nearest weekday.
+    for part in re.split(r"[\s,/-]", expression):
+        if not _CRON_PART.fullmatch(part):
+            raise ValueError(
+                f"Prefect doesn't know {part}. Allowed are *, numbers and names, with , - /"
+            )
     return expression
 
 
@@ -38,6 +47,7 @@ class FlowParameters(Section):
         str, StringConstraints(pattern=r"^\S+( \S+){4}$"), AfterValidator(_possible_cron)
     ]
     timezone: Annotated[str, AfterValidator(_known_timezone)]
-    webhook: WebAddress | None
+    webhook: Webhook | None
+    webhook_format: Literal["text", "discord", "teams"]
     push_to: Text | None
     commit_to: Text | None

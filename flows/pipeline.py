@@ -1,12 +1,11 @@
 """The pipeline as a Prefect flow: one task per stage of dvc.yaml, in DVC's order.
 
-    python -m flows.pipeline
+    pipeline run
 
 needs no server: Prefect starts a temporary one.
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +18,15 @@ from prefect.states import Completed
 
 from flows.artifacts import follow_progress, show_summary
 from flows.parameters import FlowParameters
+from flows.prefect_process import require_server
 from flows.verdict import gate
-from tasks.runner.errors import InputError, NetworkError
+from tasks.runner.errors import NetworkError
 from tasks.runner.lock import hold_run
-from tasks.runner.stage import end_in_order_on_term
-from workspace.check import check_parameters
+from workspace.check import check
 from workspace.graph import Outcome, StageFailedError, bring_up_to_date, read_stages
 from workspace.heal import remove_broken_leftovers, require_readable_lock
 from workspace.publish import publish, require_publishable
+from workspace.repository import find_places
 from workspace.verify import require_recorded_bytes, require_sound_lists
 
 
@@ -39,16 +39,18 @@ def pipeline() -> dict[str, Outcome]:
 
     """
     root = Path.cwd()
-    parameters = check_parameters()
+    parameters = check()
     flow_parameters: FlowParameters = parameters["flow"]
+    targets = {"push_to": flow_parameters.push_to, "commit_to": flow_parameters.commit_to}
     outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
-    require_publishable(flow_parameters, root)
+    require_publishable(root, **targets)
     with hold_run("the Prefect flow pipeline") as token:
         for path in remove_broken_leftovers(root):
             get_run_logger().warning("removed %s, which a killed run had left", path)
         require_readable_lock(root)
-        require_sound_lists(root)
+        objects = find_places(root).objects
+        require_sound_lists(root, objects)
         for stage in read_stages(root):
             started = time.monotonic()
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
@@ -61,11 +63,11 @@ def pipeline() -> dict[str, Outcome]:
             )
             outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
-        require_recorded_bytes(root)
+        require_recorded_bytes(root, objects)
         verdict = gate(parameters["gate"], return_state=True).result()
         show_summary(outcomes, seconds, verdict)
-        if flow_parameters.push_to is not None or flow_parameters.commit_to is not None:
-            publish_task(flow_parameters)(flow_parameters)
+        if any(targets.values()):
+            publish_task(flow_parameters)(targets)
     return outcomes
 
 
@@ -95,8 +97,8 @@ def _task(
     )
 
 
-def _publish(parameters: FlowParameters) -> None:
-    publish(parameters, Path.cwd(), get_run_logger().info)
+def _publish(targets: dict[str, str | None]) -> None:
+    publish(Path.cwd(), **targets, on_line=get_run_logger().info)
 
 
 def _update(name: str, *, token: str, skip: bool) -> State[Outcome]:
@@ -123,16 +125,7 @@ def _may_pass(task: Task[..., Any], run: TaskRun, state: State) -> bool:
 def main() -> None:
     """Checks the parameters, runs the flow, prints what happened to each stage."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    end_in_order_on_term()
-    try:
-        check_parameters()
-        outcomes = pipeline()
-    except (InputError, NetworkError, StageFailedError, OSError) as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    check()
+    require_server()
+    outcomes = pipeline()
     print(", ".join(f"{name} {outcome}" for name, outcome in outcomes.items()))
-
-
-if __name__ == "__main__":
-    main()

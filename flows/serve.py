@@ -1,4 +1,4 @@
-"""Everything that unattended runs need, on one machine: server, work pool, deployment, worker.
+"""Everything that unattended runs need, on one machine: server, work pool, deployments, worker.
 
     python -m flows.serve
 
@@ -10,10 +10,8 @@ PREFECT_SERVER_API_AUTH_STRING (needed as soon as the host isn't a loopback addr
 PREFECT_SERVER_DATABASE_CONNECTION_URL for PostgreSQL instead of a file in Prefect's home.
 """
 
-import ipaddress
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,85 +20,52 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from prefect.settings import get_current_settings
+import psutil
 
 from flows.parameters import FlowParameters
 from tasks.core.parameters import load_section
 from tasks.runner.errors import InputError
-from tasks.runner.stage import end_in_order_on_term
+from tasks.runner.frame import end_in_order_on_term
+
+if TYPE_CHECKING:
+    from flows.runs import Runs
 
 POOL = "image-classification"
 _START_SECONDS = 180
-_GRACE_SECONDS = 20
+_GRACE_SECONDS = 5
 
 
 def main() -> None:
     """Starts the parts in their order, then waits."""
     end_in_order_on_term()
     try:
-        parameters = load_section("flow", FlowParameters)
-        server = get_current_settings().server.api
-        host, auth = server.host, server.auth_string
-        require_safe(host, has_auth=auth is not None)
-        require_free(host, server.port)
-        address = f"http://{f'[{host}]' if ':' in host else host}:{server.port}/api"
-        environment = make_environment(
-            address,
-            parameters,
-            root=Path.cwd(),
-            auth=auth.get_secret_value() if auth else None,
-        )
-        serve(address, environment)
+        parameters: FlowParameters = load_section("flow", FlowParameters)
+        # Prefect reads its settings when it is imported, with a traceback over a wrong one.
+        from flows.address import read_server
+
+        server = read_server(os.environ)
+        environment = make_environment(server.api, parameters, root=Path.cwd(), auth=server.auth)
+        serve(server.api, environment, parameters)
     except InputError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
 
-def require_safe(host: str, *, has_auth: bool) -> None:
-    """Refuses to serve other machines without authentication.
-
-    Raises:
-        InputError: the host isn't a loopback address, and no password is set.
-
-    """
-    loopback = host == "localhost" or _is_loopback(host)
-    if not loopback and not has_auth:
-        raise InputError(
-            f"PREFECT_SERVER_API_HOST = {host} is open to other machines, and the server would let"
-            " anyone run code here. Set PREFECT_SERVER_API_AUTH_STRING to USER:PASSWORD, or leave"
-            " the host at 127.0.0.1."
-        )
-
-
-def require_free(host: str, port: int) -> None:
-    """Refuses a port that answers already: the deployment would go to whoever listens there.
-
-    Raises:
-        InputError: another process listens, or the host is no address of this machine.
-
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        raise InputError(
-            f"Nothing can listen at {host}, port {port}: {error.strerror}. End what listens there"
-            " (another `make serve`?), or choose another: PREFECT_SERVER_API_PORT=4201 make serve"
-        ) from None
-
-
 def make_environment(
-    address: str, parameters: FlowParameters, *, root: Path, auth: str | None
+    api: str, parameters: FlowParameters, *, root: Path, auth: str | None
 ) -> dict[str, str]:
     """What the server, the worker and prefect.yaml are told; makes their temporary folder."""
+    from prefect.settings import get_current_settings
+
     home = get_current_settings().home.resolve()
     # Prefect's worker makes the folder runner_storage there; in /tmp it is the first user's alone.
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     told = {
-        "PREFECT_API_URL": address,
+        "PREFECT_API_URL": api,
         "PREFECT_HOME": str(home),
         "TMPDIR": str(temporary),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -115,54 +80,105 @@ def make_environment(
     return os.environ | told
 
 
-def serve(address: str, environment: dict[str, str]) -> None:
+def serve(api: str, environment: dict[str, str], parameters: FlowParameters) -> None:
     """Runs the parts until one of them ends.
 
     Raises:
-        InputError: a part didn't start, or ended.
+        InputError: a part didn't start, or ended; or the server belongs to another workspace.
 
     """
     with ExitStack() as stack:
         server = stack.enter_context(_running("server", "start", environment=environment))
-        _await_server(server, f"{address}/health")
-        _prefect(
-            "work-pool", "create", POOL, "--type", "process", "--overwrite", environment=environment
-        )
+        _await_server(server, f"{api}/health")
+        from flows.runs import Runs
+
+        runs = stack.enter_context(Runs(api, environment.get("PREFECT_API_AUTH_STRING")))
+        runs.require_own(Path.cwd())
+        _end_dead(runs)
+        stack.callback(_end_dead, runs)  # again after the worker has ended
+        pool = ("work-pool", "create", POOL, "--type", "process", "--overwrite")
+        _prefect(*pool, environment=environment)
         _prefect("deploy", "--all", "--no-prompt", environment=environment)
         _run("flows.automations", environment=environment)
         worker = stack.enter_context(
             _running("worker", "start", "--pool", POOL, environment=environment)
         )
-        print(f"serving: {address.removesuffix('/api')}", flush=True)
+        print(f"serving: {api.removesuffix('/api')}", flush=True)
+        if parameters.webhook is not None:
+            _send_test_message(parameters.webhook, environment)
         while server.poll() is None and worker.poll() is None:
             time.sleep(0.5)
         name = "server" if server.poll() is not None else "worker"
         raise InputError(f"Prefect's {name} has ended; see its messages above.")
 
 
+def _end_dead(runs: "Runs") -> None:
+    for line in runs.end_dead():
+        print(line, flush=True)
+
+
 @contextmanager
 def _running(*arguments: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A part of Prefect that runs as long as the block, and ends with this process."""
+    """A part of Prefect that runs as long as the block; what it started ends with it."""
     command = [sys.executable, "-m", "flows.prefect_process", *arguments]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end_tree(process)
+
+
+def _end_tree(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process and all below it, which may have sessions of their own: asked, then killed."""
+    try:
+        tree = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        tree = []
+    process.terminate()
+    for child in tree:
+        _signal(child, signal.SIGTERM)
+    _, left = psutil.wait_procs(tree, timeout=_GRACE_SECONDS)
+    for child in left:
+        _signal(child, signal.SIGKILL)
+    try:
+        process.wait(timeout=_GRACE_SECONDS if not left else 0.1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _send_test_message(webhook: str, environment: dict[str, str]) -> None:
+    """Says whether the webhook takes messages, before the first one matters."""
+    command = [sys.executable, "-m", "flows.tell", "The pipeline's service has started."]
+    completed = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = (completed.stdout + completed.stderr).strip().splitlines() or ["no answer"]
+    delivered = completed.returncode == 0
+    outcome = "a test message was delivered" if delivered else f"NOBODY IS TOLD: {lines[-1]}"
+    print(f"webhook ({webhook}): {outcome}", flush=True)
 
 
 def _await_server(server: subprocess.Popen[bytes], address: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise InputError("Prefect's server didn't start; see its messages above.")
         try:
-            with urllib.request.urlopen(address, timeout=5):  # noqa: S310 - our own server
+            with direct.open(address, timeout=5):
                 return
         except urllib.error.HTTPError as error:
             if error.code == 401:  # it is up, and asks for the password
@@ -187,13 +203,6 @@ def _run(module: str, *arguments: str, environment: dict[str, str]) -> None:
     if completed.returncode:
         command = " ".join([module, *arguments])
         raise InputError(f"{command} ended with {completed.returncode}; see its messages above.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 if __name__ == "__main__":

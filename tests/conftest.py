@@ -82,7 +82,7 @@ def make_workspace(root: Path, parameters: dict) -> Path:
     root.mkdir(parents=True)
     for name in ("tasks", "workspace", "flows"):
         shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "prefect.toml", "prefect.yaml", ".dvcignore", ".gitignore"):
+    for name in ("cli.py", "dvc.yaml", "prefect.toml", "prefect.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(PROJECT / name, root / name)
     shutil.copytree(FIXTURE, root / "data" / "source")
     (root / "reports").mkdir()

@@ -78,8 +78,12 @@ def sections_read(module: str) -> set[str]:
     }
 
 
+# The project's own Python, also where its environment isn't active.
+COMMAND = 'PATH=".venv/bin:$PATH" python -m '
+
+
 def module_of(stage: str) -> str:
-    return STAGES[stage]["cmd"].removeprefix("python -m ")
+    return STAGES[stage]["cmd"].removeprefix(COMMAND)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -112,7 +116,7 @@ def test_a_stage_reads_the_parameters_that_it_declares(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_runs_one_module_of_its_own_name(stage: str) -> None:
-    assert STAGES[stage]["cmd"] == f"python -m tasks.{stage}"
+    assert STAGES[stage]["cmd"] == f"{COMMAND}tasks.{stage}"
     assert f"tasks/{stage}" in names_of(STAGES[stage]["deps"])
 
 

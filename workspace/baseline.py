@@ -1,7 +1,7 @@
 """Keeps a committed result as the baseline that later reports are compared with.
 
-    python -m workspace.baseline          # the last commit
-    python -m workspace.baseline v1.2     # any commit, branch or tag
+    pipeline baseline          # the last commit
+    pipeline baseline v1.2     # any commit, branch or tag
 
 Writes reports/baseline.json from the metrics that lie in Git and from the predictions that lie in
 DVC's cache or on its remote; then `dvc repro` renews the report. To be committed like the rest.
@@ -10,8 +10,6 @@ DVC's cache or on its remote; then `dvc repro` renews the report. To be committe
 import argparse
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import dvc.api
@@ -22,6 +20,8 @@ from tasks.core import paths
 from tasks.core.files import write_json
 from tasks.report.baseline import pack_baseline
 from tasks.runner.errors import InputError
+from workspace.git import git
+from workspace.repository import open_dvc
 
 
 def read_baseline(revision: str, root: Path) -> dict[str, object]:
@@ -31,9 +31,10 @@ def read_baseline(revision: str, root: Path) -> dict[str, object]:
         InputError: there is no such commit, or it has no result that could be compared.
 
     """
-    commit = _git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}", root=root).strip()
+    commit = git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}", root=root)
     try:
-        metrics = json.loads(_git("show", f"{commit}:{paths.METRICS}", root=root))
+        # The path is taken from here, which may lie below Git's top folder.
+        metrics = json.loads(git("show", f"{commit}:./{paths.METRICS}", root=root))
     except ValueError as error:
         raise InputError(f"{paths.METRICS} of commit {commit} can't be read: {error}") from None
     if "sha256" not in metrics:
@@ -44,36 +45,25 @@ def read_baseline(revision: str, root: Path) -> dict[str, object]:
     try:
         content = dvc.api.read(str(paths.PREDICTIONS), repo=str(root), rev=commit, mode="rb")
     except (DvcException, OSError) as error:
+        with open_dvc(root) as repository:
+            has_remote = bool(repository.config["remote"])
+        remedy = (
+            f"Fetch it: dvc fetch --all-commits {paths.PREDICTIONS}"
+            if has_remote
+            else f"There is no remote: make it anew, git checkout {commit}; dvc repro"
+        )
         raise InputError(
-            f"{paths.PREDICTIONS} of commit {commit} is neither in DVC's cache nor on its remote"
-            f" ({error}). Try: dvc fetch --all-commits"
+            f"{paths.PREDICTIONS} of commit {commit} is not in DVC's cache ({error}). {remedy}"
         ) from None
     assert isinstance(content, bytes)
     predicted = pd.read_parquet(io.BytesIO(content), columns=["predicted"])["predicted"]
     return pack_baseline(metrics, predicted.to_numpy(), origin=f"commit {commit}")
 
 
-def _git(*arguments: str, root: Path) -> str:
-    completed = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, encoding="utf-8", check=False
-    )
-    if completed.returncode:
-        raise InputError(f"git {' '.join(arguments)}: {completed.stderr.strip()}")
-    return completed.stdout
-
-
 def main() -> None:
     """Reads the revision, writes the baseline, says what to do next."""
     parser = argparse.ArgumentParser(description="Keep a committed result as the baseline.")
     parser.add_argument("revision", nargs="?", default="HEAD", help="a commit, branch or tag")
-    revision = parser.parse_args().revision
-    try:
-        baseline = read_baseline(revision, Path.cwd())
-    except InputError as error:
-        sys.exit(str(error))
+    baseline = read_baseline(parser.parse_args().revision, Path.cwd())
     write_json(paths.BASELINE, baseline)
     print(f"{paths.BASELINE} holds {baseline['origin']}. Renew the report: dvc repro")
-
-
-if __name__ == "__main__":
-    main()

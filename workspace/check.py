@@ -1,18 +1,17 @@
-"""Refuses impossible parameters before anything runs.
+"""Refuses, before anything runs, impossible parameters and what a run would spoil or not find.
 
-    python -m workspace.check
+    pipeline check
 
 Which sections there must be, dvc.yaml says; how each is typed, the code beside what reads it.
 """
 
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from tasks.core import paths
 from tasks.core.parameters import PARAMETERS_PATH, check_section, read_content
+from tasks.runner.declared import read_declared, require_own_outputs
 from tasks.runner.errors import InputError
 
 # Sections that no stage reads, or that aren't typed in tasks/SECTION/parameters.py.
@@ -38,7 +37,8 @@ def check_parameters(
 
     """
     content = read_content(path)
-    expected = list(dict.fromkeys([*_sections_of(graph), *_ELSEWHERE]))
+    read = [section for stage in read_declared(graph.parent).values() for section in stage.sections]
+    expected = list(dict.fromkeys([*read, *_ELSEWHERE]))
     faults = [
         f"{path}: {name} is unknown. Allowed: {', '.join(expected)}."
         for name in content
@@ -69,18 +69,26 @@ def kind_of(section: str) -> Any:
     return getattr(module, f"{section.capitalize()}Parameters")
 
 
-def _sections_of(graph: Path) -> list[str]:
-    stages = YAML(typ="safe").load(graph.read_text(encoding="utf-8"))["stages"]
-    return [section for stage in stages.values() for section in stage.get("params", [])]
+def check() -> dict[str, Any]:
+    """Checks the parameters in the current folder, and that no run removes what isn't its own.
+
+    Returns:
+        The sections, typed.
+
+    Raises:
+        InputError: with one line per fault.
+
+    """
+    sections = check_parameters()
+    if not paths.BASELINE.exists():
+        raise InputError(
+            f"{paths.BASELINE} is missing, with which the report compares. Where there is nothing"
+            f" to compare with: echo '{{}}' > {paths.BASELINE}"
+        )
+    require_own_outputs(read_declared())
+    return sections
 
 
 def main() -> None:
-    """Prints nothing if every value is possible."""
-    try:
-        check_parameters()
-    except InputError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    """Prints nothing if all is well."""
+    check()

@@ -1,6 +1,7 @@
 """What DVC knows about the stages, and how it is asked to bring one up to date."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,19 +11,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import networkx
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 
 from tasks.runner.errors import InputError
+from tasks.runner.frame import EXIT_TRY_AGAIN
 from tasks.runner.lock import TOKEN_VARIABLE
-from tasks.runner.stage import EXIT_TRY_AGAIN
+from workspace.repository import open_dvc
 
 Outcome = Literal["ran", "restored", "unchanged"]
 _GRACE_SECONDS = 5
 _LAST_LINES = 10
+_DELETED = re.compile(r"input (.+) is deleted")
+# As Python tells it, or a shell does of SIGKILL and SIGSEGV.
+_BY_SIGNAL = re.compile(r", exited with (-\d+|137|139)$")
 
 
-class StageFailedError(Exception):
+class StageFailedError(InputError):
     """DVC could not bring a stage up to date.
 
     Attributes:
@@ -64,20 +67,18 @@ def read_stages(root: Path) -> list[Stage]:
         InputError: DVC can't read its files, or another DVC is at work.
 
     """
-    try:
-        with Repo(str(root)) as repository, repository.lock:
-            graph = repository.index.graph
-            return [
-                Stage(
-                    name=stage.name,
-                    description=stage.desc or "",
-                    upstream=tuple(sorted(parent.name for parent in graph.successors(stage))),
-                    reasons=tuple(_reasons(stage)),
-                )
-                for stage in networkx.dfs_postorder_nodes(graph)
-            ]
-    except DvcException as error:
-        raise InputError(f"DVC: {error}") from error
+    with open_dvc(root) as repository, repository.lock:
+        graph = repository.index.graph
+        made = {out.def_path for out in repository.index.outs}
+        return [
+            Stage(
+                name=stage.name,
+                description=stage.desc or "",
+                upstream=tuple(sorted(parent.name for parent in graph.successors(stage))),
+                reasons=_without_lost_sources(list(_reasons(stage)), made),
+            )
+            for stage in networkx.dfs_postorder_nodes(graph)
+        ]
 
 
 def _reasons(stage: Any) -> Iterator[str]:
@@ -103,6 +104,15 @@ def _reasons(stage: Any) -> Iterator[str]:
                         )
                 else:
                     yield f"{what} {path} is {change}"
+
+
+def _without_lost_sources(reasons: list[str], made: set[str]) -> tuple[str, ...]:
+    """No reasons, if all there is to say is that inputs are gone that no stage makes.
+
+    So it is in a clone that has pulled the outputs: the stage couldn't run, and needn't.
+    """
+    deleted = [_DELETED.fullmatch(reason) for reason in reasons]
+    return () if all(found and found[1] not in made for found in deleted) else tuple(reasons)
 
 
 def _describe_parameters(key: str, before: Any, after: Any) -> Iterator[str]:
@@ -131,7 +141,6 @@ def bring_up_to_date(
     """
     environment = os.environ | {
         TOKEN_VARIABLE: token,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "DVC_NO_ANALYTICS": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -174,6 +183,11 @@ def _cause(stage: str, lines: list[str]) -> list[str]:
     errors = [number for number, line in enumerate(lines) if line.startswith("ERROR: ")]
     if errors and _running(stage) not in lines:
         return own or lines[errors[0] :]
+    if any(_BY_SIGNAL.search(line) for line in lines):
+        own.append(
+            "It was ended by a signal. If nobody sent one, the kernel did, because memory ran out"
+            " (dmesg says so): give it more, or lower what params.yaml asks of it."
+        )
     return own or lines[-_LAST_LINES:]
 
 

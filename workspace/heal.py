@@ -1,26 +1,24 @@
 """What a killed run may leave behind is removed, or told with its remedy, before DVC meets it.
 
-    python -m workspace.heal
+    pipeline heal
 
 DVC writes its list of busy paths and dvc.lock in place, so that a kill can cut them; with that list
 cut, no DVC runs again, and with an empty folder in the cache of runs, a stage never does.
 """
 
 import json
-import sys
 from pathlib import Path
 
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from voluptuous import Invalid
 
 from tasks.core.files import TEMPORARY_SUFFIX, remove
+from tasks.runner.declared import read_declared
 from tasks.runner.errors import InputError
 from tasks.runner.lock import hold_run
-
-_BUSY_PATHS = Path(".dvc/tmp/rwlock")
-_RUNS = Path(".dvc/cache/runs")
-_OUTPUT_FOLDERS = ("data", "models", "reports")
+from workspace.repository import find_places
 
 
 def remove_broken_leftovers(root: Path) -> list[Path]:
@@ -33,18 +31,20 @@ def remove_broken_leftovers(root: Path) -> list[Path]:
         What was removed.
 
     """
+    places = find_places(root)
     removed = []
-    if _is_broken(root / _BUSY_PATHS):
-        (root / _BUSY_PATHS).unlink()
-        removed.append(_BUSY_PATHS)
-    for folder in (root / _RUNS).glob("??/*"):
+    if _is_broken(places.busy):
+        places.busy.unlink()
+        removed.append(places.busy)
+    for folder in places.runs.glob("??/*"):
         if not any(folder.iterdir()):
             folder.rmdir()
-            removed.append(folder.relative_to(root))
-    for folder in _OUTPUT_FOLDERS:
+            removed.append(folder)
+    outputs = {output for stage in read_declared(root).values() for output in stage.outputs}
+    for folder in sorted({output.parent for output in outputs}):
         for path in sorted((root / folder).glob(f".*{TEMPORARY_SUFFIX}")):
             remove(path)
-            removed.append(path.relative_to(root))
+            removed.append(path)
     return removed
 
 
@@ -67,11 +67,9 @@ def require_readable_lock(root: Path) -> None:
     path = root / "dvc.lock"
     if not path.exists():
         return
-    # A cut can leave sound YAML that DVC refuses, so its own description of the file is asked.
-    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-
     try:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        # A cut can leave sound YAML that DVC refuses, so its own description of the file is asked.
         COMPILED_LOCKFILE_SCHEMA(content)
         broken, cause = "stages" not in content, "it holds no stages"
     except (YAMLError, UnicodeDecodeError, Invalid) as error:
@@ -83,16 +81,14 @@ def require_readable_lock(root: Path) -> None:
         )
 
 
+def heal(root: Path) -> None:
+    """Removes what can be removed, says so, and refuses what only a person can mend."""
+    for path in remove_broken_leftovers(root):
+        print(f"removed {path}, which a killed run had left", flush=True)
+    require_readable_lock(root)
+
+
 def main() -> None:
     """Heals what can be healed, and ends with a line on what can't."""
-    try:
-        with hold_run("workspace.heal"):
-            for path in remove_broken_leftovers(Path.cwd()):
-                print(f"removed {path}, which a killed run had left")
-            require_readable_lock(Path.cwd())
-    except (InputError, OSError) as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    with hold_run("pipeline heal"):
+        heal(Path.cwd())

@@ -1,14 +1,12 @@
 """What would run, and why, before anything runs.
 
-python -m workspace.plan
+pipeline plan
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.runner.errors import InputError
-from workspace.check import check_parameters
+from workspace.check import check
 from workspace.graph import Stage, read_stages
 
 
@@ -35,13 +33,6 @@ def explain(stages: list[Stage]) -> list[tuple[Stage, tuple[str, ...]]]:
 
 def main() -> None:
     """Checks the parameters, reads DVC's status, prints the plan."""
-    try:
-        check_parameters()
-        stages = read_stages(Path.cwd())
-    except InputError as error:
-        sys.exit(str(error))
-    print("\n".join(describe_plan(stages)))
-
-
-if __name__ == "__main__":
-    main()
+    root = Path.cwd()
+    check()
+    print("\n".join(describe_plan(read_stages(root))))

@@ -1,149 +1,140 @@
-"""Hands results on, for those who ask for it: data and models to a remote, the record to a branch.
+"""Hands results on, for those who ask for it: the record to a branch, data and models to a remote.
 
-`flow.push_to` and `flow.commit_to` in params.yaml ask for it. Neither touches the branch that is
-checked out, its files or its index.
+`flow.commit_to` and `flow.push_to` in params.yaml ask for it.
 """
 
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from flows.parameters import FlowParameters
 from tasks.runner.errors import InputError, NetworkError
+from workspace.results import commit_results, require_possible_branch
 
-_MESSAGE = "Results of the pipeline"
 _LAST_LINES = 10
+_PROBE = ".pipeline-was-here"
+# What a remote that can't be reached raises, by name: the libraries of each kind have their own.
+_PASSING = (
+    "Timeout",
+    "Connect",
+    "EndpointConnection",
+    "ServerDisconnected",
+    "SlowDown",
+    "gaierror",
+)
 
 
-def require_publishable(flow: FlowParameters, root: Path) -> None:
+def require_publishable(root: Path, *, push_to: str | None, commit_to: str | None) -> None:
     """Refuses, before anything runs, what could not be published afterwards.
 
     Raises:
-        InputError: the remote is unknown or unverified, the branch is the one checked out, or Git
-            doesn't know in whose name to commit.
+        InputError: the remote is unknown, unverified, or takes nothing; or the branch can't be
+            committed to.
 
     """
-    if flow.push_to is not None:
-        with Repo(str(root)) as repository:
-            remotes = dict(repository.config["remote"])
-        if flow.push_to not in remotes:
-            known = ", ".join(remotes) or "none"
-            raise InputError(
-                f"params.yaml: flow.push_to = {flow.push_to!r} is not a DVC remote. Known: {known}."
-                f" Add it: dvc remote add {flow.push_to} ADDRESS"
-            )
-        if not remotes[flow.push_to].get("verify"):
-            raise InputError(
-                f"The DVC remote {flow.push_to} isn't verified: damaged files would be fetched"
-                f" unseen. Mend it: dvc remote modify {flow.push_to} verify true"
-            )
-    if flow.commit_to is not None:
-        _git("check-ref-format", "--branch", flow.commit_to, root=root)
-        if _git("branch", "--show-current", root=root) == flow.commit_to:
-            raise InputError(
-                f"params.yaml: flow.commit_to = {flow.commit_to!r} is the branch that is checked"
-                " out. A run commits only to a branch that nobody works on; name another."
-            )
-        _require_identity(root)
+    if push_to is not None:
+        # The network may be back when there is something to push.
+        with suppress(NetworkError):
+            require_remote(push_to, root)
+    if commit_to is not None:
+        require_possible_branch(commit_to, root)
 
 
-def _require_identity(root: Path) -> None:
-    """Refuses to work for hours towards a commit that Git wouldn't make."""
-    for variable in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
-        try:
-            _git("var", variable, root=root)
-        except InputError:
-            raise InputError(
-                "params.yaml: flow.commit_to is set, but Git doesn't know in whose name to commit."
-                " Tell it: git config user.name NAME; git config user.email ADDRESS"
-            ) from None
-
-
-def publish(flow: FlowParameters, root: Path, on_line: Callable[[str], None]) -> None:
-    """Pushes and commits what params.yaml asks for; nothing by default.
+def require_remote(name: str, root: Path) -> None:
+    """Writes an empty file to a remote.
 
     Raises:
-        NetworkError: the remote can't be reached.
-        InputError: Git refuses.
+        InputError: there is no such remote, or it can't be written: a bucket or a key is wrong.
+        NetworkError: it can't be reached.
 
     """
-    if flow.push_to is not None:
-        on_line(f"pushing to the remote {flow.push_to}")
-        completed = subprocess.run(
-            [sys.executable, "-m", "workspace.dvc_process", "push", "--remote", flow.push_to],
-            cwd=root,
-            env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        lines = (completed.stdout + completed.stderr).splitlines()
-        for line in lines:
-            on_line(line)
-        if completed.returncode:
-            cause = "\n".join(lines[-_LAST_LINES:])
-            raise NetworkError(
-                f"dvc push --remote {flow.push_to} has failed: {cause}\nThe results are in the"
-                " workspace, whole: mend the remote, and the next run pushes them."
+    with Repo(str(root)) as repository:
+        remotes = dict(repository.config["remote"])
+        if name not in remotes:
+            raise InputError(
+                f"params.yaml: flow.push_to = {name!r} is not a DVC remote. Known:"
+                f" {', '.join(remotes) or 'none'}. Add it: dvc remote add {name} ADDRESS"
             )
-    if flow.commit_to is not None:
-        commit = commit_results(flow.commit_to, root)
-        on_line(f"{flow.commit_to} is at {commit}")
+        if not remotes[name].get("verify"):
+            raise InputError(
+                f"The DVC remote {name} isn't verified: damaged files would be fetched unseen."
+                f" Mend it: dvc remote modify {name} verify true"
+            )
+        try:
+            storage = repository.cloud.get_remote(name).odb
+            if storage.fs.protocol == "local":
+                storage.fs.makedirs(storage.path, exist_ok=True)
+            storage.fs.pipe_file(storage.fs.join(storage.path, _PROBE), b"")
+        except Exception as error:  # noqa: BLE001 - each kind of remote has errors of its own
+            raise _as_fault(name, error) from None
 
 
-def commit_results(branch: str, root: Path) -> str:
-    """Commits dvc.lock and the outputs that live in Git, and nothing else, to a branch.
+def _as_fault(remote: str, error: Exception) -> InputError | NetworkError:
+    """Whether a second try may succeed, by the kind of an error and of its causes."""
+    kinds = []
+    cause: BaseException | None = error
+    while cause is not None:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    text = " ".join(str(error).split()) or kinds[0]
+    if any(word in kind for kind in kinds for word in _PASSING):
+        return NetworkError(f"The DVC remote {remote} can't be reached: {text}")
+    return InputError(
+        f"The DVC remote {remote} takes no files: {text}. Mend its address or its credentials: dvc"
+        f" remote modify {remote} --help"
+    )
 
-    The branch begins at HEAD. Where it holds these very files already, nothing is committed.
 
-    Returns:
-        The commit at which the branch is now.
+def publish(
+    root: Path, *, push_to: str | None, commit_to: str | None, on_line: Callable[[str], None]
+) -> None:
+    """Commits and pushes what params.yaml asks for; nothing by default.
+
+    Raises:
+        NetworkError: the remote can't be reached. The commit has been made.
+        InputError: Git or the remote refuses.
 
     """
-    reference = f"refs/heads/{branch}"
-    found = _git("for-each-ref", "--format=%(objectname)", reference, root=root)
-    parent = found or _git("rev-parse", "HEAD", root=root)
-    with tempfile.TemporaryDirectory() as folder:
-        # An index of its own: the user's stays as it is.
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        _git("read-tree", parent, root=root, environment=index)
-        _git("update-index", "--add", "--", *files_in_git(root), root=root, environment=index)
-        tree = _git("write-tree", root=root, environment=index)
-    if tree == _git("rev-parse", f"{parent}^{{tree}}", root=root):
-        commit = parent
-    else:
-        commit = _git("commit-tree", tree, "-p", parent, "-m", _MESSAGE, root=root)
-    # Refused if somebody else has moved the branch meanwhile.
-    _git("update-ref", reference, commit, found or "0" * len(commit), root=root)
-    return commit
+    if commit_to is not None:
+        commit = commit_results(commit_to, root)
+        on_line(f"{commit_to} is at {commit}")
+    if push_to is not None:
+        on_line(f"pushing to the remote {push_to}")
+        _push(push_to, root, on_line)
 
 
-def files_in_git(root: Path) -> list[str]:
-    """dvc.lock, and the outputs that dvc.yaml keeps out of DVC's cache."""
-    try:
-        with Repo(str(root)) as repository:
-            outputs = sorted(str(out) for out in repository.index.outs if not out.use_cache)
-    except DvcException as error:
-        raise InputError(f"DVC: {error}") from error
-    return ["dvc.lock", *outputs]
-
-
-def _git(*arguments: str, root: Path, environment: dict[str, str] | None = None) -> str:
+def _push(remote: str, root: Path, on_line: Callable[[str], None]) -> None:
     completed = subprocess.run(
-        ["git", *arguments],
+        [sys.executable, "-m", "workspace.dvc_process", "push", "--remote", remote],
         cwd=root,
-        env=os.environ | (environment or {}),
+        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
+    lines = (completed.stdout + completed.stderr).splitlines()
+    for line in lines:
+        on_line(line)
     if completed.returncode:
-        raise InputError(f"git {arguments[0]}: {completed.stderr.strip()}")
-    return completed.stdout.strip()
+        require_remote(remote, root)
+        cause = "\n".join(lines[-_LAST_LINES:])
+        raise NetworkError(
+            f"dvc push --remote {remote} has failed: {cause}\nThe remote lacks"
+            f" {_missing(remote, root)} files of these results, which are in the workspace, whole:"
+            " mend the remote, and the next run pushes them."
+        )
+
+
+def _missing(remote: str, root: Path) -> str:
+    """How many files of the workspace's results a remote lacks."""
+    try:
+        with Repo(str(root)) as repository:
+            return f"{len(repository.status(cloud=True, remote=remote)):,}"
+    except (DvcException, OSError):
+        return "some"

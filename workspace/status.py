@@ -1,21 +1,21 @@
 """Says how good the model is, where its report lies, and whether the report is up to date.
 
-    python -m workspace.status
+    pipeline status
 
 What is out of date is also written at the top of the page, for those who only open that, and is
 taken off as soon as it no longer holds. Ends with 0 if the report is up to date, else with 1.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from tasks.core import paths
 from tasks.core.files import write_text
 from tasks.runner.errors import InputError
+from tasks.runner.lock import WorkspaceBusyError, hold_run
 from tasks.runner.stage import read_marks, with_marks
-from workspace.check import check_parameters
+from workspace.check import check
 from workspace.graph import Stage, read_stages
 
 _OWN_MARK = f"output {paths.REPORT_PAGE} is modified"
@@ -54,28 +54,41 @@ def find_reasons(stages: list[Stage], marks: list[str]) -> list[str]:
     return [*failures, *reasons] if reasons else []
 
 
-def main() -> None:
+def main() -> int:
     """Prints the headline, compares the workspace with the report, marks the page."""
+    root = Path.cwd()
+    check()
     try:
-        check_parameters()
         metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
+        headline = describe_metrics(metrics)
         page = paths.REPORT_PAGE.read_text(encoding="utf-8")
-        reasons = find_reasons(read_stages(Path.cwd()), read_marks(page))
-    except InputError as error:
-        sys.exit(str(error))
     except FileNotFoundError as error:
-        sys.exit(f"There is no {error.filename}. Make it: dvc repro")
-    marked = with_marks(page, reasons)
-    if marked != page:
-        write_text(paths.REPORT_PAGE, marked)
-    print(describe_metrics(metrics))
+        raise InputError(f"There is no {error.filename}. Make it: dvc repro") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{paths.METRICS} can't be read ({error!r})."
+            f" Make it anew: rm {paths.METRICS}; dvc repro"
+        ) from None
+    reasons = find_reasons(read_stages(root), read_marks(page))
+    print(headline)
     print(f"report: {paths.REPORT_PAGE.resolve().as_uri()}")
-    if reasons:
-        print("The report is out of date:")
-        print("\n".join(f"  {reason}" for reason in reasons))
-        sys.exit(1)
-    print("The report is up to date.")
+    _mark(page, reasons)
+    if not reasons:
+        print("The report is up to date.")
+        return 0
+    print("The report is out of date:")
+    print("\n".join(f"  {reason}" for reason in reasons))
+    return 1
 
 
-if __name__ == "__main__":
-    main()
+def _mark(page: str, reasons: list[str]) -> None:
+    """Writes the reasons on the page that was read; a run at work writes its own, new page."""
+    marked = with_marks(page, reasons)
+    if marked == page:
+        return
+    try:
+        with hold_run("pipeline status"):
+            if paths.REPORT_PAGE.read_text(encoding="utf-8") == page:
+                write_text(paths.REPORT_PAGE, marked)
+    except WorkspaceBusyError as error:
+        print(f"The page isn't marked. {error}")

@@ -1,14 +1,14 @@
 """Whether the outputs in the workspace hold the bytes that dvc.lock records.
 
-    python -m workspace.verify
+    pipeline verify
 
 DVC trusts what it once put into its cache. A cached file that has rotted since is checked out as it
-is and called up to date; here each byte is read again.
+is and called up to date (its own check of an object believes the file's time and mode, and removes
+what it finds broken); here each byte is read again, and nothing is removed.
 """
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,25 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tasks.core import paths
 from tasks.runner.errors import InputError
+from tasks.runner.stage import with_marks
+from workspace.repository import find_places
 
-_CACHE = Path(".dvc/cache/files/md5")
+
+def verify(root: Path) -> None:
+    """Compares every output, and every list of a folder in DVC's cache, with its record.
+
+    Raises:
+        InputError: something is damaged.
+
+    """
+    objects = find_places(root).objects
+    require_sound_lists(root, objects)
+    require_recorded_bytes(root, objects)
 
 
-def require_recorded_bytes(root: Path) -> None:
+def require_recorded_bytes(root: Path, objects: Path) -> None:
     """Compares every output that is there with dvc.lock.
 
     Raises:
@@ -35,11 +48,11 @@ def require_recorded_bytes(root: Path) -> None:
         cause = " ".join(str(error).split())
         raise InputError(f"{path} can't be read ({cause}). Run: dvc repro") from None
     outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
-    if faults := [fault for output in outputs for fault in _compare(root, output)]:
+    if faults := [fault for output in outputs for fault in _compare(root, objects, output)]:
         raise InputError("\n".join(faults))
 
 
-def require_sound_lists(root: Path) -> None:
+def require_sound_lists(root: Path, objects: Path) -> None:
     """Compares each list of a folder's files, in DVC's cache, with its name.
 
     DVC restores a folder from a damaged list without a word, in part, and records that as right.
@@ -49,40 +62,48 @@ def require_sound_lists(root: Path) -> None:
 
     """
     faults = []
-    for path in sorted((root / _CACHE).glob("??/*.dir")):
+    for path in sorted(objects.glob("??/*.dir")):
         found, expected = _md5(path.read_bytes()), _name_of(path)
         if found != expected:
+            shown = _shown(path, root)
             faults.append(
-                f"{path.relative_to(root)} is damaged: its MD5 is {found}, its name says"
-                f" {expected}. Mend it: rm -rf {path.relative_to(root)}; dvc repro"
+                f"{shown} is damaged: its MD5 is {found}, its name says {expected}."
+                f" Mend it: rm -rf {shown}; dvc repro"
             )
     if faults:
         raise InputError("\n".join(faults))
 
 
-def _compare(root: Path, output: dict[str, Any]) -> Iterator[str]:
+def _compare(root: Path, objects: Path, output: dict[str, Any]) -> Iterator[str]:
     path, expected = output["path"], output["md5"]
-    if not (root / path).exists():
+    if not (root / path).exists() or _differs_in_marks_alone(root / path, expected):
         return
     found = md5_of(root / path)
     if found != expected:
-        cached = _CACHE / expected[:2] / expected[2:]
-        torn = [path, *_torn_objects(root, cached)]
+        torn = [_shown(found, root) for found in _torn_objects(objects, expected)]
         yield (
             f"{path} is damaged: its MD5 is {found}, dvc.lock says {expected}."
-            f" Mend it: rm -rf {' '.join(map(str, torn))}; dvc repro"
+            f" Mend it: rm -rf {' '.join([path, *torn])}; dvc repro"
         )
 
 
-def _torn_objects(root: Path, cached: Path) -> Iterator[Path]:
+def _differs_in_marks_alone(path: Path, expected: str) -> bool:
+    """Whether a file is the report, which says at its top that it is out of date."""
+    if path.name != paths.REPORT_PAGE.name or not path.is_file():
+        return False
+    return _md5(with_marks(path.read_text("utf-8", "replace"), []).encode()) == expected
+
+
+def _torn_objects(objects: Path, name: str) -> Iterator[Path]:
     """The objects in DVC's cache, of one output, that don't hold the bytes of their names."""
-    if not (root / cached).is_file():
+    cached = objects / name[:2] / name[2:]
+    if not cached.is_file():
         return
-    if _md5((root / cached).read_bytes()) != _name_of(cached):
+    if _md5(cached.read_bytes()) != _name_of(cached):
         yield cached
     elif cached.suffix == ".dir":
-        for entry in json.loads((root / cached).read_bytes()):
-            yield from _torn_objects(root, _CACHE / entry["md5"][:2] / entry["md5"][2:])
+        for entry in json.loads(cached.read_bytes()):
+            yield from _torn_objects(objects, entry["md5"])
 
 
 def md5_of(path: Path) -> str:
@@ -95,6 +116,10 @@ def md5_of(path: Path) -> str:
     return _md5(json.dumps(entries, sort_keys=True).encode()) + ".dir"
 
 
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
 def _name_of(cached: Path) -> str:
     return cached.parent.name + cached.name.removesuffix(".dir")
 
@@ -105,12 +130,4 @@ def _md5(content: bytes) -> str:
 
 def main() -> None:
     """Prints nothing if every byte is as recorded."""
-    try:
-        require_sound_lists(Path.cwd())
-        require_recorded_bytes(Path.cwd())
-    except InputError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    verify(Path.cwd())

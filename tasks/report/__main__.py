@@ -3,8 +3,7 @@
 python -m tasks.report
 """
 
-from tasks.report.stage import main
 from tasks.runner.stage import run_stage
 
 if __name__ == "__main__":
-    run_stage("report", main)
+    run_stage("report", "tasks.report.stage")

@@ -1,55 +1,58 @@
 """How every stage runs: alone in its workspace, gone when DVC is gone, clear when it fails."""
 
 import ctypes
-import errno
 import html
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from tasks.core import paths
 from tasks.core.files import write_text
-from tasks.runner.errors import InputError, NetworkError
+from tasks.runner.declared import (
+    Declared,
+    read_declared,
+    record_written,
+    require_own_outputs,
+    require_same_state,
+    take_state,
+)
+from tasks.runner.frame import run_framed
 from tasks.runner.lock import hold_stage
+from tasks.runner.processor import pin_processor
 
 STALE_SLOT = "<!-- stale -->"
 _BANNER = re.compile(r'<div class="stale" role="alert">.*?</div><!-- /stale -->', re.DOTALL)
 
-# sysexits.h: the flow tries again after this exit status and after no other.
-EXIT_TRY_AGAIN = os.EX_TEMPFAIL
 _PR_SET_PDEATHSIG = 1
 
 
-def run_stage(name: str, main: Callable[[], None]) -> NoReturn:
-    """Runs a stage's `main` and ends the process.
+def run_stage(name: str, module: str) -> NoReturn:
+    """Runs the `main` of a stage's module and ends the process; see `run_framed`.
 
-    Exit status: 0 done, 75 the network failed and a second try may succeed, 1 any other failure.
+    The module is imported after what NumPy reads from the environment has been set, and after it
+    was noted what the stage is started with, its code included.
     """
-    end_with_parent()
-    end_in_order_on_term()
-    try:
+
+    def run() -> None:
         with hold_stage(f"the stage {name}"):
+            stage = read_declared().get(name, Declared())
             try:
-                main()
+                require_own_outputs({name: stage})
+                before = take_state(stage)
+                import_module(module).main()
+                require_same_state(stage, before)
             except BaseException:
                 mark_report_stale(paths.REPORT_PAGE, f"the stage {name} has failed")
                 raise
-    except NetworkError as error:
-        _fail(name, str(error), EXIT_TRY_AGAIN)
-    except InputError as error:
-        _fail(name, str(error), 1)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise
-        _fail(name, f"{error}. Nothing was written in part. Mend this and run again.", 1)
-    except KeyboardInterrupt:
-        _fail(name, "interrupted", 128 + signal.SIGINT)
-    sys.exit(0)
+            record_written(stage)
+
+    end_with_parent()
+    pin_processor()
+    run_framed(run, prefix=f"{name}: ")
 
 
 def mark_report_stale(path: Path, reason: str) -> None:
@@ -80,21 +83,6 @@ def read_marks(page: str) -> list[str]:
     banner = _BANNER.search(page)
     items = re.findall("<li>(.*?)</li>", banner[0], re.DOTALL) if banner else []
     return [html.unescape(item) for item in items]
-
-
-def _fail(name: str, message: str, status: int) -> NoReturn:
-    for line in message.splitlines():
-        print(f"{name}: {line}", file=sys.stderr, flush=True)
-    sys.exit(status)
-
-
-def end_in_order_on_term() -> None:
-    """Makes SIGTERM an exception: by default it ends this process at once, and leaves children."""
-    signal.signal(signal.SIGTERM, _end)
-
-
-def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def end_with_parent() -> None:

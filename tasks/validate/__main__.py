@@ -4,7 +4,6 @@ python -m tasks.validate
 """
 
 from tasks.runner.stage import run_stage
-from tasks.validate.stage import main
 
 if __name__ == "__main__":
-    run_stage("validate", main)
+    run_stage("validate", "tasks.validate.stage")

@@ -23,6 +23,6 @@ def test_a_folder_of_images_becomes_a_model_and_a_report(workspace: Path, run: R
     assert "digits" in (workspace / "reports" / "report.html").read_text("utf-8")
     # A new image is a new input.
     shutil.copy(workspace / FOLDER / "3" / "0003.png", workspace / FOLDER / "3" / "again.png")
-    plan = run("workspace.plan").stdout
+    plan = run("cli", "plan").stdout
     assert f"{FOLDER}" in plan
     assert "ingest" in plan.split("would run")[0].splitlines()[-1]

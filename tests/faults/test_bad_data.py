@@ -70,7 +70,7 @@ def require_refusal(root: Path, stage: str) -> str:
     page = (root / "reports" / "report.html").read_text("utf-8")
     assert "Out of date." in page
     assert f"the stage {stage} has failed" in page
-    status = run("workspace.status", root=root, check=False)
+    status = run("cli", "status", root=root, check=False)
     assert status.returncode == 1
     return completed.stdout
 

@@ -87,7 +87,7 @@ def test_rotten_objects_of_the_cache_are_found_and_the_command_mends_them(
     run("dvc", "checkout", root=finished)
     found = hashlib.md5((finished / "reports" / "predictions.parquet").read_bytes()).hexdigest()
 
-    completed = run("workspace.verify", root=finished, check=False)
+    completed = run("cli", "verify", root=finished, check=False)
     assert completed.returncode == 1
     raw, predictions = completed.stdout.splitlines()
     assert raw.startswith("data/raw is damaged: its MD5 is ")
@@ -97,7 +97,7 @@ def test_rotten_objects_of_the_cache_are_found_and_the_command_mends_them(
     for paths in remedies(completed.stdout):
         mend(finished, paths)
     run("dvc", "repro", root=finished)
-    run("workspace.verify", root=finished)
+    run("cli", "verify", root=finished)
     assert digest_files(finished) == reference.files
     require_sound_cache(finished)
 
@@ -126,13 +126,13 @@ def test_a_rotten_list_of_a_folder_in_the_cache_is_made_anew(
     completed = run("dvc", "repro", root=finished, check=False)
     assert completed.returncode == 0 or "Mend it: rm -r data/prepared" in completed.stdout
 
-    verified = run("workspace.verify", root=finished, check=False)
+    verified = run("cli", "verify", root=finished, check=False)
     assert verified.returncode == 1
     (paths,) = remedies(verified.stdout)
     mend(finished, f"{paths} data/prepared")
     run("dvc", "repro", "--force", "--single-item", "prepare", root=finished)
     run("dvc", "repro", root=finished)
-    run("workspace.verify", root=finished)
+    run("cli", "verify", root=finished)
     assert digest_files(finished) == reference.files
     require_sound_cache(finished)
 

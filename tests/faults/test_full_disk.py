@@ -97,12 +97,12 @@ def test_the_flow_on_a_full_disk_says_so_and_goes_on_once_there_is_room(
         configure_dvc(disk, root)
         change(disk, "prepare")
         ballast = fill(disk, 64 * 1024)
-        completed = enclosure.python("flows.pipeline", root=root, check=False, PREFECT_HOME=home)
+        completed = enclosure.python("cli", "run", root=root, check=False, PREFECT_HOME=home)
         assert completed.returncode != 0
         assert FULL in completed.stdout or "disk is full" in completed.stdout, completed.stdout
         ballast.unlink()
         recover(enclosure, disk, root)
-        enclosure.python("flows.pipeline", root=root, PREFECT_HOME=home)
+        enclosure.python("cli", "run", root=root, PREFECT_HOME=home)
         assert digest_files(disk) == reference.files
 
 
@@ -116,7 +116,7 @@ def change(root: Path, stage: str) -> None:
 def recover(enclosure: Enclosure, disk: Path, root: Path) -> None:
     """What a person does: makes room, goes back to the parameters that were good, runs."""
     write_parameters(disk, read_small_parameters())
-    healed = enclosure.python("workspace.heal", root=root, check=False)
+    healed = enclosure.python("cli", "heal", root=root, check=False)
     if healed.returncode:
         assert "Mend it: rm dvc.lock" in healed.stdout
         (disk / "dvc.lock").unlink()

@@ -53,7 +53,14 @@ CHANGES = {
     "evaluate": ("evaluate", "calibration_bins", (15, 10)),
     "report": ("report", "mistakes", (24, 12)),
 }
-DOORS = {"dvc": ("dvc", "repro"), "flow": ("flows.pipeline",), "worker": WORKER}
+DOORS = {
+    "dvc": ("dvc", "repro"),
+    "flow": (
+        "cli",
+        "run",
+    ),
+    "worker": WORKER,
+}
 # How much longer than DVC each door takes until the first stage runs.
 STARTUPS = {"dvc": 1, "flow": 2, "worker": 5}
 KINDS = {

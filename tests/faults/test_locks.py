@@ -28,7 +28,7 @@ def test_lock_files_that_nobody_holds_do_not_matter(finished: Path, content: byt
         (finished / name).parent.mkdir(exist_ok=True)
         (finished / name).write_bytes(content)
     (finished / ".dvc" / "cache" / "runs" / "aa" / "aabb").mkdir(parents=True)
-    healed = run("workspace.heal", root=finished).stdout
+    healed = run("cli", "heal", root=finished).stdout
     assert re.findall("removed (.+), which", healed) == [
         ".dvc/tmp/rwlock",
         ".dvc/cache/runs/aa/aabb",
@@ -65,7 +65,7 @@ def test_a_dvc_lock_cut_anywhere(finished: Path, reference: Reference, seed: int
 
 def heal_and_compare(root: Path, reference: Reference) -> None:
     """Does what the message says, if there is one, and runs the pipeline."""
-    healed = run("workspace.heal", root=root, check=False)
+    healed = run("cli", "heal", root=root, check=False)
     if healed.returncode:
         assert healed.stdout.count("\n") == 1
         assert "Mend it: rm dvc.lock; dvc repro" in healed.stdout

@@ -23,12 +23,22 @@ def test_the_namespace_has_no_network(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "door", [("dvc", "repro", "--force", "--no-run-cache"), ("flows.pipeline",)]
+    "door",
+    [
+        ("dvc", "repro", "--force", "--no-run-cache"),
+        (
+            "cli",
+            "run",
+        ),
+    ],
 )
 def test_a_run_needs_no_network(
     finished: Path, reference: Reference, door: tuple[str, ...]
 ) -> None:
-    if door == ("flows.pipeline",):
+    if door == (
+        "cli",
+        "run",
+    ):
         (finished / "dvc.lock").unlink()
     with enclose(as_loopback()) as enclosure:
         enclosure.python(*door, root=finished)

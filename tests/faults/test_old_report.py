@@ -40,7 +40,17 @@ def find_processes(root: Path, command: str) -> list[int]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("door", [("dvc", "repro"), ("flows.pipeline",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "door",
+    [
+        ("dvc", "repro"),
+        (
+            "cli",
+            "run",
+        ),
+    ],
+    ids=" ".join,
+)
 def test_a_failure_marks_the_page_until_a_run_succeeds(
     finished: Path, reference: Reference, prefect_api: str, door: tuple[str, ...]
 ) -> None:
@@ -70,7 +80,7 @@ def test_a_kill_marks_the_page_as_soon_as_somebody_looks(
             kill(pid, signal.SIGKILL)
         process.communicate()
     assert process.returncode != 0
-    status = run("workspace.status", root=finished, check=False)
+    status = run("cli", "status", root=finished, check=False)
     assert status.returncode == 1
     assert "Out of date." in read_page(finished)
     assert "parameter prepare.seed" in status.stdout or "data/prepared" in status.stdout

@@ -37,7 +37,17 @@ def test_a_stage_in_a_read_only_workspace_is_one_clear_line(
     assert digest_files(finished) == reference.files
 
 
-@pytest.mark.parametrize("door", [("dvc", "repro"), ("workspace.heal",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "door",
+    [
+        ("dvc", "repro"),
+        (
+            "cli",
+            "heal",
+        ),
+    ],
+    ids=" ".join,
+)
 def test_a_run_in_a_read_only_workspace_is_one_clear_line(
     finished: Path, door: tuple[str, ...]
 ) -> None:
@@ -54,9 +64,7 @@ def test_the_flow_in_a_read_only_workspace_ends_with_a_clear_line(
 ) -> None:
     home = str(tmp_path / "home")
     with enclose(f"{as_loopback()}; {read_only(finished)}") as enclosure:
-        completed = enclosure.python(
-            "flows.pipeline", root=finished, check=False, PREFECT_HOME=home
-        )
+        completed = enclosure.python("cli", "run", root=finished, check=False, PREFECT_HOME=home)
     assert completed.returncode != 0
     assert "Read-only file system" in completed.stdout, completed.stdout
 
@@ -76,10 +84,10 @@ def test_a_whole_run_under_an_odd_name_gives_the_same_bytes(
 ) -> None:
     root = copy_workspace(reference.root, tmp_path / ODD_NAME)
     assert stages_run(run("dvc", "repro", root=root).stdout) == []
-    run("workspace.verify", root=root)
+    run("cli", "verify", root=root)
     run("dvc", "repro", "--force", "--no-run-cache", root=root)
     assert digest_files(root) == reference.files
-    run("flows.pipeline", root=root, PREFECT_API_URL=prefect_api)
+    run("cli", "run", root=root, PREFECT_API_URL=prefect_api)
     assert digest_files(root) == reference.files
 
 
@@ -89,5 +97,5 @@ def test_a_clone_that_was_moved_is_still_up_to_date(
     assert stages_run(run("dvc", "repro", root=finished).stdout) == []
     moved = finished.rename(tmp_path / "elsewhere")
     assert stages_run(run("dvc", "repro", root=moved).stdout) == []
-    run("workspace.verify", root=moved)
+    run("cli", "verify", root=moved)
     assert digest_files(moved) == reference.files

@@ -36,7 +36,7 @@ def test_the_stage_finishes_without_the_server(
         serve_prefect(home) as api,
         # Otherwise the client knocks for minutes at the server that has gone.
         start(
-            "flows.pipeline", root=finished, PREFECT_API_URL=api, PREFECT_CLIENT_MAX_RETRIES="1"
+            "cli", "run", root=finished, PREFECT_API_URL=api, PREFECT_CLIENT_MAX_RETRIES="1"
         ) as process,
     ):
         assert process.stdout is not None
@@ -73,7 +73,7 @@ def test_a_killed_flow_leaves_its_server_alone_behind(finished: Path) -> None:
 
 def strike_flow(root: Path, number: signal.Signals) -> list[str]:
     """Sends a signal to a flow with its own server; the commands of what is left after a while."""
-    with start("flows.pipeline", root=root) as process:
+    with start("cli", "run", root=root) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "Beginning flow run" in line:

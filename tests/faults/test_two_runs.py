@@ -31,7 +31,10 @@ pytestmark = pytest.mark.faults(
 )
 
 BY_HAND = ("dvc", "repro", "--force", "--single-item", "validate")
-FLOW = ("flows.pipeline",)
+FLOW = (
+    "cli",
+    "run",
+)
 
 
 @contextmanager

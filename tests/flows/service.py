@@ -158,9 +158,9 @@ def prepare_service(source: Path, root: Path, parameters: dict) -> Path:
 
 
 @contextmanager
-def serving(root: Path, port: int) -> Iterator[SyncPrefectClient]:
+def serving(root: Path, port: int, **more: str) -> Iterator[SyncPrefectClient]:
     """Serves a workspace, and ends what it started."""
-    variables = {
+    variables = more | {
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_WORKER_QUERY_SECONDS": "2",  # of 10, in which nothing but waiting happens
     }

@@ -37,7 +37,7 @@ def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
 
     limits["train"]["seed"] += 1
     write_parameters(workspace, limits)
-    plan = run("workspace.plan").stdout
+    plan = run("cli", "plan").stdout
     assert (
         f"parameter train.seed: {limits['train']['seed'] - 1} → {limits['train']['seed']}" in plan
     )
@@ -48,13 +48,13 @@ def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
         "prepare",
     ]
     # The other door continues.
-    found = outcomes(run("flows.pipeline", PREFECT_API_URL=prefect_api).stdout)
+    found = outcomes(run("cli", "run", PREFECT_API_URL=prefect_api).stdout)
     assert found == dict.fromkeys(STAGES, "unchanged") | dict.fromkeys(STAGES[3:], "ran")
     assert (workspace / "dvc.lock").read_bytes() != lock
 
     limits["train"]["seed"] -= 1
     write_parameters(workspace, limits)
-    found = outcomes(run("flows.pipeline", PREFECT_API_URL=prefect_api).stdout)
+    found = outcomes(run("cli", "run", PREFECT_API_URL=prefect_api).stdout)
     assert found == dict.fromkeys(STAGES, "unchanged") | {
         "train": "restored",
         "evaluate": "restored",
@@ -65,7 +65,7 @@ def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
 
 
 def test_the_flow_gives_the_lock_that_dvc_gives(workspace: Path, run: Run) -> None:
-    completed = run("flows.pipeline")  # and starts a server of its own
+    completed = run("cli", "run")  # and starts a server of its own
     assert outcomes(completed.stdout) == dict.fromkeys(STAGES, "ran")
     assert re.findall(r"Task run '(\w+)' - Finished in state (\w+)", completed.stderr) == [
         *((stage, "Ran") for stage in STAGES),
@@ -83,7 +83,7 @@ def test_bad_data_stops_the_pipeline_before_it_is_prepared(
     limits["validate"]["share_tolerance"] = 0.001
     limits["data"]["train_images"] = 401
     write_parameters(workspace, limits)
-    completed = run("flows.pipeline", check=False, PREFECT_API_URL=prefect_api)
+    completed = run("cli", "run", check=False, PREFECT_API_URL=prefect_api)
     assert completed.returncode == 1
     assert "The stage validate has failed" in completed.stderr
     assert "AwaitingRetry" not in completed.stderr
@@ -100,7 +100,7 @@ def test_an_impossible_parameter_stops_the_flow_before_anything_is_touched(
 ) -> None:
     limits["train"]["epochs"] = -3
     write_parameters(workspace, limits)
-    completed = run("flows.pipeline", check=False)
+    completed = run("cli", "run", check=False)
     assert completed.returncode == 1
     assert completed.stderr.splitlines()[-1].startswith("params.yaml: train.epochs = -3")
     assert not (workspace / "data" / "raw").exists()
@@ -115,7 +115,7 @@ def test_only_the_network_is_tried_again(
         "urls": ["http://127.0.0.1:9"],
     }
     write_parameters(workspace, limits)
-    completed = run("flows.pipeline", check=False, PREFECT_API_URL=prefect_api)
+    completed = run("cli", "run", check=False, PREFECT_API_URL=prefect_api)
     assert completed.returncode == 1
     assert completed.stderr.count("Running stage 'ingest'") == 1 + limits["flow"]["retries"]
 

@@ -17,6 +17,8 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 from ruamel.yaml import YAML
 
+from flows.runs import Runs
+from tasks.runner.errors import InputError
 from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, kill, processes_in, run
 from tests.flows.service import Service, await_true, free_port, prepare_service, serving
@@ -49,7 +51,7 @@ def messages() -> Iterator[tuple[str, list[str]]]:
 def parameters(messages: tuple[str, list[str]]) -> dict:
     """Runs every minute, tells of failures."""
     found = read_small_parameters()
-    found["flow"] |= {"cron": "* * * * *", "timezone": "Asia/Tokyo", "webhook": messages[0]}
+    found["flow"] |= {"cron": "* * * * *", "timezone": "Asia/Tokyo", "webhook": "env:HOOK"}
     return found
 
 
@@ -66,7 +68,7 @@ def service(
         subprocess.run(["git", "config", key, value], cwd=root, check=True)
     run("dvc", "remote", "add", "storage", str(folder / "storage"), root=root)
     run("dvc", "remote", "modify", "storage", "verify", "true", root=root)
-    with serving(root, free_port()) as client:
+    with serving(root, free_port(), HOOK=messages[0]) as client:
         yield Service(root, client, messages[1])
 
 
@@ -103,6 +105,10 @@ def undisturbed_lock(service: Service, run_on_new_images: FlowRun) -> bytes:
 def training(service: Service, undisturbed_lock: bytes, parameters: dict) -> UUID:
     """A run that trains until it is ended."""
     return service.start_training(parameters)
+
+
+def test_the_start_is_told_to_the_webhook(service: Service) -> None:
+    await_true(lambda: "The pipeline's service has started." in service.messages, "the message")
 
 
 def test_a_scheduled_run_does_nothing_when_nothing_changed(
@@ -215,6 +221,27 @@ def test_a_killed_run_is_told_of_and_the_next_one_completes_the_work(
     assert (service.root / "dvc.lock").read_bytes() == undisturbed_lock
 
 
+def test_a_stopped_process_is_no_dead_run_and_a_second_workspace_is_turned_away(
+    service: Service, undisturbed_lock: bytes, parameters: dict, tmp_path: Path
+) -> None:
+    """As on a machine that was suspended: silence isn't death."""
+    training = service.start_training(parameters)
+    own = {pid for pid, command in processes_in(service.root).items() if "engine" in command}
+    for process in own:
+        kill(process, signal.SIGSTOP)
+    try:
+        with Runs(str(service.client.api_url), None) as runs:
+            assert list(runs.end_dead()) == []
+            with pytest.raises(InputError, match="already serves"):
+                runs.require_own(tmp_path)
+    finally:
+        for process in own:
+            kill(process, signal.SIGCONT)
+    assert service.client.read_flow_run(training).state_name == "Running"
+    service.cancel(training)
+    service.await_no_work()
+
+
 def test_a_failure_is_told_with_its_stage_its_cause_and_what_happens_next(
     service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
@@ -231,24 +258,23 @@ def test_a_failure_is_told_with_its_stage_its_cause_and_what_happens_next(
     assert f"/runs/flow-run/{failed}" in message
 
 
-def test_who_is_told_follows_params_yaml_and_waiting_for_the_dead_goes_on(
+def test_who_is_told_follows_params_yaml(
     service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
-    before = automations(service)
-    assert set(before) == {"End runs that died", *TOLD}
+    assert automations(service) == TOLD
     nobody = parameters["flow"] | {"webhook": None}
     write_parameters(service.root, parameters | {"flow": nobody})
     run("flows.automations", root=service.root, PREFECT_API_URL=str(service.client.api_url))
-    assert automations(service) == {"End runs that died": before["End runs that died"]}
+    assert automations(service) == set()
 
 
 TOLD = {"Tell of failures", "Tell of a new champion", "Tell of a rejection", "Tell of drift"}
 
 
-def automations(service: Service) -> dict[str, str]:
-    """Name → identifier."""
+def automations(service: Service) -> set[str]:
+    """The names of those that are set up."""
     found = service.client.request("POST", "/automations/filter", json={}).json()
-    return {automation["name"]: automation["id"] for automation in found}
+    return {automation["name"] for automation in found}
 
 
 def remove_training_image(root: Path) -> None:

@@ -126,7 +126,7 @@ def test_the_command_ends_with_one_line_and_a_failing_status(
     write_parameters(tmp_path, raw_parameters)
     shutil.copy(GRAPH, tmp_path)
     completed = subprocess.run(
-        [sys.executable, "-m", "workspace.check"],
+        [sys.executable, "-m", "cli", "check"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(PROJECT)},
         capture_output=True,

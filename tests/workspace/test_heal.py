@@ -3,61 +3,72 @@
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from tasks.runner.errors import InputError
 from workspace.heal import remove_broken_leftovers, require_readable_lock
 
+GRAPH = """
+stages:
+  train:
+    cmd: python -m tasks.train
+    outs: [models/candidate, reports/report.html]
+"""
+
 
 @pytest.fixture
-def busy(tmp_path: Path) -> Path:
-    path = tmp_path / ".dvc" / "tmp" / "rwlock"
-    path.parent.mkdir(parents=True)
-    return path
+def root(tmp_path: Path) -> Path:
+    """A DVC repository without Git."""
+    Repo.init(str(tmp_path), no_scm=True).close()
+    (tmp_path / "dvc.yaml").write_text(GRAPH)
+    return tmp_path
+
+
+@pytest.fixture
+def busy(root: Path) -> Path:
+    return root / ".dvc" / "tmp" / "rwlock"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
-def test_a_broken_list_of_busy_paths_is_removed(tmp_path: Path, busy: Path, content: bytes) -> None:
+def test_a_broken_list_of_busy_paths_is_removed(root: Path, busy: Path, content: bytes) -> None:
     busy.write_bytes(content)
-    assert remove_broken_leftovers(tmp_path) == [busy.relative_to(tmp_path)]
+    assert remove_broken_leftovers(root) == [busy]
     assert not busy.exists()
 
 
-def test_an_empty_folder_in_the_cache_of_runs_is_removed(tmp_path: Path) -> None:
-    runs = tmp_path / ".dvc" / "cache" / "runs"
+def test_an_empty_folder_in_the_cache_of_runs_is_removed(root: Path) -> None:
+    runs = root / ".dvc" / "cache" / "runs"
     (runs / "aa" / "aabb").mkdir(parents=True)
     (runs / "cc" / "ccdd").mkdir(parents=True)
     (runs / "cc" / "ccdd" / "run").touch()
-    assert remove_broken_leftovers(tmp_path) == [Path(".dvc/cache/runs/aa/aabb")]
+    assert remove_broken_leftovers(root) == [runs / "aa" / "aabb"]
     assert [path.name for path in runs.glob("??/*")] == ["ccdd"]
 
 
 def test_what_a_stage_had_begun_to_write_is_removed_and_what_it_had_written_stays(
-    tmp_path: Path,
+    root: Path,
 ) -> None:
-    (tmp_path / "models" / ".candidate.partial").mkdir(parents=True)
-    (tmp_path / "models" / ".candidate.partial" / "model.keras").touch()
-    (tmp_path / "reports").mkdir()
+    (root / "models" / ".candidate.partial").mkdir(parents=True)
+    (root / "models" / ".candidate.partial" / "model.keras").touch()
+    (root / "reports").mkdir()
     for name in (".report.html.partial", "report.html", "notes.partial"):
-        (tmp_path / "reports" / name).touch()
-    assert remove_broken_leftovers(tmp_path) == [
-        Path("models/.candidate.partial"),
-        Path("reports/.report.html.partial"),
+        (root / "reports" / name).touch()
+    assert remove_broken_leftovers(root) == [
+        root / "models" / ".candidate.partial",
+        root / "reports" / ".report.html.partial",
     ]
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
-        "report.html",
-        "notes.partial",
-    }
+    assert {path.name for path in (root / "reports").iterdir()} == {"report.html", "notes.partial"}
 
 
-def test_a_sound_list_of_busy_paths_stays(tmp_path: Path, busy: Path) -> None:
+def test_a_sound_list_of_busy_paths_stays(root: Path, busy: Path) -> None:
     busy.write_text("{}")
-    assert remove_broken_leftovers(tmp_path) == []
+    assert remove_broken_leftovers(root) == []
     assert busy.exists()
 
 
-def test_nothing_is_missed_where_nothing_was_left(tmp_path: Path) -> None:
-    assert remove_broken_leftovers(tmp_path) == []
-    require_readable_lock(tmp_path)
+def test_nothing_is_missed_where_nothing_was_left(root: Path) -> None:
+    assert remove_broken_leftovers(root) == []
+    require_readable_lock(root)
 
 
 @pytest.mark.parametrize(

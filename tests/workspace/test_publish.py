@@ -8,11 +8,11 @@ import pytest
 from dvc.repo import Repo
 from moto.server import ThreadedMotoServer
 
-from flows.parameters import FlowParameters
 from tasks.runner.errors import InputError, NetworkError
-from tests.conftest import PROJECT, environment, typed
+from tests.conftest import PROJECT, environment
 from tests.faults.rig import Reference, copy_workspace
-from workspace.publish import commit_results, files_in_git, publish, require_publishable
+from workspace.publish import publish, require_publishable
+from workspace.results import commit_results, files_in_git
 
 
 @pytest.fixture
@@ -25,11 +25,6 @@ def root(reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PYTHONPATH", str(PROJECT))
     (root / "params.yaml").write_text((root / "params.yaml").read_text() + "# a thought\n")
     return root
-
-
-@pytest.fixture
-def flow(small_parameters: dict) -> FlowParameters:
-    return typed(small_parameters).flow
 
 
 def git(*arguments: str, root: Path) -> str:
@@ -48,29 +43,48 @@ def cached_objects(folder: Path) -> set[str]:
     return {"".join(path.parts[-2:]) for path in folder.rglob("md5/*/*")}
 
 
-def test_by_default_nothing_leaves_the_workspace(root: Path, flow: FlowParameters) -> None:
+def test_by_default_nothing_leaves_the_workspace(root: Path) -> None:
     before = git("for-each-ref", root=root), git("status", "--porcelain", "-uno", root=root)
-    require_publishable(flow, root)
-    publish(flow, root, print)
+    require_publishable(root, push_to=None, commit_to=None)
+    publish(root, push_to=None, commit_to=None, on_line=print)
     assert (
         git("for-each-ref", root=root),
         git("status", "--porcelain", "-uno", root=root),
     ) == before
 
 
-def test_a_commit_holds_the_lock_and_the_metrics_and_touches_nothing_else(root: Path) -> None:
-    status, head = (
-        git("status", "--porcelain", "-uno", root=root),
-        git("rev-parse", "HEAD", root=root),
-    )
+def test_a_commit_holds_all_that_git_tracks_and_touches_nothing_else(root: Path) -> None:
+    before = git("status", "--porcelain", "-uno", root=root), git("rev-parse", "HEAD", root=root)
+    (root / "tasks" / "core" / "never_added.py").write_text("")
     commit = commit_results("results", root)
-    assert set(git("diff", "--name-only", "HEAD", commit, root=root).split()) == set(
-        files_in_git(root)
-    )
-    assert {"dvc.lock", "reports/metrics.json"} <= set(files_in_git(root))
+    changed = set(git("diff", "--name-only", "HEAD", commit, root=root).split())
+    edited = {".dvc/config", "params.yaml", "tasks/core/never_added.py"}
+    assert changed == {*files_in_git(root), *edited}
+    assert {"dvc.lock", "reports/metrics.json"} <= changed
     assert git("show", f"{commit}:dvc.lock", root=root) == (root / "dvc.lock").read_text()
-    assert git("status", "--porcelain", "-uno", root=root) == status
-    assert git("rev-parse", "HEAD", root=root) == head
+    after = git("status", "--porcelain", "-uno", root=root), git("rev-parse", "HEAD", root=root)
+    assert after == before
+
+
+def test_a_commit_names_what_it_was_made_from_and_what_was_edited(root: Path) -> None:
+    head = git("rev-parse", "HEAD", root=root).strip()
+    commit = commit_results("results", root)
+    message = git("show", "--no-patch", "--format=%B", commit, root=root)
+    assert f"Made-from: {head}\nEdited-since: .dvc/config, params.yaml\n" in message
+    assert git("rev-parse", f"{commit}^", root=root).strip() == head
+
+
+def test_a_commit_checks_out_to_a_workspace_with_nothing_to_run(root: Path) -> None:
+    edited = (root / "params.yaml").read_text()
+    commit_results("results", root)
+    git("stash", "--include-untracked", root=root)
+    git("checkout", "-q", "results", root=root)
+    assert (root / "params.yaml").read_text() == edited
+    dvc("checkout", root=root)
+    found = subprocess.run(
+        ["dvc", "status"], cwd=root, env=environment(), check=True, capture_output=True, text=True
+    ).stdout
+    assert "up to date" in found
 
 
 def test_the_same_results_are_committed_once(root: Path) -> None:
@@ -78,20 +92,61 @@ def test_the_same_results_are_committed_once(root: Path) -> None:
     assert commit_results("results", root) == first
     (root / "dvc.lock").write_text((root / "dvc.lock").read_text() + "# later\n")
     second = commit_results("results", root)
-    assert git("rev-parse", f"{second}^", root=root).strip() == first
+    assert git("rev-parse", f"{second}^1", root=root).strip() == first
+    assert git("rev-parse", f"{second}^2", root=root) == git("rev-parse", "HEAD", root=root)
 
 
-def test_the_branch_that_is_checked_out_is_refused(root: Path, flow: FlowParameters) -> None:
+def test_a_branch_that_is_checked_out_in_any_worktree_is_refused(
+    root: Path, tmp_path: Path
+) -> None:
+    git("worktree", "add", "-q", "-b", "results", str(tmp_path / "beside"), root=root)
+    with pytest.raises(InputError, match=rf"checked out in {tmp_path}/beside"):
+        require_publishable(root, push_to=None, commit_to="results")
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"), [("results/old", "results"), ("results", "results/a")]
+)
+def test_a_name_that_git_cannot_have_beside_another_is_refused(
+    root: Path, there: str, wanted: str
+) -> None:
+    git("branch", there, root=root)
+    with pytest.raises(InputError, match=f"can't stand beside the branch {there}"):
+        require_publishable(root, push_to=None, commit_to=wanted)
+
+
+def test_a_repository_without_commits_is_refused(root: Path) -> None:
+    git("update-ref", "-d", "HEAD", root=root)
+    with pytest.raises(InputError, match="no Git repository with a commit"):
+        require_publishable(root, push_to=None, commit_to="results")
+
+
+def test_commits_are_signed_where_git_signs_and_refused_where_it_cannot(
+    root: Path, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    for name, value in (("commit.gpgsign", "true"), ("gpg.format", "ssh")):
+        git("config", name, value, root=root)
+    git("config", "user.signingkey", str(tmp_path / "lost"), root=root)
+    with pytest.raises(InputError, match=r"commit\.gpgsign false"):
+        require_publishable(root, push_to=None, commit_to="results")
+    git("config", "user.signingkey", str(key), root=root)
+    require_publishable(root, push_to=None, commit_to="results")
+    commit = commit_results("results", root)
+    assert "BEGIN SSH SIGNATURE" in git("cat-file", "-p", commit, root=root)
+
+
+def test_the_branch_that_is_checked_out_is_refused(root: Path) -> None:
     branch = git("branch", "--show-current", root=root).strip()
     with pytest.raises(InputError, match="the branch that is checked out"):
-        require_publishable(flow.model_copy(update={"commit_to": branch}), root)
+        require_publishable(root, push_to=None, commit_to=branch)
 
 
 def test_git_that_knows_no_name_is_refused_with_the_remedy(
-    root: Path, flow: FlowParameters, monkeypatch: pytest.MonkeyPatch
+    root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking = flow.model_copy(update={"commit_to": "results"})
-    require_publishable(asking, root)
+    require_publishable(root, push_to=None, commit_to="results")
     git("config", "user.useConfigOnly", "true", root=root)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
@@ -99,33 +154,30 @@ def test_git_that_knows_no_name_is_refused_with_the_remedy(
         monkeypatch.delenv(f"GIT_{name}_NAME")
         monkeypatch.delenv(f"GIT_{name}_EMAIL")
     with pytest.raises(InputError, match=r"git config user\.name NAME"):
-        require_publishable(asking, root)
+        require_publishable(root, push_to=None, commit_to="results")
 
 
 @pytest.mark.parametrize("name", ["no such..branch", "-x", "a b"])
-def test_an_impossible_branch_is_refused(root: Path, flow: FlowParameters, name: str) -> None:
+def test_an_impossible_branch_is_refused(root: Path, name: str) -> None:
     with pytest.raises(InputError):
-        require_publishable(flow.model_copy(update={"commit_to": name}), root)
+        require_publishable(root, push_to=None, commit_to=name)
 
 
 def test_an_unknown_and_an_unverified_remote_are_refused_with_the_remedy(
-    root: Path, tmp_path: Path, flow: FlowParameters
+    root: Path, tmp_path: Path
 ) -> None:
-    asking = flow.model_copy(update={"push_to": "storage"})
     with pytest.raises(InputError, match="dvc remote add storage"):
-        require_publishable(asking, root)
+        require_publishable(root, push_to="storage", commit_to=None)
     dvc("remote", "add", "storage", str(tmp_path / "storage"), root=root)
     with pytest.raises(InputError, match="dvc remote modify storage verify true"):
-        require_publishable(asking, root)
+        require_publishable(root, push_to="storage", commit_to=None)
     dvc("remote", "modify", "storage", "verify", "true", root=root)
-    require_publishable(asking, root)
+    require_publishable(root, push_to="storage", commit_to=None)
 
 
-def test_a_folder_as_remote_gets_what_the_cache_holds(
-    root: Path, tmp_path: Path, flow: FlowParameters
-) -> None:
+def test_a_folder_as_remote_gets_what_the_cache_holds(root: Path, tmp_path: Path) -> None:
     dvc("remote", "add", "storage", str(tmp_path / "storage"), root=root)
-    publish(flow.model_copy(update={"push_to": "storage"}), root, print)
+    publish(root, push_to="storage", commit_to=None, on_line=print)
     pushed = cached_objects(tmp_path / "storage")
     assert pushed
     assert pushed <= cached_objects(root / ".dvc" / "cache")
@@ -138,9 +190,7 @@ def test_a_folder_as_remote_gets_what_the_cache_holds(
     assert needed <= pushed
 
 
-def test_s3_gets_them_and_gives_them_back(
-    root: Path, flow: FlowParameters, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_s3_gets_them_and_gives_them_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
         monkeypatch.setenv(f"AWS_{name}", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -150,13 +200,18 @@ def test_s3_gets_them_and_gives_them_back(
     server.start()
     try:
         host, port = server.get_host_and_port()
+        # Before training: there is no such bucket.
+        dvc("remote", "add", "wrong", "s3://no-such-bucket/dvc", root=root)
+        dvc("remote", "modify", "wrong", "endpointurl", f"http://{host}:{port}", root=root)
+        dvc("remote", "modify", "wrong", "verify", "true", root=root)
+        with pytest.raises(InputError, match="The DVC remote wrong takes no files"):
+            require_publishable(root, push_to="wrong", commit_to=None)
         make_bucket(f"http://{host}:{port}", "results")
         dvc("remote", "add", "storage", "s3://results/dvc", root=root)
         dvc("remote", "modify", "storage", "endpointurl", f"http://{host}:{port}", root=root)
         dvc("remote", "modify", "storage", "verify", "true", root=root)
-        asking = flow.model_copy(update={"push_to": "storage"})
-        require_publishable(asking, root)
-        publish(asking, root, print)
+        require_publishable(root, push_to="storage", commit_to=None)
+        publish(root, push_to="storage", commit_to=None, on_line=print)
         model = root / "models" / "candidate" / "classifier.tflite"
         content = model.read_bytes()
         for folder in (root / ".dvc" / "cache", root / "models" / "candidate"):
@@ -173,12 +228,29 @@ def make_bucket(address: str, name: str) -> None:
     boto3.client("s3", endpoint_url=address).create_bucket(Bucket=name)
 
 
-def test_a_remote_that_does_not_answer_may_be_tried_again_and_its_last_words_are_told(
-    root: Path, flow: FlowParameters, tmp_path: Path
+def test_a_remote_that_takes_nothing_is_found_before_training_and_not_tried_again(
+    root: Path, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "a file"
     blocked.write_text("not a folder")
     dvc("remote", "add", "storage", str(blocked), root=root)
-    message = r"(?s)dvc push --remote storage has failed: .*a file.*the next run pushes them"
-    with pytest.raises(NetworkError, match=message):
-        publish(flow.model_copy(update={"push_to": "storage"}), root, print)
+    dvc("remote", "modify", "storage", "verify", "true", root=root)
+    with pytest.raises(InputError, match=r"storage takes no files: .*a file"):
+        require_publishable(root, push_to="storage", commit_to=None)
+    with pytest.raises(InputError, match="storage takes no files"):
+        publish(root, push_to="storage", commit_to="results", on_line=print)
+    assert git("show", "results:dvc.lock", root=root) == (root / "dvc.lock").read_text()
+
+
+def test_a_remote_that_does_not_answer_stops_no_training_and_may_be_tried_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "testing")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    dvc("remote", "add", "storage", "s3://results/dvc", root=root)
+    dvc("remote", "modify", "storage", "endpointurl", "http://127.0.0.1:1", root=root)
+    dvc("remote", "modify", "storage", "verify", "true", root=root)
+    require_publishable(root, push_to="storage", commit_to=None)
+    with pytest.raises(NetworkError, match="storage can't be reached"):
+        publish(root, push_to="storage", commit_to=None, on_line=print)

@@ -28,17 +28,17 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
     workspace: Path, run: Run, small_parameters: dict
 ) -> None:
     page = workspace / paths.REPORT_PAGE
-    nothing = run("workspace.status", check=False)
+    nothing = run("cli", "status", check=False)
     assert (nothing.returncode, nothing.stdout) == (1, "")
     assert nothing.stderr == "There is no reports/metrics.json. Make it: dvc repro\n"
-    refused = run("workspace.baseline", check=False)
+    refused = run("cli", "baseline", check=False)
     assert refused.returncode == 1
     assert "reports/metrics.json" in refused.stderr
     assert "Traceback" not in refused.stderr
 
     run("dvc", "repro")
     fresh = page.read_text("utf-8")
-    status = run("workspace.status").stdout
+    status = run("cli", "status").stdout
     assert status.endswith("The report is up to date.\n")
     assert page.as_uri() in status
     assert page.read_text("utf-8") == fresh
@@ -47,7 +47,7 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
     small_parameters["train"]["seed"] = 7
     write_parameters(workspace, small_parameters)
     for _ in range(2):
-        status = run("workspace.status", check=False)
+        status = run("cli", "status", check=False)
         assert status.returncode == 1
         assert status.stdout.endswith(
             "The report is out of date:\n  train: parameter train.seed: 0 → 7\n"
@@ -55,17 +55,17 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
         assert "<li>train: parameter train.seed: 0 → 7</li>" in page.read_text("utf-8")
     small_parameters["train"]["seed"] = 0
     write_parameters(workspace, small_parameters)
-    assert run("workspace.status").stdout.endswith("The report is up to date.\n")
+    assert run("cli", "status").stdout.endswith("The report is up to date.\n")
     assert page.read_text("utf-8") == fresh
     assert stages_run(run("dvc", "repro").stdout) == []
 
     # The committed result becomes the baseline: only the report depends on it.
     name = commit(workspace)
-    assert f"commit {name}" in run("workspace.baseline").stdout
+    assert f"commit {name}" in run("cli", "baseline").stdout
     baseline = (workspace / paths.BASELINE).read_bytes()
-    run("workspace.baseline", name)
+    run("cli", "baseline", name)
     assert (workspace / paths.BASELINE).read_bytes() == baseline
-    assert "report: input reports/baseline.json" in run("workspace.status", check=False).stdout
+    assert "report: input reports/baseline.json" in run("cli", "status", check=False).stdout
     assert stages_run(run("dvc", "repro").stdout) == ["report"]
     compared = page.read_text("utf-8")
     assert "with the very answers of the baseline" in compared
@@ -76,7 +76,7 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
     write_parameters(workspace, small_parameters)
     assert run("dvc", "repro", check=False).returncode != 0
     assert "<li>the stage validate has failed</li>" in page.read_text("utf-8")
-    status = run("workspace.status", check=False)
+    status = run("cli", "status", check=False)
     assert status.returncode == 1
     assert "out of date:\n  the stage validate has failed\n  validate: " in status.stdout
 

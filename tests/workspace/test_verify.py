@@ -6,7 +6,7 @@ import pytest
 from dvc.repo import Repo
 
 from tasks.runner.errors import InputError
-from workspace.verify import require_recorded_bytes, require_sound_lists
+from workspace.verify import verify
 
 GRAPH = """\
 stages:
@@ -35,13 +35,12 @@ def cached(root: Path, name: str) -> Path:
 
 
 def test_what_dvc_recorded_passes(root: Path) -> None:
-    require_recorded_bytes(root)
-    require_sound_lists(root)
+    verify(root)
 
 
 def test_an_output_that_is_not_there_is_dvc_s_to_restore(root: Path) -> None:
     (root / "file").unlink()
-    require_recorded_bytes(root)
+    verify(root)
 
 
 @pytest.mark.parametrize("name", ["file", "folder/sub/ä", "folder/b"])
@@ -49,13 +48,13 @@ def test_changed_bytes_are_named_with_the_remedy(root: Path, name: str) -> None:
     (root / name).write_text("d")
     output = name.partition("/")[0]
     with pytest.raises(InputError, match=rf"^{output} is damaged: .* rm -rf {output}; dvc repro$"):
-        require_recorded_bytes(root)
+        verify(root)
 
 
 def test_a_file_too_many_is_a_change(root: Path) -> None:
     (root / "folder" / "new").touch()
     with pytest.raises(InputError, match=r"^folder is damaged"):
-        require_recorded_bytes(root)
+        verify(root)
 
 
 def test_the_remedy_names_the_object_of_the_cache_that_is_torn_too(root: Path) -> None:
@@ -65,7 +64,7 @@ def test_the_remedy_names_the_object_of_the_cache_that_is_torn_too(root: Path) -
     torn.write_text("d")
     (root / "folder" / "b").write_text("d")
     with pytest.raises(InputError, match=rf"rm -rf folder {torn.relative_to(root)}; dvc repro"):
-        require_recorded_bytes(root)
+        verify(root)
 
 
 def test_a_torn_list_of_a_folder_is_named_with_the_remedy(root: Path) -> None:
@@ -73,7 +72,7 @@ def test_a_torn_list_of_a_folder_is_named_with_the_remedy(root: Path) -> None:
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(InputError, match=rf"Mend it: rm -rf {path.relative_to(root)}; dvc repro"):
-        require_sound_lists(root)
+        verify(root)
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "stages: {", "schema: '2.0'", "\x00"])
@@ -82,4 +81,4 @@ def test_a_lock_that_can_not_be_read_is_one_line(root: Path, content: str | None
     if content is not None:
         (root / "dvc.lock").write_text(content)
     with pytest.raises(InputError, match=r"^[^\n]*dvc\.lock can't be read [^\n]*$"):
-        require_recorded_bytes(root)
+        verify(root)

@@ -21,7 +21,7 @@ def test_a_run_makes_a_champion_that_can_be_registered_and_fetched(
 ) -> None:
     small_parameters["gate"] = LENIENT
     write_parameters(workspace, small_parameters)
-    completed = run("flows.pipeline", PREFECT_API_URL=prefect_api)
+    completed = run("cli", "run", PREFECT_API_URL=prefect_api)
     assert "Task run 'gate' - Finished in state Accepted" in completed.stderr
     assert "champion yet" in (workspace / "reports" / "verdict.md").read_text("utf-8")
     model = (workspace / paths.EXPORTED_MODEL).read_bytes()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.prepare.__main__ import require_valid, split_indices
+from tasks.prepare.stage import require_valid, split_indices
 from tasks.runner.errors import InputError
 
 CLASSES = ("a", "b", "c")

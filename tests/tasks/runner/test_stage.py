@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runner.stage import EXIT_TRY_AGAIN, STALE_SLOT, mark_report_stale
+from tasks.runner.frame import EXIT_TRY_AGAIN
+from tasks.runner.stage import STALE_SLOT, mark_report_stale
 from tests.conftest import PROJECT
 
 PROGRAM = """
@@ -18,7 +19,7 @@ from tasks.runner.errors import InputError, NetworkError
 from tasks.runner.stage import run_stage
 def main():
     {body}
-run_stage("example", main)
+run_stage("example", "__main__")
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.core import paths
 from tasks.runner.errors import InputError
-from tasks.train.__main__ import check_parity, has_bfloat16
+from tasks.train.stage import check_parity, has_bfloat16
 from tests.conftest import Run, environment, write_parameters
 
 OUTPUTS = [

@@ -1,0 +1,140 @@
+"""Every run is kept, whole, and seen over time."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.runner.errors import InputError
+from tests.conftest import write_parameters
+from workspace.archive import ARCHIVE, Run, find_run, keep_run, read_runs, remove_old_runs
+from workspace.overview import describe_change, write_overview
+
+START = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
+CLASSES = ("cat", "dog <script>")
+
+
+@pytest.fixture
+def root(tmp_path: Path, small_parameters: dict) -> Path:
+    write_parameters(tmp_path, small_parameters)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "report.html").write_text("<p>first</p>")
+    measure(tmp_path, 0.8)
+    return tmp_path
+
+
+def measure(root: Path, accuracy: float, *, images: int = 100) -> None:
+    """Leaves what evaluate, validate and the gate leave."""
+    metrics = {
+        "accuracy": accuracy,
+        "accuracy_interval": [accuracy - 0.05, accuracy + 0.05],
+        "classes": {name: {"recall": accuracy} for name in CLASSES},
+    }
+    (root / "reports" / "metrics.json").write_text(json.dumps(metrics))
+    counts = [{"split": "train", "count": images}, {"split": "test", "count": 20}]
+    (root / "reports" / "validation.json").write_text(json.dumps({"counts": counts}))
+    verdict = {"decision": "accepted", "version": f"{round(accuracy * 100):012x}"}
+    (root / "reports" / "verdict.json").write_text(json.dumps(verdict))
+
+
+def keep(root: Path, day: int, failure: str | None = None) -> Run:
+    return keep_run(
+        root,
+        started=START + timedelta(days=day),
+        seconds=12.34,
+        outcomes={"ingest": "unchanged", "train": "ran"},
+        reasons={"ingest": [], "train": ["parameter train.epochs: 4 → 6"]},
+        failure=failure,
+    )
+
+
+def test_a_run_is_kept_as_it_was_whatever_comes_after(root: Path) -> None:
+    first = keep(root, 0)
+    (root / "reports" / "report.html").write_text("<p>second</p>")
+    measure(root, 0.9)
+    second = keep(root, 1)
+    assert read_runs(root / ARCHIVE) == [first, second]
+    report = root / ARCHIVE / first.name / "report.html"
+    assert report.read_text() == "<p>first</p>"
+    assert first.accuracy == (0.8, 0.75, 0.8500000000000001)
+    assert first.reasons == {"train": ["parameter train.epochs: 4 → 6"]}
+    assert first.images == {"train": 100, "test": 20}
+
+
+def test_a_failed_run_leaves_its_reason_and_no_earlier_report(root: Path) -> None:
+    keep(root, 0)
+    failed = keep(root, 1, failure="The stage train has failed: no memory")
+    kept = {path.name for path in (root / ARCHIVE / failed.name).iterdir()}
+    assert kept == {"run.json", "params.yaml"}
+    assert (failed.accuracy, failed.decision) == (None, None)
+
+
+def test_runs_beyond_a_number_or_an_age_go_but_never_the_champions(root: Path) -> None:
+    runs = [keep(root, day) for day in range(5)]
+    first = json.loads((root / ARCHIVE / runs[0].name / "run.json").read_text())
+    (root / ARCHIVE / runs[0].name / "run.json").write_text(
+        json.dumps(first | {"candidate": "c" * 12})
+    )
+    last = json.loads((root / ARCHIVE / runs[4].name / "run.json").read_text())
+    (root / ARCHIVE / runs[4].name / "run.json").write_text(
+        json.dumps(last | {"champion": "c" * 12})
+    )
+    now = START + timedelta(days=5)
+    assert remove_old_runs(root / ARCHIVE, keep_runs=None, keep_days=None, now=now) == []
+    assert remove_old_runs(root / ARCHIVE, keep_runs=3, keep_days=None, now=now) == [runs[1].name]
+    assert remove_old_runs(root / ARCHIVE, keep_runs=None, keep_days=2.5, now=now) == [runs[2].name]
+    assert [run.name for run in read_runs(root / ARCHIVE)] == [
+        runs[0].name,
+        runs[3].name,
+        runs[4].name,
+    ]
+
+
+def test_what_is_no_run_is_neither_shown_nor_removed(root: Path) -> None:
+    keep(root, 0)
+    mine = root / ARCHIVE / "mine"
+    mine.mkdir()
+    (mine / "run.json").write_text("{}")
+    assert len(read_runs(root / ARCHIVE)) == 1
+    remove_old_runs(root / ARCHIVE, keep_runs=0, keep_days=None, now=START)
+    assert mine.exists()
+
+
+def test_a_run_is_found_by_the_beginning_of_its_name(root: Path) -> None:
+    names = [keep(root, day).name for day in range(2)]
+    assert find_run("2026-05-04", root / ARCHIVE).name == names[0]
+    with pytest.raises(InputError, match=r"2 runs in .* begin with '2026'; expected one"):
+        find_run("2026", root / ARCHIVE)
+
+
+def test_what_changed_is_told_in_words(root: Path) -> None:
+    before = keep(root, 0)
+    measure(root, 0.9, images=120)
+    after = replace(keep(root, 1), code={"tasks/train": "b"}, data="2")
+    before = replace(before, code={"tasks/train": "a"}, data="1")
+    told = list(describe_change({"train": {"epochs": 4}}, {"train": {"epochs": 6}}, before, after))
+    assert told == [
+        "train.epochs: 4 → 6",
+        "code: tasks/train",
+        "data: train 100 → 120 images",
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 12])
+def test_the_page_shows_the_last_runs_without_a_script(
+    root: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workspace.overview._SHOWN", 10)
+    (root / ARCHIVE).mkdir(exist_ok=True)
+    runs = []
+    for day in range(number):
+        measure(root, 0.5 + 0.001 * day)
+        runs.append(keep(root, day, failure="no <b>memory</b>" if day % 7 == 3 else None))
+    page = write_overview(root / ARCHIVE).read_text("utf-8")
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("/report.html") == sum(run.failure is None for run in runs[-10:])
+    assert len(page) < 50_000
+    assert page == write_overview(root / ARCHIVE).read_text("utf-8")

@@ -1,0 +1,239 @@
+"""Every run is kept: one folder each, written once, outside of DVC's graph.
+
+archive/RUN holds what a person judges a run by (report, metrics, verdict, validation, predictions),
+what made it (parameters, dvc.lock), and run.json, which says when, how long, why, and from which
+code. A run that failed leaves its reason. archive/index.html shows them all over time.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tasks.core import paths
+from tasks.core.files import replacing, write_json
+from tasks.models.decide import VERDICT, VERDICT_TEXT
+from tasks.models.store import read_record
+from tasks.runner.errors import InputError
+from workspace.git import git
+
+ARCHIVE = Path("archive")
+RECORD_NAME = "run.json"
+_KEPT = (
+    paths.REPORT_PAGE,
+    paths.REPORT_TEXT,
+    paths.METRICS,
+    paths.PREDICTIONS,
+    paths.HISTORY,
+    paths.VALIDATION,
+    paths.VALIDATION_PAGE,
+    VERDICT,
+    VERDICT_TEXT,
+    Path("params.yaml"),
+    Path("dvc.lock"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run did, and what it found.
+
+    Attributes:
+        name: of its folder; names sort by time.
+        started: ISO 8601, UTC.
+        seconds: from the first stage to the last.
+        outcomes: stage → ran, restored or unchanged; those that the run came to.
+        reasons: stage → why it ran.
+        failure: why the run failed; None if it didn't.
+        commit: that was checked out; None without Git.
+        edited: files that differed from that commit, results apart.
+        accuracy: on the test images, with its interval; None without a result.
+        recalls: class → recall.
+        images: split → number of images.
+        decision: of the gate: accepted, rejected, unchanged; None if it didn't come to that.
+        champion: the version in use afterwards.
+        candidate: the version that the gate judged.
+        code: path → DVC's hash of it, of all code that stages depend on.
+        data: DVC's hash of the images.
+
+    """
+
+    name: str
+    started: str
+    seconds: float
+    outcomes: dict[str, str]
+    reasons: dict[str, list[str]]
+    failure: str | None
+    commit: str | None
+    edited: list[str]
+    accuracy: tuple[float, float, float] | None
+    recalls: dict[str, float]
+    images: dict[str, int]
+    decision: str | None
+    champion: str | None
+    candidate: str | None
+    code: dict[str, str]
+    data: str | None
+
+
+def keep_run(
+    root: Path,
+    *,
+    started: datetime,
+    seconds: float,
+    outcomes: Mapping[str, str],
+    reasons: Mapping[str, Iterable[str]],
+    failure: str | None,
+) -> Run:
+    """Adds a run to the archive, whole or not at all."""
+    run = describe_run(
+        root,
+        started=started,
+        seconds=seconds,
+        outcomes=outcomes,
+        reasons=reasons,
+        failure=failure,
+    )
+    with replacing(root / ARCHIVE / run.name) as folder:
+        folder.mkdir()
+        for path in _KEPT:
+            # What a failed run didn't come to describes an earlier one.
+            if (root / path).is_file() and (failure is None or path.suffix in (".yaml", ".lock")):
+                shutil.copyfile(root / path, folder / path.name)
+        write_json(folder / RECORD_NAME, asdict(run))
+    return run
+
+
+def describe_run(
+    root: Path,
+    *,
+    started: datetime,
+    seconds: float,
+    outcomes: Mapping[str, str],
+    reasons: Mapping[str, Iterable[str]],
+    failure: str | None,
+) -> Run:
+    """What is known of a run that has just ended."""
+    metrics = {} if failure else _read_json(root / paths.METRICS)
+    verdict = {} if failure else _read_json(root / VERDICT)
+    validation = _read_json(root / paths.VALIDATION)
+    images: dict[str, int] = {}
+    for row in validation.get("counts", []):
+        images[row["split"]] = images.get(row["split"], 0) + row["count"]
+    code, data = _read_lock(root / "dvc.lock")
+    commit, edited = _read_git(root)
+    accuracy = metrics.get("accuracy")
+    return Run(
+        name=started.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S.%fZ"),
+        started=started.astimezone(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
+        outcomes=dict(outcomes),
+        reasons={stage: list(found) for stage, found in reasons.items() if found},
+        failure=failure,
+        commit=commit,
+        edited=edited,
+        accuracy=(accuracy, *metrics["accuracy_interval"]) if accuracy is not None else None,
+        recalls={name: row["recall"] for name, row in metrics.get("classes", {}).items()},
+        images=images,
+        decision=verdict.get("decision"),
+        champion=read_record(root / "models" / "champion").current,
+        candidate=verdict.get("version"),
+        code=code,
+        data=data,
+    )
+
+
+def read_runs(archive: Path = ARCHIVE) -> list[Run]:
+    """All runs that are kept, the oldest first; what isn't a run is passed over."""
+    runs = []
+    for path in sorted(archive.glob(f"*/{RECORD_NAME}")):
+        content = _read_json(path)
+        if content.get("name") == path.parent.name:
+            content["accuracy"] = tuple(content["accuracy"]) if content["accuracy"] else None
+            runs.append(Run(**content))
+    return runs
+
+
+def remove_old_runs(
+    archive: Path, *, keep_runs: int | None, keep_days: float | None, now: datetime
+) -> list[str]:
+    """Removes runs beyond a number or an age; those of the champion always stay.
+
+    Returns:
+        The names of what was removed.
+
+    """
+    runs = read_runs(archive)
+    champion = runs[-1].champion if runs else None
+    recent = {run.name for run in (runs[-keep_runs:] if keep_runs is not None else runs)}
+    if keep_days is not None:
+        oldest = (now - timedelta(days=keep_days)).isoformat(timespec="seconds")
+        recent = {run.name for run in runs if run.name in recent and run.started >= oldest}
+    removed = [
+        run.name
+        for run in runs
+        if run.name not in recent and not (champion and run.candidate == champion)
+    ]
+    for name in removed:
+        shutil.rmtree(archive / name)
+    return removed
+
+
+def find_run(name: str, archive: Path = ARCHIVE) -> Path:
+    """The folder of a run, by its name or by the beginning of it.
+
+    Raises:
+        InputError: none begins so, or several do.
+
+    """
+    names = [run.name for run in read_runs(archive)]
+    found = [known for known in names if known.startswith(name)]
+    if len(found) != 1:
+        raise InputError(
+            f"{len(found)} runs in {archive} begin with {name!r}; expected one. The last of them:"
+            f" {', '.join(names[-5:]) or 'none'}"
+        )
+    return archive / found[0]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _read_lock(path: Path) -> tuple[dict[str, str], str | None]:
+    """The hashes of the code that stages depended on, and that of the images."""
+    if not path.is_file():
+        return {}, None
+    stages = (YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+    code = {
+        dep["path"]: dep["md5"]
+        for stage in stages.values()
+        for dep in stage.get("deps", [])
+        if dep["path"].startswith("tasks/") and "md5" in dep
+    }
+    images = [
+        out["md5"]
+        for stage in stages.values()
+        for out in stage.get("outs", [])
+        if out["path"] == str(paths.RAW)
+    ]
+    return code, images[0] if images else None
+
+
+def _read_git(root: Path) -> tuple[str | None, list[str]]:
+    try:
+        commit = git("rev-parse", "--short", "HEAD", root=root)
+        changed = git("diff", "--name-only", "--relative", "HEAD", root=root).splitlines()
+    except (InputError, OSError):
+        return None, []
+    results = ("dvc.lock", "reports/")
+    return commit, [name for name in changed if not name.startswith(results)]
