@@ -18,7 +18,7 @@ from dvc.exceptions import DvcException
 
 from tasks.core import paths
 from tasks.core.files import write_json
-from tasks.report.comparison import pack_baseline
+from tasks.report.baseline import pack_baseline
 from tasks.runner.errors import InputError
 from workspace.git import git
 from workspace.repository import open_dvc
