@@ -25,9 +25,7 @@ PART = (
     "tests/tasks/core",
     "tests/tasks/predict/test_command.py",
     "tests/tasks/prepare",
-    "tests/tasks/report/test_baseline.py",
     "tests/tasks/runner",
-    "tests/tasks/train/test_schedule.py",
     "tests/workspace/test_check.py",
     "tests/workspace/test_graph.py",
 )
