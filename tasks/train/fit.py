@@ -70,7 +70,7 @@ def train_network(
             initial_epoch=len(keeper.history),
             shuffle=False,  # the batches are in their order
             callbacks=[keeper, Progress(parameters.epochs, len(batches), done=len(keeper.history))],
-            verbose=0,
+            verbose=0,  # pyright: ignore[reportArgumentType]
         )
     network.set_weights(keeper.best)
     return network, validator, pd.DataFrame(keeper.history)
@@ -91,7 +91,8 @@ def compile_network(
             keras.metrics.CategoricalCrossentropy(name="cross_entropy", from_logits=True),
         ],
         steps_per_execution=min(_STEPS_PER_EXECUTION, steps_per_epoch),
-        jit_compile=False,  # XLA's code isn't faster here, and its bits depend on the processor
+        # XLA's code isn't faster here, and its bits depend on the processor.
+        jit_compile=False,  # pyright: ignore[reportArgumentType]
     )
     return model
 
