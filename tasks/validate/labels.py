@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import eigh, solve_triangular
 
 COLUMNS = ["position", "label", "suggestion", "probability_label", "probability_suggestion"]
 
@@ -50,21 +51,20 @@ def find_suspicious_labels(
     components = project(images, chosen)
     scores = score_held_out(components, given, num_classes=num_classes, seed=seed)
     probabilities = to_probabilities(scores, given)
-    own = probabilities[np.arange(len(given)), given]
     suggested = suggest(probabilities, given)
-    margins = np.round(
-        scores[np.arange(len(given)), suggested] - scores[np.arange(len(given)), given], 3
-    )
     suspects = np.flatnonzero(suggested != given)
-    ranked = suspects[np.argsort(-margins[suspects], kind="stable")]
-    values = (
-        chosen[ranked],
-        given[ranked],
-        suggested[ranked],
-        own[ranked].round(4),
-        probabilities[ranked, suggested[ranked]].round(4),
+    label, suggestion = given[suspects], suggested[suspects]
+    # What differs between processors is rounded away, and equal ones keep the images' order.
+    margins = np.round(scores[suspects, suggestion] - scores[suspects, label], 3)
+    columns = (
+        chosen[suspects],
+        label,
+        suggestion,
+        probabilities[suspects, label].round(4),
+        probabilities[suspects, suggestion].round(4),
     )
-    return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))
+    table = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+    return table.iloc[np.argsort(-margins, kind="stable")].reset_index(drop=True)
 
 
 def choose_images(labels: np.ndarray, *, num_classes: int, seed: int) -> np.ndarray:
@@ -83,10 +83,11 @@ def project(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         total = total + values.sum(axis=0)
         products = products + values.T @ values
     covariance = products * len(sample) - np.outer(total, total)
-    variances, directions = np.linalg.eigh(covariance)
-    limit = min(_MAX_COMPONENTS, max(1, len(chosen) // _IMAGES_PER_COMPONENT))
+    size = len(covariance)
+    limit = min(_MAX_COMPONENTS, size, max(1, len(chosen) // _IMAGES_PER_COMPONENT))
+    variances, directions = eigh(covariance, subset_by_index=[size - limit, size - 1])
     # Directions without variance are arbitrary, and so differ between processors.
-    kept = np.flatnonzero(variances > 1e-6 * max(1.0, variances[-1]))[-limit:]
+    kept = variances > 1e-6 * max(1.0, variances[-1])
     # With 12 binary places, what is summed next is exact, too.
     exact = np.rint(directions[:, kept] * 2.0**12) / 2.0**12
     parts = [np.rint(values @ exact * _STEPS_PER_LEVEL) for values in _read(images, chosen)]
@@ -121,9 +122,9 @@ def score_held_out(
         for label, group in groups.items():
             shrunk = (scatters[label] + _POOLED_IMAGES * pooled) / (len(group) + _POOLED_IMAGES)
             lower = np.linalg.cholesky(shrunk)
-            distances = np.square(np.linalg.solve(lower, (asked - group.mean(axis=0)).T)).sum(0)
-            volume = np.log(np.diag(lower)).sum()
-            scores[folds == fold, label] = np.log(len(group)) - volume - distances / 2
+            standard = solve_triangular(lower, (asked - group.mean(axis=0)).T, lower=True)
+            volume = np.log(np.diag(lower)).sum() - np.log(len(group))
+            scores[folds == fold, label] = -volume - np.square(standard).sum(axis=0) / 2
     return scores
 
 
