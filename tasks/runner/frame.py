@@ -34,8 +34,8 @@ def run_framed(main: Callable[[], int | None], *, prefix: str = "", try_again: i
         prefix: stands before each line of what went wrong.
         try_again: the exit status where a second try may succeed, because the network failed.
 
-    Exit status: what `main` gives; 130 it was interrupted, 143 asked to end; 1 any other failure. An
-    error of the code keeps its traceback.
+    Exit status: what `main` gives; 130 if interrupted, 143 if asked to end; 1 any other failure.
+    An error of the code keeps its traceback.
 
     """
     end_in_order_on_term()
