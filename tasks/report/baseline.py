@@ -1,6 +1,6 @@
 """The model that the report compares with: reports/baseline.json.
 
-It is made from a commit by `make baseline`, lies in Git, and is an input of the report like any
+It is made from a commit by `pipeline baseline`, lies in Git, and is an input of the report like any
 other, so that the report stays a function of its inputs: what the last commit was is no input that
 DVC can see.
 """

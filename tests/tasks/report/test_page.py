@@ -179,7 +179,7 @@ def test_neighbours_are_asked_about_the_most_doubtful_labels_only_and_the_page_s
 def test_without_a_baseline_the_report_says_how_to_get_one(make_report: MakeReport) -> None:
     page = make_report()
     assert "No baseline yet" in page
-    assert "make baseline" in page
+    assert "pipeline baseline" in page
 
 
 def test_the_answers_of_the_baseline_are_recognized(make_report: MakeReport) -> None:
