@@ -72,7 +72,7 @@ def main() -> int:
     reasons = find_reasons(read_stages(root), read_marks(page))
     print(headline)
     print(f"report: {paths.REPORT_PAGE.resolve().as_uri()}")
-    _mark(page, reasons)
+    mark_page(page, reasons)
     if not reasons:
         print("The report is up to date.")
         return 0
@@ -81,7 +81,7 @@ def main() -> int:
     return 1
 
 
-def _mark(page: str, reasons: list[str]) -> None:
+def mark_page(page: str, reasons: list[str]) -> None:
     """Writes the reasons on the page that was read; a run at work writes its own, new page."""
     marked = with_marks(page, reasons)
     if marked == page:

@@ -74,7 +74,7 @@ def judge_candidate(limits: GateParameters) -> Verdict:
     if measured["model"][: len(version)] != version or _test_set_of(metrics) != read_test_set():
         raise InputError(
             f"{paths.METRICS} is about another model or other test images than those that are here."
-            " See: python -m workspace.plan. Mend it: dvc repro"
+            " See: pipeline plan. Mend it: dvc repro"
         )
     folder = champion_folder()
     if folder is not None and folder.name == version:

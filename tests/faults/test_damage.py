@@ -72,7 +72,8 @@ def test_damaged_outputs_are_made_good_by_the_next_run(
         for file in [path] if path.is_file() else path.iterdir():
             damage_file(file, damage)
     completed = run("dvc", "repro", root=finished)
-    assert set(stages_run(completed.stdout)) <= {"report"}, "the rest is in DVC's cache"
+    # What persists is made anew, the rest is in DVC's cache.
+    assert set(stages_run(completed.stdout)) <= {"ingest", "prepare", "report"}
     assert digest_files(finished) == reference.files
 
 
