@@ -26,7 +26,6 @@ PART = (
     "tests/tasks/predict/test_command.py",
     "tests/tasks/prepare",
     "tests/tasks/runner",
-    "tests/workspace/test_check.py",
     "tests/workspace/test_graph.py",
 )
 THEIRS = ("params.yaml", "dvc.lock", "data", "models", "reports")
