@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.images.decode import READ
 from tasks.ingest.folders import read_folders
 from tasks.ingest.parameters import FoldersParameters
 from tasks.ingest.read import write_splits
@@ -123,7 +124,7 @@ def test_a_corrupt_image_is_named_and_counted_and_left_out_up_to_a_limit(
     lines = str(caught.value).splitlines()
     assert lines[0] == "2 of 50 images can't be used; allowed are 0.0%:"
     assert lines[1].startswith(f"{folder}/dog/broken.png is damaged")
-    assert lines[2] == f"{folder}/dog/notes.txt is neither a PNG nor a JPEG file"
+    assert lines[2] == f"{folder}/dog/notes.txt is no {READ}"
     assert "ingest.max_faulty_share" in lines[3]
     assert as_sets(ingest(parameters(folder, max_faulty_share=0.06))) == before
 
@@ -137,9 +138,9 @@ def test_many_faults_are_counted_but_not_all_listed(folder: Path, ingest: Ingest
 
 def test_mixed_sizes_are_refused_or_stretched(folder: Path, ingest: Ingest) -> None:
     save_image(folder / "cat" / "large.png", np.full((8, 10, 1), 9, np.uint8))
-    with pytest.raises(InputError, match=r"large\.png has 8 × 10 pixels .* expected 4 × 5"):
+    with pytest.raises(InputError, match=r"large\.png has another size: 8 × 10 pixels .* expected 4 × 5"):
         ingest(parameters(folder))
-    found = as_sets(ingest(parameters(folder, resize="stretch")))
+    found = as_sets(ingest(parameters(folder, size="stretch")))
     assert (bytes([9]) * 20, 0) in found["train"] | found["test"]
 
 
@@ -174,8 +175,8 @@ def test_one_image_in_two_classes_is_refused_or_left_out_of_both(
     message = str(caught.value)
     cat, dog = f"{folder}/cat/0-0.png (cat)", f"{folder}/dog/a cat.png (dog)"
     assert message.startswith("2 of 49 images can't be used")
-    assert f"{cat} holds the same image as {dog}" in message
-    assert f"{dog} holds the same image as {cat}" in message
+    assert f"{cat} holds the same image as one of another class: {dog}" in message
+    assert f"{dog} holds the same image as one of another class: {cat}" in message
     found = as_sets(ingest(parameters(folder, max_faulty_share=0.1)))
     cat_pixels = make_pixels(16)[0].tobytes()
     assert cat_pixels not in {pixels for pixels, _ in found["train"] | found["test"]}
@@ -192,7 +193,7 @@ def test_many_images_in_several_classes_are_each_named_with_another(
     lines = str(caught.value).splitlines()
     assert lines[0] == "48 of 80 images can't be used; allowed are 50.0%:"
     for line in lines[1:11]:
-        first, second = line.split(" holds the same image as ")
+        first, second = line.split(" holds the same image as one of another class: ")
         assert first.rpartition(" ")[2] != second.rpartition(" ")[2]
 
 
@@ -206,8 +207,8 @@ def test_a_name_that_is_not_utf_8_is_escaped_and_a_pipe_is_not_waited_for(
         FoldersParameters.model_validate(parameters(folder, max_faulty_share=0.1)), data
     )
     assert write_splits(source, tmp_path / "raw", data=data) == [
-        f"{folder}/cat/pipe.png is no file",
-        f"{folder}/cat/\\udcff.png is neither a PNG nor a JPEG file",
+        f"left out: {folder}/cat/pipe.png is no regular file",
+        f"left out: {folder}/cat/\\udcff.png is no {READ}",
     ]
 
 
