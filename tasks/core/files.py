@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.core.owned import require_own
+from tasks.runner.errors import InputError
+
 # Of what is being written: a dot, the final name, and this.
 TEMPORARY_SUFFIX = ".partial"
 
@@ -17,17 +20,27 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path, for a file or a folder, that becomes `path` when the block succeeds.
 
     Whoever reads `path` sees the old content or the new, never a part of it. What a killed process
-    left behind is removed by the next one.
+    left behind is removed by the next one. A link to a folder stays a link: what it leads to is
+    written. A link to a file is replaced, because it may lead into DVC's cache.
+
+    Raises:
+        InputError: a folder is there that this project didn't write, or that is no folder after.
+
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    require_own(path)
+    target = path.resolve() if path.is_dir() else path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}{TEMPORARY_SUFFIX}")
     remove(temporary)
     try:
         yield temporary
         _flush_to_disk(temporary)
-        if path.is_dir():
-            remove(path)
-        os.replace(temporary, path)
+        if target.is_dir():
+            if not temporary.is_dir():
+                raise InputError(f"{path} is a folder; expected a file, or nothing. Move it away")
+            require_own(path)
+            remove(target)
+        os.replace(temporary, target)
     finally:
         remove(temporary)
 

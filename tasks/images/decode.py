@@ -4,6 +4,7 @@ What a file is, its bytes say, not its name.
 """
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,31 +21,27 @@ from tasks.images.policy import ImagePolicy
 # What is larger isn't one of many small images, and is refused before it is unpacked.
 MAX_PIXELS = 2**24
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 READ = "PNG, JPEG, MPO, WebP, BMP, TIFF or GIF file"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*")
 _BEGINNINGS = (_PNG, b"\xff\xd8\xff", b"BM", *_TIFF, b"GIF87a", b"GIF89a")
-# Where other files have bytes of their own that people take for images.
+# Where other files that people take for images have bytes of their own.
 _NOT_READ = (
-    (4, (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"), "HEIC"),
-    (4, (b"ftypavif", b"ftypavis"), "AVIF"),
+    (4, (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"), "HEIC or AVIF"),
     (0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"), "JPEG 2000"),
-    (0, (b"\xff\x0a", b"\0\0\0\x0cJXL "), "JPEG XL"),
-    (0, (b"<svg", b"<?xml"), "SVG or XML"),
-    (0, (b"<!DOCTYPE", b"<!doctype", b"<html"), "HTML"),
+    (0, (b"<svg", b"<?xml", b"<html", b"<!DOCTYPE", b"<!doctype"), "SVG or HTML"),
     (0, (b"%PDF",), "PDF"),
-    (0, (b"8BPS",), "Photoshop"),
     (128, (b"DICM",), "DICOM"),
-    (0, (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), "Netpbm"),
-    (0, (b"PK\x03\x04",), "ZIP"),
 )
 # Ancillary chunks of a PNG file, which Pillow unpacks and nobody here reads.
 _UNREAD_CHUNKS = (b"iCCP", b"zTXt", b"iTXt", b"tEXt")
 _EIGHT_BITS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa")
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
+_DEEP_COLOUR = re.compile(rb"\x10[^\0]", re.DOTALL)  # bits and kind in the header of a PNG file
+_KINDS = "; expected grey or red, green and blue in 8 bits, or grey in 16"
 
 
 def is_picture(content: bytes) -> bool:
@@ -145,8 +142,7 @@ def fit_image(image: np.ndarray, *, name: str, policy: ImagePolicy) -> np.ndarra
     elif policy.size == "crop":
         fitted = ImageOps.fit(picture, size, Image.Resampling.BILINEAR)
     else:
-        colour = _levels(policy.background or (0,), policy.channels)
-        fitted = ImageOps.pad(picture, size, Image.Resampling.BILINEAR, color=colour)
+        fitted = _pad(picture, policy)
     return np.asarray(fitted).reshape(policy.shape)
 
 
@@ -166,11 +162,11 @@ def _open(content: bytes, name: str, white: int | None) -> Image.Image:
         num_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if num_frames > 1:
         raise ImageError(name, "holds more than one frame", f": {num_frames}; expected 1")
-    _check_bits(image, name, white)
+    _check_kind(image, name)
     with _naming(name):
         image.load()
         image = ImageOps.exif_transpose(image)
-    return image if image.mode in _EIGHT_BITS else _scale_grey(image, name, white or 65535)
+    return image if image.mode in _EIGHT_BITS else _scale_grey(image, name, white)
 
 
 def _check_size(name: str, width: int, height: int) -> None:
@@ -178,31 +174,25 @@ def _check_size(name: str, width: int, height: int) -> None:
         raise ImageError(name, f"has more than {MAX_PIXELS:,} pixels", f": {height:,} × {width:,}")
 
 
-def _check_bits(image: Image.Image, name: str, white: int | None) -> None:
-    tags = getattr(image, "tag_v2", {})
-    bits = (
-        max(np.atleast_1d(tags.get(_BITS_PER_SAMPLE, 8)).tolist()) if image.format == "TIFF" else 8
-    )
-    is_grey = image.mode in _SIXTEEN_BITS and tags.get(_PHOTOMETRIC, 1) == 1
-    if image.mode in _EIGHT_BITS and bits <= 8:
+def _check_kind(image: Image.Image, name: str) -> None:
+    """Refuses inks, floats, and colour in 16 bits, which Pillow would cut to 8 without a word."""
+    tags = getattr(image, "tag_v2", {})  # of a TIFF file
+    bits = int(np.max(tags.get(_BITS_PER_SAMPLE, 8)))
+    is_deep_grey = image.mode in _SIXTEEN_BITS and tags.get(_PHOTOMETRIC, 1) == 1
+    if is_deep_grey and not image.has_transparency_data:
         return
-    if not is_grey and image.mode not in _SIXTEEN_BITS and bits <= 8:
-        raise ImageError(
-            name,
-            f"has pixels of the kind {image.mode}",
-            "; expected grey or red, green and blue, in 8 bits",
-        )
-    if not is_grey:
-        raise ImageError(name, "has more than 8 bits per channel", "; only grey may have 16")
+    if image.mode not in _EIGHT_BITS or bits > 8:
+        deep = f" in {bits} bits" if bits > 8 else ""
+        raise ImageError(name, f"has pixels of the kind {image.mode}{deep}", _KINDS)
+
+
+def _scale_grey(image: Image.Image, name: str, white: int | None) -> Image.Image:
     if white is None:
         raise ImageError(
             name,
             "has 16 bits per channel",
             "; expected 8, or ingest.white in params.yaml: the value that becomes 255",
         )
-
-
-def _scale_grey(image: Image.Image, name: str, white: int) -> Image.Image:
     pixels = np.asarray(image).astype(np.uint32)
     highest = int(pixels.max(initial=0))
     if highest > white:
@@ -230,6 +220,17 @@ def _without_alpha(
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
+def _pad(picture: Image.Image, policy: ImagePolicy) -> Image.Image:
+    """Scales a picture until it fits, and puts it onto the middle of the background."""
+    scale = min(policy.width / picture.width, policy.height / picture.height)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    colour = _levels(policy.background or (0,), policy.channels)
+    whole = Image.new(picture.mode, (policy.width, policy.height), colour)
+    place = (policy.width - width) // 2, (policy.height - height) // 2
+    whole.paste(picture.resize((width, height), Image.Resampling.BILINEAR), place)
+    return whole
+
+
 def _levels(background: tuple[int, ...], channels: int) -> tuple[int, ...]:
     return background * channels if len(background) == 1 else background
 
@@ -246,12 +247,8 @@ def _checked_png(content: bytes, name: str) -> bytes:
         (expected,) = struct.unpack(">I", content[end - 4 : end])
         if zlib.crc32(content[place + 4 : end - 4]) != expected:
             raise ImageError(name, "is damaged", f": the checksum of {kind!r} is wrong")
-        if kind == b"IHDR" and content[place + 16 : place + 17] == b"\x10":
-            if content[place + 17 : place + 18] != b"\0":
-                # Pillow would cut them down to 8 bits without a word.
-                raise ImageError(
-                    name, "has more than 8 bits per channel", "; only grey may have 16"
-                )
+        if kind == b"IHDR" and _DEEP_COLOUR.match(content, place + 16):
+            raise ImageError(name, "has pixels of the kind RGB in 16 bits", _KINDS)
         if kind not in _UNREAD_CHUNKS:
             kept.append(content[place:end])
         if kind == b"IEND":
@@ -264,7 +261,7 @@ def _is_webp(content: bytes) -> bool:
 
 
 def _webp_size(content: bytes) -> tuple[int, int]:
-    """Width and height as the header of a WebP file states them: Pillow asks for their memory first."""
+    """Width and height that a WebP file states: Pillow asks for their memory before we can look."""
     if not _is_webp(content) or len(content) < 30:
         return 0, 0
     kind = content[12:16]
@@ -290,7 +287,7 @@ def _naming(name: str) -> Iterator[None]:
     """Turns whatever Pillow's readers raise into one line that names the file."""
     try:
         yield
-    except ImageError:
-        raise
+    except Image.UnidentifiedImageError:
+        raise ImageError(name, "is damaged", ": its header can't be read") from None
     except Exception as error:  # noqa: BLE001 - broken bytes cause errors of every kind
         raise ImageError(name, "is damaged", f": {error}") from None

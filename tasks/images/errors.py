@@ -13,7 +13,7 @@ class ImageError(InputError):
 
     Args:
         name: of the image, or of the file.
-        kind: what is wrong, in words that are the same for every image of which it is: `is damaged`.
+        kind: what is wrong, in words that are the same for all such images: `is damaged`.
         detail: what was found in this one.
 
     """

@@ -15,15 +15,17 @@ from tasks.images.errors import ImageError, Tally
 
 # What is larger isn't one of many small images, and is refused before it is read.
 MAX_FILE_BYTES = 2**26
-# The first columns of a table of predictions, by which it is known.
-PREDICTION_COLUMNS = ("image", "label", "confidence")
 
-# In lower case.
-_SYSTEM_NAMES = (
-    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin", "#recycle"),
-    *("@eadir", "system volume information", "lost+found", "__pycache__", "*~", "~$*"),
-    *("*.part", "*.partial", "*.crdownload"),
-)
+# What nobody means as an image, by the name in lower case; predict's own tables are of the last kind.
+_ASIDE = {
+    "hidden": (".*",),
+    "of a system or a program": (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin"),
+        *("#recycle", "@eadir", "system volume information", "lost+found", "__pycache__"),
+        *("*~", "~$*", "*.part", "*.partial", "*.crdownload"),
+    ),
+    "a table": ("*.csv", "*.parquet", "*.drift.json", "*.drift.md"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,49 +50,20 @@ def list_files(folder: Path) -> FileList:
     DVC doesn't follow them either: it would never notice a change behind one.
     """
     aside = Tally()
-    files = sorted(_walk(folder, folder, aside), key=lambda path: path.relative_to(folder).parts)
-    return FileList(files, aside)
+    return FileList(list(_walk(folder, folder, aside)), aside)
 
 
 def why_aside(path: Path) -> str | None:
     """Why a file or folder is left aside; None if it is meant as an image or a folder of images."""
     name = path.name.lower()
-    if name.startswith("."):
-        return "hidden"
-    if any(fnmatchcase(name, pattern) for pattern in _SYSTEM_NAMES):
-        return "of a system or a program"
-    if os.path.islink(path) or not os.path.isfile(path):
-        return None
-    if os.path.getsize(path) == 0:
-        return "empty"
-    return "a prediction's" if is_prediction(path) else None
-
-
-def is_prediction(path: Path) -> bool:
-    """Whether a file is what `predict` writes: the table, or a comparison with the training images."""
-    name = path.name
+    for reason, patterns in _ASIDE.items():
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            return reason
     try:
-        if name.endswith(".csv"):
-            with path.open("rb") as file:
-                return file.read(99).startswith(
-                    ",".join(f'"{column}"' for column in PREDICTION_COLUMNS).encode()
-                )
-        if name.endswith(".parquet"):
-            # Imported only for a table among the images.
-            from pyarrow import ArrowException, parquet
-
-            try:
-                columns = parquet.read_schema(path).names
-            except ArrowException:
-                return False
-            return tuple(columns[: len(PREDICTION_COLUMNS)]) == PREDICTION_COLUMNS
-        for ending, start in ((".drift.json", b'{\n  "images": '), (".drift.md", b"|")):
-            if name.endswith(ending):
-                with path.open("rb") as file:
-                    return file.read(len(start)) == start
+        status = path.lstat()
     except OSError:
-        return False
-    return False
+        return None  # told when it is read
+    return "empty" if stat.S_ISREG(status.st_mode) and status.st_size == 0 else None
 
 
 def read_file(path: Path, *, name: str, follow_links: bool) -> bytes:
@@ -111,31 +84,33 @@ def read_file(path: Path, *, name: str, follow_links: bool) -> bytes:
         descriptor = os.open(path, flags)
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
-            if stat.S_ISDIR(status.st_mode):
-                kind = "is a link to a folder" if path.is_symlink() else "is a folder"
-                raise ImageError(name, kind, ", which isn't followed; put the folder in its place")
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError(name, "is no regular file")
             if status.st_size > MAX_FILE_BYTES:
                 raise ImageError(name, f"is larger than {MAX_FILE_BYTES:,} bytes")
             return file.read()
+    except IsADirectoryError:
+        raise ImageError(
+            name, "is a link to a folder", ", which isn't followed; put the folder in its place"
+        ) from None
     except OSError as error:
-        if error.errno == errno.ELOOP and path.is_symlink():
+        if error.errno == errno.ELOOP:
             raise ImageError(name, "is a link", ", which isn't followed") from None
         raise ImageError(name, "can't be read", f": {error.strerror}") from None
 
 
 def _walk(folder: Path, root: Path, aside: Tally) -> Iterator[Path]:
     try:
-        entries = sorted(folder.iterdir())
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         yield folder
         return
-    for path in entries:
+    for entry in entries:
+        path = Path(entry)
         reason = why_aside(path)
         if reason:
-            aside.add(reason, os.fspath(path.relative_to(root)))
-        elif os.path.isdir(path) and not os.path.islink(path):
+            aside.add(reason, str(path.relative_to(root)))
+        elif entry.is_dir(follow_symlinks=False):
             yield from _walk(path, root, aside)
         else:
             yield path

@@ -1,7 +1,8 @@
 """Source folders: a folder of image files for each class.
 
 CLASS/*, or train/CLASS/* and test/CLASS/* (and val/CLASS/*), at any depth below CLASS. What lies
-beside these folders is left aside, as are hidden and system files; every other file must be an image.
+beside these folders is left aside, as are hidden and system files; every other file must be an
+image.
 """
 
 import unicodedata

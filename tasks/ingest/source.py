@@ -13,8 +13,8 @@ from tasks.core.dataset import SplitName
 from tasks.images.errors import Tally
 from tasks.images.policy import ImagePolicy
 
-# What a source may call its parts, in lower case. The images of `val` are training images: `prepare`
-# holds out the validation split.
+# What a source may call its parts, in lower case. The images of `val` are training images:
+# `prepare` holds out the validation split.
 PARTS: dict[str, SplitName] = {
     **dict.fromkeys(("train", "training", "val", "valid", "validation", "dev"), "train"),
     **dict.fromkeys(("test", "testing"), "test"),

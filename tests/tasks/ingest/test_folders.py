@@ -138,7 +138,9 @@ def test_many_faults_are_counted_but_not_all_listed(folder: Path, ingest: Ingest
 
 def test_mixed_sizes_are_refused_or_stretched(folder: Path, ingest: Ingest) -> None:
     save_image(folder / "cat" / "large.png", np.full((8, 10, 1), 9, np.uint8))
-    with pytest.raises(InputError, match=r"large\.png has another size: 8 × 10 pixels .* expected 4 × 5"):
+    with pytest.raises(
+        InputError, match=r"large\.png has another size: 8 × 10 pixels .* expected 4 × 5"
+    ):
         ingest(parameters(folder))
     found = as_sets(ingest(parameters(folder, size="stretch")))
     assert (bytes([9]) * 20, 0) in found["train"] | found["test"]
