@@ -10,9 +10,9 @@ import numpy as np
 
 from tasks.core import paths
 from tasks.core.files import sha256_of, write_json
-from tasks.core.owned import MANIFEST_NAME
 from tasks.runner.errors import InputError
 
+MANIFEST_NAME = "manifest.json"
 _CHUNK_BYTES = 2**25
 
 SplitName = Literal["train", "test"]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.core.owned import require_own
 from tasks.runner.errors import InputError
 
 # Of what is being written: a dot, the final name, and this.
@@ -20,27 +19,24 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path, for a file or a folder, that becomes `path` when the block succeeds.
 
     Whoever reads `path` sees the old content or the new, never a part of it. What a killed process
-    left behind is removed by the next one. A link to a folder stays a link: what it leads to is
-    written. A link to a file is replaced, because it may lead into DVC's cache.
+    left behind is removed by the next one. Only a folder takes the place of a folder: whose it is,
+    `tasks.runner.declared` has asked before the stage began.
 
     Raises:
-        InputError: a folder is there that this project didn't write, or that is no folder after.
+        InputError: a folder is there where a file was to be written.
 
     """
-    require_own(path)
-    target = path.resolve() if path.is_dir() else path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}{TEMPORARY_SUFFIX}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     remove(temporary)
     try:
         yield temporary
         _flush_to_disk(temporary)
-        if target.is_dir():
-            if not temporary.is_dir():
-                raise InputError(f"{path} is a folder; expected a file, or nothing. Move it away")
-            require_own(path)
-            remove(target)
-        os.replace(temporary, target)
+        if path.is_dir() and not temporary.is_dir():
+            raise InputError(f"{path} is a folder; expected a file, or nothing. Move it away")
+        if path.is_dir():
+            remove(path)
+        os.replace(temporary, path)
     finally:
         remove(temporary)
 

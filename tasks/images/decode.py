@@ -25,8 +25,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 READ = "PNG, JPEG, MPO, WebP, BMP, TIFF or GIF file"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_TIFF = (b"II*\0", b"MM\0*")
-_BEGINNINGS = (_PNG, b"\xff\xd8\xff", b"BM", *_TIFF, b"GIF87a", b"GIF89a")
+_BEGINNINGS = (_PNG, b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
 # Where other files that people take for images have bytes of their own.
 _NOT_READ = (
     (4, (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"), "HEIC or AVIF"),
@@ -46,7 +45,8 @@ _KINDS = "; expected grey or red, green and blue in 8 bits, or grey in 16"
 
 def is_picture(content: bytes) -> bool:
     """Whether bytes begin like an image file of a kind that is read."""
-    return content.startswith(_BEGINNINGS) or _is_webp(content)
+    is_webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    return is_webp or content.startswith(_BEGINNINGS)
 
 
 def read_image(path: Path, *, name: str, policy: ImagePolicy, follow_links: bool) -> np.ndarray:
@@ -152,12 +152,12 @@ def _open(content: bytes, name: str, white: int | None) -> Image.Image:
         raise ImageError(name, f"is no {READ}{_describe_other(content)}")
     if content.startswith(_PNG):
         content = _checked_png(content, name)
-    _check_size(name, *_webp_size(content))
     with _naming(name):
-        # Its own limit is higher than ours, and warns first.
-        Image.MAX_IMAGE_PIXELS = None
+        Image.MAX_IMAGE_PIXELS = None  # a limit of Pillow's that is higher than ours, and warns
         image = Image.open(io.BytesIO(content), formats=FORMATS)
-    _check_size(name, image.width, image.height)
+    if image.width * image.height > MAX_PIXELS:
+        size = f": {image.height:,} × {image.width:,}"
+        raise ImageError(name, f"has more than {MAX_PIXELS:,} pixels", size)
     with _naming(name):
         num_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if num_frames > 1:
@@ -167,11 +167,6 @@ def _open(content: bytes, name: str, white: int | None) -> Image.Image:
         image.load()
         image = ImageOps.exif_transpose(image)
     return image if image.mode in _EIGHT_BITS else _scale_grey(image, name, white)
-
-
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(name, f"has more than {MAX_PIXELS:,} pixels", f": {height:,} × {width:,}")
 
 
 def _check_kind(image: Image.Image, name: str) -> None:
@@ -254,25 +249,6 @@ def _checked_png(content: bytes, name: str) -> bytes:
         if kind == b"IEND":
             return b"".join(kept)
         place = end
-
-
-def _is_webp(content: bytes) -> bool:
-    return content[:4] == b"RIFF" and content[8:12] == b"WEBP"
-
-
-def _webp_size(content: bytes) -> tuple[int, int]:
-    """Width and height that a WebP file states: Pillow asks for their memory before we can look."""
-    if not _is_webp(content) or len(content) < 30:
-        return 0, 0
-    kind = content[12:16]
-    if kind == b"VP8X":
-        width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
-        return width, height
-    if kind == b"VP8L":
-        packed = int.from_bytes(content[21:25], "little")
-        return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
-    width, height = (int.from_bytes(content[at : at + 2], "little") & 0x3FFF for at in (26, 28))
-    return width, height
 
 
 def _describe_other(content: bytes) -> str:

@@ -16,7 +16,7 @@ from tasks.images.errors import ImageError, Tally
 # What is larger isn't one of many small images, and is refused before it is read.
 MAX_FILE_BYTES = 2**26
 
-# What nobody means as an image, by the name in lower case; predict's own tables are of the last kind.
+# What nobody means as an image, by its name in lower case; the last kind is predict's own, too.
 _ASIDE = {
     "hidden": (".*",),
     "of a system or a program": (

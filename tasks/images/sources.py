@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -151,15 +152,17 @@ class Stack:
     """A file of images of one size, one after another.
 
     Attributes:
-        path: of the file.
-        open_stream: gives the bytes of the images, from the first on.
+        name: of the file.
+        open_file: opens what holds the array, unpacked.
+        offset: of the first image.
         num_images: how many they are, as the header states.
         shape: height, width, channels.
 
     """
 
-    path: Path
-    open_stream: Callable[[], AbstractContextManager[Any]]
+    name: str
+    open_file: Callable[[], AbstractContextManager[Any]]
+    offset: int
     num_images: int
     shape: tuple[int, int, int]
     aside: Tally = field(default_factory=Tally)
@@ -167,21 +170,22 @@ class Stack:
     def batches(self, size: int) -> Iterator[Images]:
         """Unpacks as it goes."""
         image_bytes = math.prod(self.shape)
-        with _naming(self.path), self.open_stream() as file:
+        with _naming(self.name), self.open_file() as file:
+            file.read(self.offset)
             for start in range(0, self.num_images, size):
                 number = min(size, self.num_images - start)
                 content = file.read(number * image_bytes)
                 if len(content) != number * image_bytes:
-                    read = start + len(content) // image_bytes
                     raise InputError(
-                        f"{self.path} ends after {read:,} of {self.num_images:,} images"
+                        f"{self.name} ends after {start + len(content) // image_bytes:,} of"
+                        f" {self.num_images:,} images"
                     )
                 names = [str(index) for index in range(start, start + number)]
                 pixels = np.frombuffer(content, np.uint8).reshape(number, *self.shape)
                 yield Images(names, [None] * number, pixels)
             if file.read(1):
                 raise InputError(
-                    f"{self.path} holds more than the {self.num_images:,} images that its header"
+                    f"{self.name} holds more than the {self.num_images:,} images that its header"
                     " states"
                 )
 
@@ -190,73 +194,56 @@ def _open_npy(path: Path, policy: ImagePolicy) -> Stack:
     """An .npy file of one image or of many."""
     with path.open("rb") as file:
         shape, offset = _read_npy_header(file, path.stat().st_size, str(path))
-
-    @contextmanager
-    def open_stream() -> Iterator[IO[bytes]]:
-        with path.open("rb") as stream:
-            stream.seek(offset)
-            yield stream
-
-    return Stack(path, open_stream, _count_images(shape, policy, str(path)), policy.shape)
+    number = _count_images(shape, policy, str(path))
+    return Stack(str(path), partial(path.open, "rb"), offset, number, policy.shape)
 
 
 def _open_npz(path: Path, policy: ImagePolicy) -> Stack:
     """An .npz file: its only array of images, or the one that is called `images`."""
-    found: dict[str, tuple[int, int]] = {}
+    found: dict[str, Stack] = {}
     others: list[str] = []
-    with _naming(path), zipfile.ZipFile(path) as archive:
+    with _naming(str(path)), zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             name = entry.filename.removesuffix(".npy")
             try:
                 with archive.open(entry) as file:
                     shape, offset = _read_npy_header(file, entry.file_size, name)
-                found[entry.filename] = _count_images(shape, policy, name), offset
+                number = _count_images(shape, policy, name)
             except InputError as error:
                 others.append(str(error))
-    chosen = {"images.npy"} & found.keys() or found.keys()
+            else:
+                opener = partial(_open_entry, path, entry.filename)
+                found[name] = Stack(str(path), opener, offset, number, policy.shape)
+    chosen = {"images"} & found.keys() or found.keys()
     if len(chosen) != 1:
-        names = ", ".join(name.removesuffix(".npy") for name in found)
+        several = f"several arrays of images ({', '.join(found)})"
         raise InputError(
-            f"{path} holds {f'several arrays of images ({names})' if found else 'no images'}"
-            "; expected one, or one that is called images"
-            + "".join(f"\n{other}" for other in others)
+            f"{path} holds {several if found else 'no images'}; expected one, or one that is called"
+            " images" + "".join(f"\n{other}" for other in others)
         )
-    (entry_name,) = chosen
-    num_images, offset = found[entry_name]
+    return found[min(chosen)]
 
-    @contextmanager
-    def open_stream() -> Iterator[IO[bytes]]:
-        with zipfile.ZipFile(path) as archive, archive.open(entry_name) as stream:
-            stream.read(offset)
-            yield stream
 
-    return Stack(path, open_stream, num_images, policy.shape)
+@contextmanager
+def _open_entry(path: Path, name: str) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+        yield file
 
 
 def _open_idx(path: Path, policy: ImagePolicy) -> Stack:
     """An IDX file of images, packed by gzip or not."""
+    name = str(path)
     with path.open("rb") as file:
         is_packed = file.read(2) == GZIP_MAGIC
-    opener: Callable[..., Any] = gzip.open if is_packed else open
-    with _naming(path), opener(path, "rb") as file:
+    open_file: Callable[[], AbstractContextManager[Any]] = partial(gzip.open if is_packed else open, path, "rb")
+    with _naming(name), open_file() as file:
         header = file.read(4 + 4 * 4)
     num_dimensions = 4 if header[3:4] == b"\x04" else 3
-    shape = parse_header(header, name=str(path), num_dimensions=num_dimensions)
+    shape = parse_header(header, name=name, num_dimensions=num_dimensions)
     offset = 4 + 4 * num_dimensions
-    size = path.stat().st_size
-    if not is_packed and size - offset != math.prod(shape):
-        raise InputError(
-            f"{path} holds {size - offset:,} bytes of data; its header says"
-            f" {' × '.join(map(str, shape))}"
-        )
-
-    @contextmanager
-    def open_stream() -> Iterator[Any]:
-        with opener(path, "rb") as stream:
-            stream.read(offset)
-            yield stream
-
-    return Stack(path, open_stream, _count_images(shape, policy, str(path)), policy.shape)
+    if not is_packed:
+        _check_length(path.stat().st_size - offset, shape, name)
+    return Stack(name, open_file, offset, _count_images(shape, policy, name), policy.shape)
 
 
 def _read_numpy_image(name: str, content: bytes, policy: ImagePolicy) -> np.ndarray:
@@ -285,13 +272,16 @@ def _read_npy_header(file: IO[bytes], num_bytes: int, name: str) -> tuple[tuple[
     if dtype != np.uint8 or is_fortran:
         order = " in Fortran's order" if is_fortran else ""
         raise InputError(f"{name} is an array of {dtype}{order}; expected uint8, 0 to 255")
-    offset = file.tell()
-    if num_bytes - offset != math.prod(shape):
+    _check_length(num_bytes - file.tell(), shape, name)
+    return shape, file.tell()
+
+
+def _check_length(num_bytes: int, shape: tuple[int, ...], name: str) -> None:
+    if num_bytes != math.prod(shape):
         raise InputError(
-            f"{name} holds {num_bytes - offset:,} bytes of data; its header says"
+            f"{name} holds {num_bytes:,} bytes of data; its header says"
             f" {' × '.join(map(str, shape))}"
         )
-    return shape, offset
 
 
 def _count_images(shape: tuple[int, ...], policy: ImagePolicy, name: str) -> int:
@@ -312,9 +302,9 @@ def _in_utf8(name: str) -> str:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(name: str) -> Iterator[None]:
     """Turns whatever a broken file causes into one line that names it."""
     try:
         yield
     except _BROKEN as error:
-        raise InputError(f"{path} is broken: {error}") from None
+        raise InputError(f"{name} is broken: {error}") from None

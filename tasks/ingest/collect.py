@@ -92,7 +92,7 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
                     print(f"read {len(names):,} images", flush=True)
     _check_labels([*labels, *(fault.label for fault in faults)], data.classes)
     _check_faults(faults, source=source, num_images=len(names) + len(faults))
-    if not names:
+    if not names and not faults:
         raise InputError("There are no images at ingest.path of params.yaml")
     _check_classes(labels, faults, data.classes)
     images = np.memmap(spool, np.uint8, "r", shape=(len(names), *shape))

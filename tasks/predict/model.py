@@ -26,7 +26,7 @@ class Model:
         version: the first digits of the SHA-256 of the file that computes.
         folder: where it lies.
         classes: their names, in the order of the probabilities.
-        policy: what is done with pictures that aren't as the model takes them; that of its training.
+        policy: what was done with the pictures of its training, and is done with others.
         classifier: computes the probabilities.
 
     """

@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def decode(
     )
 
 
-def policy(height: int, width: int, channels: int = 3, **changes: object) -> ImagePolicy:
+def policy(height: int, width: int, channels: int = 3, **changes: Any) -> ImagePolicy:
     return ImagePolicy.model_validate(
         {"height": height, "width": width, "channels": channels}
         | {"size": "refuse", "background": None, "white": None}
@@ -98,13 +99,13 @@ def test_a_transparent_colour_of_a_palette_is_refused() -> None:
 def test_sixteen_bits_of_grey_are_scaled_as_is_stated_or_refused(kind: str, channels: int) -> None:
     deep = GREY.astype(np.uint16) * 85
     content = encode(Image.fromarray(deep), kind)
-    with pytest.raises(InputError, match="16 bits per channel; expected 8, or ingest.white"):
+    with pytest.raises(InputError, match="16 bits per channel; expected 8"):
         decode(content, channels)
     for white in (4095, 65535):
         expected = np.round(deep * (255 / white)).astype(np.uint8)
         pixels = decode(content, channels, white=white)
         np.testing.assert_array_equal(pixels, np.repeat(expected[..., None], channels, axis=2))
-    with pytest.raises(InputError, match="is brighter than ingest.white: 3,995"):
+    with pytest.raises(InputError, match=r"brighter than ingest\.white: 3,995"):
         decode(content, channels, white=3994)
 
 
@@ -196,25 +197,25 @@ def make_png_bomb(side: int) -> bytes:
     )
 
 
-def make_webp_bomb(kind: bytes) -> bytes:
-    content = {
-        b"VP8X": bytes(4) + 2 * (16382).to_bytes(3, "little"),
-        b"VP8L": b"\x2f" + (16382 << 14 | 16382).to_bytes(4, "little"),
-        b"VP8 ": b"\x10\0\0\x9d\x01\x2a" + 2 * (16383).to_bytes(2, "little"),
-    }[kind].ljust(64, b"\0")
-    chunk = kind + struct.pack("<I", len(content)) + content
-    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+def make_webp_bomb() -> bytes:
+    """A frame of 4 × 4 pixels in 16,383 × 16,383."""
+    frame = encode(Image.new("RGBA", (4, 4)), "WEBP", lossless=True)[12:]
+    canvas, corner = 2 * (16382).to_bytes(3, "little"), 2 * (3).to_bytes(3, "little")
+    chunks = {b"VP8X": b"\x12\0\0\0" + canvas, b"ANIM": bytes(6)}
+    chunks[b"ANMF"] = bytes(6) + corner + bytes(4) + frame
+    body = b"".join(kind + struct.pack("<I", len(part)) + part for kind, part in chunks.items())
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
 
 
 @pytest.mark.parametrize(
     "bomb",
     [
         *(make_png_bomb(side) for side in (5_000, 10_000, 100_000)),
-        *(make_webp_bomb(kind) for kind in (b"VP8X", b"VP8L", b"VP8 ")),
+        make_webp_bomb(),
         encode(Image.new("1", (5_000, 5_000)), "GIF"),
         encode(Image.new("1", (5_000, 5_000)), "TIFF", compression="group4"),
     ],
-    ids=["png 5", "png 10", "png 100", "webp x", "webp l", "webp", "gif", "tiff"],
+    ids=["png 5", "png 10", "png 100", "webp", "gif", "tiff"],
 )
 def test_an_image_that_would_fill_the_memory_is_refused_unopened(bomb: bytes) -> None:
     with pytest.raises(InputError, match="more than 16,777,216 pixels"):
@@ -267,11 +268,10 @@ def test_damaged_bytes_of_any_kind_end_in_one_line(content: bytes, data: st.Data
         damaged[place] = data.draw(st.integers(0, 255))
     try:
         pixels = decode(bytes(damaged), 3, white=65535, background=(0,))
-    except InputError as error:
-        assert str(error).startswith("a.png ")
-    else:
-        assert pixels.dtype == np.uint8
-        assert pixels.shape[2] == 3
+    except InputError:
+        return
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[2] == 3
 
 
 def test_a_missing_and_a_huge_file_are_refused(tmp_path: Path) -> None:
@@ -341,6 +341,6 @@ def test_any_size_becomes_the_size_of_the_policy(
         {"size": "scale"},
     ],
 )
-def test_an_impossible_policy_is_refused(changes: dict[str, object]) -> None:
+def test_an_impossible_policy_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         policy(4, 4, **changes)

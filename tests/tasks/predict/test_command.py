@@ -79,8 +79,10 @@ def test_nothing_slow_is_imported_for_a_table(folder: Path, pictures: Path) -> N
         " 'scipy', 'great_expectations'})"
     )
     completed = subprocess.run(
-        [sys.executable, "-c", program, "--model", "candidate", str(pictures), "--no-drift"]
-        + ["--output", "table.parquet"],
+        [
+            *(sys.executable, "-c", program, str(pictures), "--no-drift", "--model", "candidate"),
+            *("--output", "table.parquet"),
+        ],
         cwd=folder,
         env=environment() | {"PYTHONPATH": str(PROJECT)},
         capture_output=True,
