@@ -235,7 +235,7 @@ def _open_idx(path: Path, policy: ImagePolicy) -> Stack:
     name = str(path)
     with path.open("rb") as file:
         is_packed = file.read(2) == GZIP_MAGIC
-    open_file: Callable[[], AbstractContextManager[Any]] = partial(gzip.open if is_packed else open, path, "rb")
+    open_file = partial(gzip.GzipFile, path) if is_packed else partial(path.open, "rb")
     with _naming(name), open_file() as file:
         header = file.read(4 + 4 * 4)
     num_dimensions = 4 if header[3:4] == b"\x04" else 3

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 
 from tasks.images.decode import READ
 from tasks.ingest.folders import read_folders
-from tasks.ingest.parameters import FoldersParameters
+from tasks.ingest.parameters import FoldersParameters, require_source_outside_outputs
 from tasks.ingest.read import write_splits
 from tasks.runner.errors import InputError
 from tests.tasks.ingest.conftest import (
@@ -166,6 +168,86 @@ def test_a_missing_folder_and_an_unknown_part_are_refused(tmp_path: Path, ingest
     save_classes(tmp_path / "animals" / "exam")
     with pytest.raises(InputError, match="the folder exam beside train"):
         ingest(parameters(tmp_path / "animals"))
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [("Training", "Testing"), ("TRAIN", "test"), ("train", "Test")]
+)
+def test_parts_are_known_by_the_usual_words_in_any_case(
+    tmp_path: Path, ingest: Ingest, train: str, test: str
+) -> None:
+    for number, part in enumerate((train, "validation", test)):
+        save_classes(tmp_path / "animals" / part, seed=number)
+    found = ingest(parameters(tmp_path / "animals"))
+    assert {name: len(split.labels) for name, split in found.items()} == {"train": 96, "test": 48}
+
+
+def test_a_folder_may_be_called_train_where_it_is_a_class(tmp_path: Path, ingest: Ingest) -> None:
+    classes = ("bus", "test", "train")
+    for label, name in enumerate(classes):
+        for number, image in enumerate(make_pixels(16, seed=label)):
+            save_image(tmp_path / "traffic" / name / f"{number}.png", image)
+    found = ingest(parameters(tmp_path / "traffic"), classes=classes)
+    assert sum(len(split.labels) for split in found.values()) == 48
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_class_names_are_compared_in_one_form_of_unicode(
+    tmp_path: Path, ingest: Ingest, form: Literal["NFC", "NFD"]
+) -> None:
+    save_classes(tmp_path / "cafes")
+    (tmp_path / "cafes" / "cat").rename(tmp_path / "cafes" / unicodedata.normalize(form, "Café"))
+    for other in ("NFC", "NFD"):
+        classes = (unicodedata.normalize(other, "Café"), "dog", "eel")
+        found = ingest(parameters(tmp_path / "cafes"), classes=classes)
+        assert sum(len(split.labels) for split in found.values()) == 48
+
+
+def test_one_class_name_in_two_forms_of_unicode_is_refused(tmp_path: Path, ingest: Ingest) -> None:
+    save_classes(tmp_path / "cafes")
+    for form in ("NFC", "NFD"):
+        (tmp_path / "cafes" / unicodedata.normalize(form, "Café")).mkdir()
+    with pytest.raises(InputError, match="two folders of the name"):
+        ingest(parameters(tmp_path / "cafes"))
+
+
+def test_the_folder_of_a_class_that_is_a_link_is_refused_with_a_way_out(
+    folder: Path, tmp_path: Path, ingest: Ingest
+) -> None:
+    (folder / "cat").rename(tmp_path / "elsewhere")
+    (folder / "cat").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"cat is a link .* DVC doesn't see"):
+        ingest(parameters(folder))
+    (folder / "cat").unlink()
+    shutil.copytree(tmp_path / "elsewhere", folder / "cat")
+    ingest(parameters(folder))
+
+
+def test_a_class_without_an_image_that_can_be_used_is_refused_with_all_that_was_found(
+    folder: Path, ingest: Ingest
+) -> None:
+    for path in (folder / "eel").iterdir():
+        path.write_bytes(b"\0\0\0\x18ftypheic")
+    Image.new("CMYK", (5, 4)).save(folder / "eel" / "ink.jpg")
+    with pytest.raises(InputError) as caught:
+        ingest(parameters(folder, max_faulty_share=1.0))
+    first, heic, ink, last = str(caught.value).splitlines()
+    assert first == "Class 2 (eel) has no image that can be used; 17 can't:"
+    assert heic.startswith(f"is no {READ}, but HEIC or AVIF: 16 ({folder}/eel/0-0.png, ")
+    assert ink == f"has pixels of the kind CMYK: 1 ({folder}/eel/ink.jpg)"
+    assert "data.classes" in last
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_source_in_an_output_and_an_output_in_a_source_are_refused(
+    tmp_path: Path, inside: bool
+) -> None:
+    source, output = tmp_path / "data" / "raw" / "animals", tmp_path / "data" / "raw"
+    if not inside:
+        source = tmp_path / "data"
+    with pytest.raises(InputError, match=r"ingest\.path .* Move the images"):
+        require_source_outside_outputs(str(source), [output])
+    require_source_outside_outputs(str(tmp_path / "data" / "source"), [output])
 
 
 def test_one_image_in_two_classes_is_refused_or_left_out_of_both(
