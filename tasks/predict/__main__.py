@@ -1,7 +1,7 @@
 """Classifies images with the model in use.
 
-    python -m tasks.predict IMAGE                       # prints the probability of each class
-    python -m tasks.predict IMAGES --output TABLE       # TABLE ends in .parquet or .csv
+    pipeline predict IMAGE                       # prints the probability of each class
+    pipeline predict IMAGES --output TABLE       # TABLE ends in .parquet or .csv
 
 IMAGES is a folder of images and .npy files, or one such file, or an .npy, .npz or IDX file of many
 images. They are scaled, padded or refused as the training images were. An image that can't be used
@@ -28,22 +28,18 @@ from tasks.predict.classify import (
 from tasks.predict.model import Model, load_model
 from tasks.predict.parameters import PredictParameters
 from tasks.runner.errors import InputError
+from tasks.runner.frame import run_framed
 
 
 def main() -> None:
     """Loads the model, classifies one image or many."""
     arguments = parse_arguments()
-    try:
-        parameters: PredictParameters = load_section("predict", PredictParameters)
-        model = load_model(arguments.model, num_threads=parameters.threads)
-        if arguments.output is None:
-            print("\n".join(predict_one(arguments.images, model)))
-        else:
-            predict_many(
-                arguments.images, arguments.output, model, parameters, drift=arguments.drift
-            )
-    except InputError as error:
-        sys.exit(str(error))
+    parameters: PredictParameters = load_section("predict", PredictParameters)
+    model = load_model(arguments.model, num_threads=parameters.threads)
+    if arguments.output is None:
+        print("\n".join(predict_one(arguments.images, model)))
+    else:
+        predict_many(arguments.images, arguments.output, model, parameters, drift=arguments.drift)
 
 
 def predict_many(
@@ -115,7 +111,7 @@ def predict_one(path: Path, model: Model) -> list[str]:
 
 def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.predict", description=__doc__)
+    parser = argparse.ArgumentParser(prog="pipeline predict", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("images", type=Path, metavar="IMAGES")
     parser.add_argument("--output", type=Path, metavar="TABLE")
@@ -134,4 +130,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    run_framed(main)

@@ -83,7 +83,7 @@ def find_folder(name: str | None, champions: Path) -> Path:
         if champion is None:
             raise InputError(
                 "There is no champion yet: no model has passed the gate. Train one and let the gate"
-                " decide: dvc repro && python -m tasks.models.decide. Or name the last one that was"
+                " decide: pipeline repro && pipeline gate. Or name the last one that was"
                 " trained: --model candidate"
             )
         return champion

@@ -13,7 +13,7 @@ from tasks.images.decode import decode_whole
 from tasks.images.errors import Tally
 from tasks.images.files import list_files, read_file
 from tasks.images.idx import parse_idx, unpack
-from tasks.ingest.collect import Collection, arrange
+from tasks.ingest.collect import Collection, Fault, arrange
 from tasks.ingest.folders import list_folders, split_into_parts
 from tasks.ingest.npz import image_shape, list_parts, read_labels
 from tasks.ingest.places import MAX_BYTES, Folder
@@ -76,7 +76,7 @@ def describe_counts(
 
 def arrange_with_some_seed(
     collection: Collection, source: Source, *, classes: tuple[str, ...]
-) -> tuple[dict[SplitName, Selection], list[str], int | None]:
+) -> tuple[dict[SplitName, Selection], list[Fault], int | None]:
     """Arranges the images with the first seed that gives each class test images.
 
     Returns:

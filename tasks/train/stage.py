@@ -142,11 +142,12 @@ def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float
 
 def make_card(data: DataParameters, train: TrainParameters) -> dict[str, object]:
     """What a user of the model must know: its input, its classes, how it was trained, on what."""
+    manifest = load_manifest()
     return {
-        "input": f"uint8 images (n, {data.height}, {data.width}, {data.channels}) in 0..255",
+        "input": manifest["origin"]["input"],
         "output": f"float32 probabilities (n, {len(data.classes)})",
         "classes": list(data.classes),
         "parameters": train.model_dump(),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        "data": load_manifest(),
+        "data": manifest,
     }
