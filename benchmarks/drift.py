@@ -4,21 +4,29 @@
 
 writes the table into docs/models.md. Needs data/raw and a model (dvc repro). No figure depends on
 the machine, but each on the model.
+
+    python -m benchmarks.drift false-alarms
+
+writes the table of alarms that chance alone raises, over sizes. Needs neither; takes minutes.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 from tqdm import tqdm
 
 from benchmarks.pages import fill
 from tasks.core.dataset import load_split
-from tasks.drift.judge import DriftFinding
+from tasks.drift.judge import DriftFinding, allow_divergence, allow_mean
 from tasks.drift.parameters import DriftParameters
+from tasks.drift.reference import HIGHEST, IMAGE_STATISTICS, smooth_shares, summarize
 from tasks.drift.report import judge_sample
 from tasks.predict.classify import Sample
 from tasks.predict.model import Model, load_model
@@ -27,6 +35,13 @@ from workspace.check import check_parameters
 _CHANGED = 2_000
 _BATCHES = 20
 _BATCH_SIZE = 100
+_SIZES = [(50, 20), (50, 1_000), (50, 100_000), (300, 300), (6_000, 100), (60_000, 20)]
+_SIZES += [(60_000, 1_000), (60_000, 100_000)]
+_NUM_CLASSES = (2, 10, 100)
+_SIMULATED = 60
+_NUM_SAMPLES = 1_000  # fewer than in use: the test is exact with any number
+
+Kind = Literal["even", "skewed", "rare"]
 
 
 def main() -> None:
@@ -88,6 +103,104 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def simulate() -> str:
+    """A Markdown table of the batches that chance gives an alarm, of any of the five figures."""
+    limits = check_parameters()["drift"]
+    # Without the distances that are allowed, which only make alarms rarer.
+    chance_alone = limits.model_copy(update={"max_deviation": 1e-9, "max_divergence": 1e-9})
+    rows = [
+        "| images of the reference | of the batch | 2 classes | 10 classes | 100 classes |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    kinds: tuple[Kind, ...] = ("even", "skewed", "rare")
+    total = 0
+    for num_reference, num_batch in tqdm(_SIZES, unit="size", disable=None):
+        cells = []
+        for num_classes in _NUM_CLASSES:
+            alarms = sum(
+                count_alarms(
+                    kind,
+                    num_reference=num_reference,
+                    num_batch=num_batch,
+                    num_classes=num_classes,
+                    limits=chance_alone,
+                    num_batches=_SIMULATED,
+                )
+                for kind in kinds
+            )
+            total += alarms
+            cells.append(f"{alarms} of {_SIMULATED * len(kinds)}")
+        rows.append(f"| {num_reference:,} | {num_batch:,} | {' | '.join(cells)} |")
+    batches = _SIMULATED * len(kinds) * len(_SIZES) * len(_NUM_CLASSES)
+    rows += ["", f"In all {total} alarms in {batches:,} batches: {total / batches:.2%}."]
+    return "\n".join(rows)
+
+
+def count_alarms(
+    kind: Kind,
+    *,
+    num_reference: int,
+    num_batch: int,
+    num_classes: int,
+    limits: DriftParameters,
+    num_batches: int,
+) -> int:
+    """How many batches raise any alarm, each against a reference of the same distribution."""
+    alarms = 0
+    for seed in range(num_batches):
+        generator = np.random.default_rng(seed)
+        reference = summarize(*draw_sample(kind, num_reference, num_classes, generator))
+        statistics, probabilities = draw_sample(kind, num_batch, num_classes, generator)
+        columns = {name: statistics[column] for name, column in IMAGE_STATISTICS.items()}
+        columns["confidence"] = probabilities.max(axis=1)
+        labels = probabilities.argmax(axis=1)
+        found = [
+            not low <= float(np.mean(values)) <= high
+            for name, values in columns.items()
+            for low, high in [allow_mean(name, np.asarray(values), reference, limits, _NUM_SAMPLES)]
+        ]
+        observed = np.bincount(labels, minlength=num_classes) / num_batch
+        expected = smooth_shares(np.array(reference["label_counts"]))
+        held = observed > 0
+        divergence = float((observed[held] * np.log(observed[held] / expected[held])).sum())
+        found.append(divergence > allow_divergence(labels, reference, limits, _NUM_SAMPLES))
+        alarms += any(found)
+    return alarms
+
+
+def draw_sample(
+    kind: Kind, number: int, num_classes: int, generator: np.random.Generator
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """What `summarize` takes, of simulated images.
+
+    Args:
+        kind: even is bell-shaped statistics and even classes; skewed, long tails and classes from
+            frequent to rare; rare, one value but for one image in two hundred.
+        number: of images.
+        num_classes: that are predicted.
+        generator: of chance.
+
+    """
+    shares = np.ones(num_classes) if kind == "even" else 1 / np.arange(1, num_classes + 1)
+    labels = generator.choice(num_classes, number, p=shares / shares.sum())
+
+    def draw() -> np.ndarray:
+        if kind == "even":
+            return generator.beta(8, 8, number)
+        if kind == "skewed":
+            return generator.beta(0.3, 6, number)
+        return np.where(generator.random(number) < 0.005, 0.9, 0.1)
+
+    statistics = pd.DataFrame(
+        {column: draw() * HIGHEST[name] for name, column in IMAGE_STATISTICS.items()}
+    )
+    confidence = 0.51 + 0.48 * draw()
+    rest = (1 - confidence) / (num_classes - 1)
+    probabilities = np.tile(rest[:, None], (1, num_classes))
+    probabilities[np.arange(number), labels] = confidence
+    return statistics, probabilities
+
+
 def draw_digits() -> np.ndarray:
     """(1797, 28, 28, 1): handwritten digits, scaled up from 8×8."""
     values = np.asarray(load_digits(return_X_y=True)[0])
@@ -111,4 +224,7 @@ def _scale(picture: Image.Image) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["false-alarms"]:
+        fill(Path("docs/models.md"), "false alarms", simulate())
+    else:
+        main()

@@ -33,13 +33,16 @@ def predict_keras(model: Path, images: np.ndarray) -> np.ndarray:
     import keras
     import tensorflow as tf
 
-    from tasks.train.export import make_served
-
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     card = json.loads((model.parent / "card.json").read_text(encoding="utf-8"))
     network = keras.models.load_model(model)
     assert isinstance(network, keras.Model)
-    served = make_served(network, mirror=card["parameters"]["mirror"])
+    pixels = keras.Input(network.input_shape[1:])
+    classify = keras.Model(network.inputs, network.get_layer("temperature").output)
+    logits = classify(pixels)
+    if card["parameters"]["mirror"]:
+        logits = (logits + classify(keras.ops.flip(pixels, axis=2))) / 2
+    served = keras.Model(pixels, keras.ops.softmax(logits))
     return served.predict(images, batch_size=BATCH_SIZE, verbose=0)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,12 +1,14 @@
-"""How fast the article's network trains, against PyTorch and against the machine's limit.
+"""How fast a network trains: against PyTorch, the machine's limit, and a loop of one's own.
 
     python -m venv /tmp/torch && /tmp/torch/bin/pip install -r benchmarks/requirements.txt
-    python -m benchmarks.throughput --rounds 15 --torch /tmp/torch/bin/python
+    git worktree add /tmp/former 7247929    # the last commit with a training loop of its own
+    python -m benchmarks.throughput --rounds 15 --torch /tmp/torch/bin/python --former /tmp/former
 
-Every contestant is a process that waits; in each round each of them trains 20 batches of 128
-images to warm up and 20 that count, one contestant after the other, so that other work on the
-machine meets them all alike. The ratios are medians over the rounds. Writes a table into
-docs/training.md.
+Every contestant is a process that waits; in each round each of them trains an epoch of 200 batches
+of 128 images to warm up and one that counts (20 batches for the loop, which does nothing per
+epoch), one contestant after the other, so that other work on the machine meets them all alike. The
+ratios are medians over the rounds. Writes a table into docs/training.md. Without --torch or
+--former, there is no such row.
 """
 
 import argparse
@@ -19,28 +21,24 @@ from pathlib import Path
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
-from tasks.train.__main__ import has_bfloat16
+from tasks.runner.processor import has_instructions
 
 LIMIT = "products of large matrices"
-RIVAL = "PyTorch, channels-last"
 BFLOAT16 = 'precision="bfloat16"'
+FORMER = "a loop of one's own"
+DEEP = ['architecture="residual_deep"', 'optimizer="muon"']
 CONTESTANTS = {
     LIMIT: ["products"],
-    RIVAL: ["torch"],
+    "PyTorch, channels-last": ["torch"],
     "PyTorch, channels-last, bfloat16": ["torch", BFLOAT16],
-    "Keras `fit`": ["keras"],
+    FORMER: ["pipeline"],
     "this pipeline": ["pipeline"],
     "this pipeline, deterministic: false": ["pipeline", "deterministic=false"],
     "this pipeline, onednn: false": ["pipeline", "onednn=false"],
     "this pipeline, one thread": ["pipeline", "threads=1"],
-    "this pipeline, ReLU before pooling": ["pipeline", 'idea="pool_last"'],
-    "this pipeline, channels first": ["pipeline", 'idea="lay_channels_first"'],
-    "this pipeline, compiled by XLA, deterministic: false": [
-        "pipeline",
-        'idea="compile_with_xla"',
-        "deterministic=false",
-    ],
     "this pipeline, precision: bfloat16": ["pipeline", BFLOAT16],
+    f"{FORMER}, residual_deep with Muon": ["pipeline", *DEEP],
+    "this pipeline, residual_deep with Muon": ["pipeline", *DEEP],
 }
 # Multiplications of each convolution and dense layer for one image, forward; as many backward to
 # the weights and, but for the first layer, to the input. Each goes with an addition.
@@ -52,12 +50,15 @@ def main() -> None:
     """Runs the rounds and prints the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, required=True)
-    parser.add_argument("--torch", required=True, help="a Python that has PyTorch")
+    parser.add_argument("--torch", help="a Python that has PyTorch")
+    parser.add_argument("--former", type=Path, help="a checkout whose training is a loop")
     arguments = parser.parse_args()
     workers = {
-        name: start(arguments.torch if kind[0] == "torch" else sys.executable, kind)
+        name: start(arguments.torch if kind[0] == "torch" else sys.executable, kind, folder)
         for name, kind in CONTESTANTS.items()
-        if BFLOAT16 not in kind or has_bfloat16(Path("/proc/cpuinfo"))
+        if BFLOAT16 not in kind or has_instructions("avx512_bf16", "amx_bf16", "bf16")
+        if kind[0] != "torch" or arguments.torch
+        if (folder := arguments.former if name.startswith(FORMER) else Path()) is not None
     }
     rounds = [
         {name: rate(worker) for name, worker in workers.items()} for _ in range(arguments.rounds)
@@ -70,10 +71,11 @@ def main() -> None:
     fill(Path("docs/training.md"), "throughput", text)
 
 
-def start(python: str, kind: list[str]) -> "subprocess.Popen[str]":
-    """Starts a worker and waits until it is ready."""
+def start(python: str, kind: list[str], folder: Path) -> "subprocess.Popen[str]":
+    """Starts a worker of the checkout in a folder and waits until it is ready."""
     worker = subprocess.Popen(
         [python, "-m", "benchmarks.throughput_worker", *kind],
+        cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -82,9 +84,10 @@ def start(python: str, kind: list[str]) -> "subprocess.Popen[str]":
         | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"},
     )
     assert worker.stdout is not None
-    if worker.stdout.readline() != "ready\n":
-        sys.exit(f"{' '.join(kind)} has failed to start with {python}")
-    return worker
+    for line in worker.stdout:
+        if line == "ready\n":
+            return worker
+    sys.exit(f"{' '.join(kind)} has failed to start with {python} in {folder}")
 
 
 def rate(worker: "subprocess.Popen[str]") -> tuple[float, float]:
@@ -98,23 +101,27 @@ def rate(worker: "subprocess.Popen[str]") -> tuple[float, float]:
 
 
 def render_table(rounds: list[dict[str, tuple[float, float]]]) -> str:
-    """Markdown: images per second, and the ratios by the clock and by processor time."""
+    """Markdown: images per second, and the ratios to the first row of the same network."""
     lines = [
-        "| trains | images/s, best | of the limit | × PyTorch | × PyTorch, processor time |",
+        "| trains | images/s, best | of the limit | ratio | ratio, processor time |",
         "|---|---|---|---|---|",
     ]
+    firsts: dict[bool, str] = {}
     for name in rounds[0]:
         if name == LIMIT:
             continue
+        deep = DEEP[0] in CONTESTANTS[name]
+        first = firsts.setdefault(deep, name)
         best = max(turn[name][0] for turn in rounds)
         share = statistics.median(
             turn[name][0] * OPERATIONS_PER_IMAGE / turn[LIMIT][0] for turn in rounds
         )
         ratios = [
-            statistics.median(turn[name][which] / turn[RIVAL][which] for turn in rounds)
+            statistics.median(turn[name][which] / turn[first][which] for turn in rounds)
             for which in (0, 1)
         ]
-        lines.append(f"| {name} | {best:,.0f} | {share:.0%} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+        limit = "" if deep else f"{share:.0%}"
+        lines.append(f"| {name} | {best:,.0f} | {limit} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
     limit = max(turn[LIMIT][0] for turn in rounds) / 1e9
     return "\n".join([*lines, "", f"Limit: {limit:.0f} GFLOP/s in float32 at best."])
 

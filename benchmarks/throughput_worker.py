@@ -1,6 +1,6 @@
 """Trains the article's network for some steps whenever a line arrives; used by throughput.py.
 
-    python -m benchmarks.throughput_worker KIND [PARAMETER=VALUE ...] [idea=NAME]
+    python -m benchmarks.throughput_worker KIND [PARAMETER=VALUE ...]
 
 Each answer is a line of JSON: images (or floating-point operations), seconds, processor_seconds.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 BATCH_SIZE = 128
-NUM_STEPS = 20
+NUM_STEPS = 200  # an epoch: what a call costs once counts for little, as in a training
 NUM_IMAGES = BATCH_SIZE * NUM_STEPS
 THREADS = 2
 MATRIX_SIZE = 2048
@@ -44,54 +44,33 @@ def main() -> None:
 def prepare_pipeline(
     images: np.ndarray, labels: np.ndarray, settings: list[list[str]]
 ) -> tuple[Callable[[], object], float]:
-    """An epoch of the pipeline's own training loop."""
-    from benchmarks.ideas import IDEAS
+    """An epoch of the pipeline's training, which is Keras' `fit`."""
     from tasks.core.dataset import ImageSplit
-    from tasks.train.__main__ import import_tensorflow
+    from tasks.train.computation import set_up_tensorflow
     from workspace.check import check_parameters
 
-    changes = {name: json.loads(value) for name, value in settings}
-    idea = changes.pop("idea", None)
     recipe = check_parameters()["train"]
     recipe = type(recipe).model_validate(
         recipe.model_dump()
         | {"batch_size": BATCH_SIZE, "architecture": "article", "threads": THREADS}
         | {"precision": "float32", "flip": False, "optimizer": "adam"}
-        | changes
+        | {name: json.loads(value) for name, value in settings}
     )
-    import_tensorflow(recipe)
-    if idea:
-        IDEAS[idea]()
+    set_up_tensorflow(recipe)
 
-    from tasks.train.fit import pin_computation
-    from tasks.train.learner import Learner
-    from tasks.train.networks import build_network
-    from tasks.train.schedule import plan_epoch
+    from tasks.train.batches import Batches
+    from tasks.train.build import build_network
+    from tasks.train.fit import compile_network
 
-    pin_computation(recipe)
-    network = build_network("article", image_shape=(28, 28, 1), num_classes=10)
-    learner = Learner(network, ImageSplit(images, labels).all(), parameters=recipe)
-    return lambda: [
-        learner.step(batch) for batch in plan_epoch(0, num_images=len(images), parameters=recipe)
-    ], len(images)
-
-
-def prepare_keras(
-    images: np.ndarray, labels: np.ndarray, settings: list[list[str]]
-) -> tuple[Callable[[], object], float]:
-    """An epoch of Keras' own `fit`."""
-    import keras
-    import tensorflow as tf
-
-    from tasks.train.networks import build_network
-
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    network = build_network("article", image_shape=(28, 28, 1), num_classes=10)
-    network.compile(
-        optimizer=keras.optimizers.Adam(0.001),  # pyright: ignore[reportArgumentType]
-        loss="sparse_categorical_crossentropy",
+    network = build_network(
+        recipe.architecture,
+        image_shape=(28, 28, 1),
+        num_classes=10,
+        precision=recipe.precision,
     )
-    return lambda: network.fit(images, labels, batch_size=BATCH_SIZE, verbose=0), len(images)  # pyright: ignore[reportArgumentType]
+    batches = Batches(ImageSplit(images, labels).all(), num_classes=10, parameters=recipe)
+    model = compile_network(network, recipe, steps_per_epoch=len(batches))
+    return lambda: model.fit(batches, shuffle=False, verbose=0), len(images)  # pyright: ignore[reportArgumentType]
 
 
 def prepare_torch(
@@ -143,7 +122,6 @@ def prepare_products(
 
 KINDS = {
     "pipeline": prepare_pipeline,
-    "keras": prepare_keras,
     "torch": prepare_torch,
     "products": prepare_products,
 }

@@ -41,10 +41,8 @@ def measure(name: str, changes: dict[str, object]) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         copy_inputs(folder)
-        idea = changes.pop("idea", None)
         write_parameters(folder, load_recipes()[BASE] | changes)
-        command = ["benchmarks.ideas", str(idea)] if idea else ["tasks.train"]
-        _, _, processor = run_timed(folder, command)
+        _, _, processor = run_timed(folder, ["tasks.train"])
         card = json.loads((folder / paths.MODEL_CARD).read_text("utf-8"))
     row = {
         "name": name,

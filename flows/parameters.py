@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, StringConstraints
 
-from tasks.core.parameters import Positive, Section, Text
+from tasks.core.parameters import Count, Positive, Section, Text
 
 # Where the address stands, never the address itself: who has it can post in a channel's name.
 Webhook = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_]\w*|secret:[a-z0-9-]+)$")]
@@ -49,5 +49,7 @@ class FlowParameters(Section):
     timezone: Annotated[str, AfterValidator(_known_timezone)]
     webhook: Webhook | None
     webhook_format: Literal["text", "discord", "teams"]
+    keep_runs: Count | None
+    keep_days: Positive | None
     push_to: Text | None
     commit_to: Text | None

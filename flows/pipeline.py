@@ -22,6 +22,7 @@ from flows.prefect_process import require_server
 from flows.verdict import gate
 from tasks.runner.errors import NetworkError
 from tasks.runner.lock import hold_run
+from workspace.archive import keeping
 from workspace.check import check
 from workspace.graph import Outcome, StageFailedError, bring_up_to_date, read_stages
 from workspace.heal import remove_broken_leftovers, require_readable_lock
@@ -45,7 +46,12 @@ def pipeline() -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
     require_publishable(root, **targets)
-    with hold_run("the Prefect flow pipeline") as token:
+    with (
+        hold_run("the Prefect flow pipeline") as token,
+        keeping(
+            root, keep_runs=flow_parameters.keep_runs, keep_days=flow_parameters.keep_days
+        ) as log,
+    ):
         for path in remove_broken_leftovers(root):
             get_run_logger().warning("removed %s, which a killed run had left", path)
         require_readable_lock(root)
@@ -53,6 +59,7 @@ def pipeline() -> dict[str, Outcome]:
         require_sound_lists(root, objects)
         for stage in read_stages(root):
             started = time.monotonic()
+            log.reasons[stage.name] = stage.reasons
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
             update = stage_task(stage.name, flow_parameters)
             state = update(
@@ -61,7 +68,7 @@ def pipeline() -> dict[str, Outcome]:
                 skip=not (stage.reasons or may_have_changed),
                 return_state=True,
             )
-            outcomes[stage.name] = state.result()
+            outcomes[stage.name] = log.outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
         require_recorded_bytes(root, objects)
         verdict = gate(parameters["gate"], return_state=True).result()

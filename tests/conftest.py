@@ -1,4 +1,4 @@
-"""What the tests share: the real parameters, and a small workspace with real images."""
+"""What the tests share: their own parameters, and a small workspace with real images."""
 
 import fcntl
 import os
@@ -28,6 +28,23 @@ PROJECT = Path(__file__).parent.parent
 # The tests' own: what a user sets in params.yaml is none of their business.
 PARAMETERS = Path(__file__).parent / "params.yaml"
 FIXTURE = Path(__file__).parent / "fixtures" / "fashion_mnist"
+# The user's, which differ from one clone to the next.
+USERS = tuple(
+    str(PROJECT / name) for name in ("params.yaml", "dvc.lock", "data", "models", "reports")
+)
+
+
+def pytest_configure() -> None:
+    """No test opens what is the user's; for the processes it starts, see tests/test_foreign.py."""
+    sys.addaudithook(refuse_the_users_files)
+
+
+def refuse_the_users_files(event: str, arguments: tuple) -> None:
+    """Fails where a file or a folder of the user's is opened."""
+    if event in ("open", "os.listdir", "os.scandir") and isinstance(arguments[0], (str, Path)):
+        path = os.path.abspath(arguments[0])  # noqa: PTH100 - called for every file
+        if path.startswith(USERS):
+            raise AssertionError(f"{path} is the user's; tests have their own inputs")
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ code. A run that failed leaves its reason. archive/index.html shows them all ove
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,50 @@ class Run:
     candidate: str | None
     code: dict[str, str]
     data: str | None
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a run notes while it goes on.
+
+    Attributes:
+        outcomes: stage → what happened to it.
+        reasons: stage → why it wasn't up to date.
+
+    """
+
+    outcomes: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@contextmanager
+def keeping(root: Path, *, keep_runs: int | None, keep_days: float | None) -> Iterator[Log]:
+    """Keeps what the block does, if it changed something or failed; renews the overview."""
+    from workspace.overview import write_overview
+
+    started, clock = datetime.now(UTC), time.monotonic()
+    log = Log()
+    failure: str | None = None
+    try:
+        yield log
+    except Exception as error:
+        failure = str(error) or type(error).__name__
+        raise
+    finally:
+        if failure is not None or any(outcome != "unchanged" for outcome in log.outcomes.values()):
+            keep_run(
+                root,
+                started=started,
+                seconds=time.monotonic() - clock,
+                outcomes=log.outcomes,
+                reasons=log.reasons,
+                failure=failure,
+            )
+            archive = root / ARCHIVE
+            remove_old_runs(
+                archive, keep_runs=keep_runs, keep_days=keep_days, now=datetime.now(UTC)
+            )
+            write_overview(archive)
 
 
 def keep_run(
@@ -211,9 +257,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_lock(path: Path) -> tuple[dict[str, str], str | None]:
     """The hashes of the code that stages depended on, and that of the images."""
-    if not path.is_file():
-        return {}, None
-    stages = (YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
+    stages = read_locked(path.parent)
     code = {
         dep["path"]: dep["md5"]
         for stage in stages.values()
@@ -227,6 +271,14 @@ def _read_lock(path: Path) -> tuple[dict[str, str], str | None]:
         if out["path"] == str(paths.RAW)
     ]
     return code, images[0] if images else None
+
+
+def read_locked(root: Path) -> dict[str, Any]:
+    """What dvc.lock records of each stage; nothing where there is none."""
+    path = root / "dvc.lock"
+    if not path.is_file():
+        return {}
+    return (YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
 
 
 def _read_git(root: Path) -> tuple[str | None, list[str]]:

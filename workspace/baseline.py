@@ -12,13 +12,13 @@ import io
 import json
 from pathlib import Path
 
-import dvc.api
 import pandas as pd
-from dvc.exceptions import DvcException
+from dvc_data.hashfile.hash_info import HashInfo
+from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.files import write_json
-from tasks.report.comparison import pack_baseline
+from tasks.report.baseline import pack_baseline
 from tasks.runner.errors import InputError
 from workspace.git import git
 from workspace.repository import open_dvc
@@ -42,22 +42,31 @@ def read_baseline(revision: str, root: Path) -> dict[str, object]:
             f"{paths.METRICS} of commit {commit} doesn't say which images it was measured on."
             " Choose a later commit."
         )
-    try:
-        content = dvc.api.read(str(paths.PREDICTIONS), repo=str(root), rev=commit, mode="rb")
-    except (DvcException, OSError) as error:
-        with open_dvc(root) as repository:
-            has_remote = bool(repository.config["remote"])
-        remedy = (
-            f"Fetch it: dvc fetch --all-commits {paths.PREDICTIONS}"
-            if has_remote
-            else f"There is no remote: make it anew, git checkout {commit}; dvc repro"
-        )
-        raise InputError(
-            f"{paths.PREDICTIONS} of commit {commit} is not in DVC's cache ({error}). {remedy}"
-        ) from None
-    assert isinstance(content, bytes)
+    content = _read_predictions(commit, root)
     predicted = pd.read_parquet(io.BytesIO(content), columns=["predicted"])["predicted"]
     return pack_baseline(metrics, predicted.to_numpy(), origin=f"commit {commit}")
+
+
+def _read_predictions(commit: str, root: Path) -> bytes:
+    """The predictions that a commit's dvc.lock names, from DVC's cache or from its remote."""
+    stages = YAML(typ="safe").load(git("show", f"{commit}:./dvc.lock", root=root))["stages"]
+    recorded = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    md5 = recorded[str(paths.PREDICTIONS)]
+    with open_dvc(root) as repository:
+        cached = Path(repository.cache.local.oid_to_path(md5))
+        if not cached.exists() and repository.config["remote"]:
+            repository.cloud.pull([HashInfo("md5", md5)])
+        if cached.exists():
+            return cached.read_bytes()
+        remedy = (
+            f"Push them where they are: git checkout {commit}; dvc push"
+            if repository.config["remote"]
+            else f"There is no remote. Make them anew: git checkout {commit}; dvc repro"
+        )
+    raise InputError(
+        f"{paths.PREDICTIONS} of commit {commit} (MD5 {md5}) is neither in DVC's cache nor on its"
+        f" remote. {remedy}"
+    )
 
 
 def main() -> None:

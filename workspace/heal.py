@@ -18,10 +18,10 @@ from tasks.core.files import TEMPORARY_SUFFIX, remove
 from tasks.runner.declared import read_declared
 from tasks.runner.errors import InputError
 from tasks.runner.lock import hold_run
-from workspace.repository import find_places
+from workspace.repository import find_places, shown
 
 
-def remove_broken_leftovers(root: Path) -> list[Path]:
+def remove_broken_leftovers(root: Path) -> list[str]:
     """Removes what only a kill leaves, and what the next run would stumble over or let lie.
 
     That is DVC's list of busy paths if it can't be read, empty folders of its cache of runs, and
@@ -45,7 +45,7 @@ def remove_broken_leftovers(root: Path) -> list[Path]:
         for path in sorted((root / folder).glob(f".*{TEMPORARY_SUFFIX}")):
             remove(path)
             removed.append(path)
-    return removed
+    return [shown(path, root) for path in removed]
 
 
 def _is_broken(path: Path) -> bool:

@@ -62,3 +62,8 @@ def find_places(root: Path) -> Places:
             Path(repository.stage_cache.cache_dir),
             Path(repository.tmp_dir) / "rwlock",
         )
+
+
+def shown(path: Path, root: Path) -> str:
+    """A path as a person in the workspace writes it."""
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -19,7 +19,7 @@ from ruamel.yaml.error import YAMLError
 from tasks.core import paths
 from tasks.runner.errors import InputError
 from tasks.runner.stage import with_marks
-from workspace.repository import find_places
+from workspace.repository import find_places, shown
 
 
 def verify(root: Path) -> None:
@@ -65,10 +65,10 @@ def require_sound_lists(root: Path, objects: Path) -> None:
     for path in sorted(objects.glob("??/*.dir")):
         found, expected = _md5(path.read_bytes()), _name_of(path)
         if found != expected:
-            shown = _shown(path, root)
+            name = shown(path, root)
             faults.append(
-                f"{shown} is damaged: its MD5 is {found}, its name says {expected}."
-                f" Mend it: rm -rf {shown}; dvc repro"
+                f"{name} is damaged: its MD5 is {found}, its name says {expected}."
+                f" Mend it: rm -rf {name}; dvc repro"
             )
     if faults:
         raise InputError("\n".join(faults))
@@ -80,7 +80,7 @@ def _compare(root: Path, objects: Path, output: dict[str, Any]) -> Iterator[str]
         return
     found = md5_of(root / path)
     if found != expected:
-        torn = [_shown(found, root) for found in _torn_objects(objects, expected)]
+        torn = [shown(each, root) for each in _torn_objects(objects, expected)]
         yield (
             f"{path} is damaged: its MD5 is {found}, dvc.lock says {expected}."
             f" Mend it: rm -rf {' '.join([path, *torn])}; dvc repro"
@@ -114,10 +114,6 @@ def md5_of(path: Path) -> str:
     files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
     entries = [{"md5": md5_of(file), "relpath": name} for name, file in sorted(files.items())]
     return _md5(json.dumps(entries, sort_keys=True).encode()) + ".dir"
-
-
-def _shown(path: Path, root: Path) -> str:
-    return str(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _name_of(cached: Path) -> str:

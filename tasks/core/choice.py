@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tasks.runner.errors import InputError
+
 
 def rank_by_content(contents: Iterable[bytes], *, seed: int, purpose: bytes) -> np.ndarray:
     """A number in [0, 1) for each content: (n,) float64.
@@ -26,3 +28,51 @@ def rank_by_content(contents: Iterable[bytes], *, seed: int, purpose: bytes) -> 
     )
     numbers = np.frombuffer(b"".join(digests), dtype=">u8")
     return (numbers >> 11).astype(np.float64) / 2.0**53
+
+
+def hold_out(
+    ranks: np.ndarray,
+    labels: np.ndarray,
+    *,
+    share: float,
+    classes: tuple[str, ...],
+    uses: tuple[str, ...],
+) -> np.ndarray:
+    """Chooses images of each class by their ranks: those below a share.
+
+    Where chance leaves none in a class, its lowest-ranked image is held out all the same; where it
+    leaves too few behind, the highest-ranked of the held-out ones stay. So an image keeps its side
+    when others are added, but for those few of a class that small.
+
+    Args:
+        ranks: (n,) from `rank_by_content`.
+        labels: (n,) in 0..len(classes) - 1.
+        share: is a probability per image, so each class gives its share up to chance.
+        classes: the names of the classes.
+        uses: what images are needed for, the held-out ones for the last; each takes one image.
+
+    Returns:
+        (n,) bool.
+
+    Raises:
+        InputError: a class has fewer different images than there are uses.
+
+    """
+    held_out = ranks < share
+    small = []
+    for label, name in enumerate(classes):
+        different = np.unique(ranks[labels == label])
+        if len(different) < len(uses):
+            small.append(f"{label} ({name}) has {len(different)}")
+            continue
+        most = len(different) - len(uses) + 1
+        number = min(max(1, int((different < share).sum())), most)
+        held_out[np.isin(ranks, different[:number])] = True
+        held_out[np.isin(ranks, different[number:])] = False
+    if small:
+        raise InputError(
+            f"Each class needs {len(uses)} different images, one each to"
+            f" {', '.join(uses[:-1])} and {uses[-1]} on; class {', class '.join(small)}. Add"
+            " images, or take these classes out of data.classes in params.yaml and out of the data"
+        )
+    return held_out

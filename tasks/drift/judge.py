@@ -2,17 +2,22 @@
 
 Five figures are compared: the means of brightness, contrast, share of zero pixels and confidence,
 and the mix of the predicted labels. What a batch may differ by is a stated distance, plus what
-chance explains in a sample of its size.
+chance explains in samples of these sizes.
 """
 
-import math
 import os
 from typing import Any, TypedDict
 
+import numpy as np
 import pandas as pd
 
+from tasks.drift.chance import NUM_SAMPLES, differences_of_means, divergence_of_labels
 from tasks.drift.parameters import DriftParameters
-from tasks.drift.reference import Reference
+from tasks.drift.reference import HIGHEST, Reference, Spread, count_in_bins, smooth_shares
+
+# Of the range of a statistic: where training images hardly differ, as on a white ground, a
+# distance in their deviations would be a single pixel.
+_LEAST_DEVIATION = 0.01
 
 
 class DriftFinding(TypedDict):
@@ -57,7 +62,7 @@ def judge_drift(
     source = context.data_sources.add_pandas("predictions")
     asset = source.add_dataframe_asset("batch")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": table})
-    suite = drift_suite(len(table), reference, limits)
+    suite = drift_suite(table, reference, limits)
     results = batch.validate(suite, result_format="COMPLETE").results
     # Great Expectations gives the results in an order of its own.
     by_figure = {result.expectation_config.meta["figure"]: result for result in results}  # pyright: ignore[reportOptionalMemberAccess, reportOptionalSubscript]
@@ -67,18 +72,14 @@ def judge_drift(
     ]
 
 
-def drift_suite(num_images: int, reference: Reference, limits: DriftParameters) -> Any:
-    """The expectations of a batch of that many images."""
+def drift_suite(table: pd.DataFrame, reference: Reference, limits: DriftParameters) -> Any:
+    """The expectations of a batch."""
     import great_expectations as gx
     import great_expectations.expectations as gxe
-    from scipy.stats import chi2, norm
 
     expectations: list[Any] = []
-    for figure, spread in reference["statistics"].items():
-        allowed = spread["deviation"] * (
-            limits.max_deviation + limits.sampling_deviations / math.sqrt(max(1, num_images))
-        )
-        low, high = spread["mean"] - allowed, spread["mean"] + allowed
+    for figure in reference["statistics"]:
+        low, high = allow_mean(figure, table[figure].to_numpy(), reference, limits)
         expectations.append(
             gxe.ExpectColumnMeanToBeBetween(
                 column=figure,
@@ -87,10 +88,8 @@ def drift_suite(num_images: int, reference: Reference, limits: DriftParameters) 
                 meta={"figure": f"mean {figure}", "expected": f"{low:.4g} to {high:.4g}"},
             )
         )
-    shares = reference["label_shares"]
-    # Twice the number of images times the divergence of a sample has a chi-square distribution.
-    chance = float(chi2.isf(norm.sf(limits.sampling_deviations), len(shares) - 1))
-    threshold = limits.max_divergence + chance / (2 * max(1, num_images))
+    threshold = allow_divergence(table["label"].to_numpy(), reference, limits)
+    shares = smooth_shares(np.array(reference["label_counts"])).tolist()
     expectations.append(
         gxe.ExpectColumnKLDivergenceToBeLessThan(
             column="label",
@@ -100,6 +99,51 @@ def drift_suite(num_images: int, reference: Reference, limits: DriftParameters) 
         )
     )
     return gx.ExpectationSuite(name="drift", expectations=expectations)
+
+
+def allow_mean(
+    figure: str,
+    values: np.ndarray,
+    reference: Reference,
+    limits: DriftParameters,
+    num_samples: int = NUM_SAMPLES,
+) -> tuple[float, float]:
+    """The lowest and the highest mean that a batch with such values may have."""
+    spread: Spread = reference["statistics"][figure]
+    highest = HIGHEST[figure]
+    distance = limits.max_deviation * max(spread["deviation"], _LEAST_DEVIATION * highest)
+    low, high = (0.0, 0.0)
+    if len(values) > 0:
+        low, high = differences_of_means(
+            np.array(spread["counts"]),
+            count_in_bins(values, highest),
+            tail=limits.false_alarms / _num_findings(reference) / 2,
+            num_samples=num_samples,
+        )
+    return spread["mean"] + low * highest - distance, spread["mean"] + high * highest + distance
+
+
+def allow_divergence(
+    labels: np.ndarray,
+    reference: Reference,
+    limits: DriftParameters,
+    num_samples: int = NUM_SAMPLES,
+) -> float:
+    """How far a batch's labels may diverge from those predicted for the reference, in nats."""
+    if len(labels) == 0:
+        return limits.max_divergence
+    counts = np.array(reference["label_counts"])
+    return limits.max_divergence + divergence_of_labels(
+        counts,
+        np.bincount(labels, minlength=len(counts)),
+        tail=limits.false_alarms / _num_findings(reference),
+        num_samples=num_samples,
+    )
+
+
+def _num_findings(reference: Reference) -> int:
+    """Each may raise a false alarm: their probabilities add up."""
+    return len(reference["statistics"]) + 1
 
 
 def _describe(table: pd.DataFrame, classes: tuple[str, ...], result: Any) -> DriftFinding:

@@ -10,29 +10,39 @@ REFERENCE_NAME = "reference.json"
 # The names that people read, and those of the columns of `describe_images`.
 IMAGE_STATISTICS = {"brightness": "mean", "contrast": "spread", "zero_share": "zero_share"}
 
+# The highest value of each statistic; the lowest is 0. All are bounded, so that counts in bins hold
+# their rare values too, of which a mean and a deviation know nothing.
+HIGHEST = {"brightness": 255.0, "contrast": 127.5, "zero_share": 1.0, "confidence": 1.0}
+NUM_BINS = 256
+
 
 class Spread(TypedDict):
-    """Of one statistic over all images."""
+    """Of one statistic over all images.
+
+    Attributes:
+        mean: of the statistic.
+        deviation: its standard deviation.
+        counts: of images in each of NUM_BINS equal parts of 0 to HIGHEST.
+
+    """
 
     mean: float
     deviation: float
+    counts: list[int]
 
 
 class Reference(TypedDict):
     """What a batch is compared with.
 
     Attributes:
-        num_images: training images that the statistics of the pixels are about.
-        num_predictions: images, held out of training, that those of the predictions are about.
-        statistics: brightness, contrast and zero_share of an image, and the model's confidence.
-        label_shares: of the predicted labels, in the order of the classes.
+        statistics: brightness, contrast and zero_share of the training images, and the model's
+            confidence in images that were held out of training.
+        label_counts: of the labels predicted for the latter, in the order of the classes.
 
     """
 
-    num_images: int
-    num_predictions: int
     statistics: dict[str, Spread]
-    label_shares: list[float]
+    label_counts: list[int]
 
 
 def summarize(statistics: pd.DataFrame, probabilities: np.ndarray) -> Reference:
@@ -45,15 +55,26 @@ def summarize(statistics: pd.DataFrame, probabilities: np.ndarray) -> Reference:
     """
     columns = {name: statistics[column].to_numpy() for name, column in IMAGE_STATISTICS.items()}
     columns["confidence"] = probabilities.max(axis=1).astype(np.float64)
-    counts = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
-    # One image more per class: no share is 0, which would make any divergence infinite.
-    shares = (counts + 1) / (counts + 1).sum()
+    labels = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
     return {
-        "num_images": len(statistics),
-        "num_predictions": len(probabilities),
         "statistics": {
-            name: {"mean": float(values.mean()), "deviation": float(values.std())}
+            name: {
+                "mean": float(values.mean()),
+                "deviation": float(values.std()),
+                "counts": count_in_bins(values, HIGHEST[name]).tolist(),
+            }
             for name, values in columns.items()
         },
-        "label_shares": [float(share) for share in shares],
+        "label_counts": labels.tolist(),
     }
+
+
+def count_in_bins(values: np.ndarray, highest: float) -> np.ndarray:
+    """How many of some values, in 0..highest, lie in each of NUM_BINS equal parts: int64."""
+    bins = np.minimum((values * (NUM_BINS / highest)).astype(np.int64), NUM_BINS - 1)
+    return np.bincount(bins, minlength=NUM_BINS)
+
+
+def smooth_shares(counts: np.ndarray) -> np.ndarray:
+    """Shares along the last axis, with one more of each class: a share of 0 diverges infinitely."""
+    return (counts + 1) / (counts + 1).sum(axis=-1, keepdims=True)

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.core.choice import rank_by_content
+from tasks.core.choice import hold_out, rank_by_content
 from tasks.core.dataset import ImageSplit, Selection, SplitName
 from tasks.core.parameters import DataParameters
 from tasks.images.errors import ImageError, Tally
 from tasks.images.parallel import map_parts
-from tasks.ingest.source import Entry, Source, TestChoice
+from tasks.ingest.source import Entry, Source
 from tasks.runner.errors import InputError
 
 _DIGEST_BYTES = 16
@@ -132,48 +132,17 @@ def arrange(
     is_test = collection.is_test[order]
     if source.test_choice and not is_test.any():
         contents = [content.tobytes() for content in collection.contents[order]]
-        is_test = choose_test_images(contents, labels[order], source.test_choice, classes=classes)
+        is_test = hold_out(
+            rank_by_content(contents, seed=source.test_choice.seed, purpose=b"test"),
+            labels[order],
+            share=source.test_choice.share,
+            classes=classes,
+            uses=("train", "validate", "test"),
+        )
     return {
         "train": Selection(collection.whole, order[~is_test]),
         "test": Selection(collection.whole, order[is_test]),
     }, faults
-
-
-def choose_test_images(
-    contents: Sequence[bytes],
-    labels: np.ndarray,
-    choice: TestChoice,
-    *,
-    classes: tuple[str, ...],
-) -> np.ndarray:
-    """Chooses test images by content: no image changes sides when others are added.
-
-    Args:
-        contents: hashes of the pixels.
-        labels: (n,).
-        choice: the share is a probability per image.
-        classes: the names of the classes.
-
-    Returns:
-        (n,) bool.
-
-    Raises:
-        InputError: a class has images on one side only. To move one there would break the promise
-            as soon as others are added.
-
-    """
-    ranks = rank_by_content(contents, seed=choice.seed, purpose=b"test")
-    is_test = ranks < choice.share
-    for label, name in enumerate(classes):
-        members = is_test[labels == label]
-        if members.all() or not members.any():
-            raise InputError(
-                f"Class {label} ({name}) has {len(members):,} images, of which {members.sum():,}"
-                f" become test images with ingest.test_share {choice.share:g} and ingest.test_seed"
-                f" {choice.seed}; at least one must, and one must not. Set another test_seed or"
-                " test_share in params.yaml, or add images"
-            )
-    return is_test
 
 
 def _load_part(

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -40,11 +39,3 @@ def _thumbnail(image: np.ndarray) -> Image.Image:
 def can_show(images: np.ndarray) -> bool:
     """Whether an array holds what `show_images` takes: data that was refused may be anything."""
     return images.dtype == np.uint8 and images.ndim == 4 and images.shape[-1] in (1, 3)
-
-
-def name_label(labels: np.ndarray, position: int, *, classes: Sequence[str]) -> str:
-    """The class of an image, or its label where that names none."""
-    if position >= len(labels):
-        return "no label"
-    label = int(labels[position])
-    return classes[label] if 0 <= label < len(classes) else f"label {label}"

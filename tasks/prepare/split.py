@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tasks.core.choice import rank_by_content
-from tasks.runner.errors import InputError
+from tasks.core.choice import hold_out, rank_by_content
 
 
 def split_indices(
@@ -17,8 +16,8 @@ def split_indices(
     """Chooses the validation images by the hash of their pixels, class by class.
 
     The choice doesn't depend on the order of the images, and identical images are never on both
-    sides. An image keeps its side when others are added; only in a class so small that chance would
-    leave one side empty, where one image is moved to it, can another take that one's place.
+    sides. An image keeps its side when others are added, but for one of a class so small that
+    chance would leave a side empty; see `hold_out`.
 
     Args:
         images: (n, height, width, channels) uint8.
@@ -35,16 +34,7 @@ def split_indices(
 
     """
     ranks = rank_by_content((image.tobytes() for image in images), seed=seed, purpose=b"")
-    held_out = ranks < validation_share
-    for label, name in enumerate(classes):
-        members = np.flatnonzero(labels == label)
-        if len(np.unique(ranks[members])) < 2:
-            raise InputError(
-                f"Class {label} ({name}) has {len(members)} different training images; at least 2"
-                " are needed, one to train on and one to validate on"
-            )
-        if not held_out[members].any():
-            held_out[ranks == ranks[members].min()] = True
-        if held_out[members].all():
-            held_out[ranks == ranks[members].max()] = False
+    held_out = hold_out(
+        ranks, labels, share=validation_share, classes=classes, uses=("train", "validate")
+    )
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)

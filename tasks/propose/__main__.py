@@ -25,8 +25,7 @@ from tasks.propose.sections import replace_sections, replace_values, values_of
 from tasks.propose.source import arrange_with_some_seed, describe_counts, describe_source
 from tasks.runner.errors import InputError
 from tasks.validate.parameters import ValidateParameters
-from tasks.validate.stage import describe
-from tasks.validate.verdict import is_critical, validate
+from tasks.validate.verdict import describe, is_critical, validate
 
 
 def main() -> None:

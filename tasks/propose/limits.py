@@ -32,7 +32,7 @@ def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> Section:
     divergence = max(
         float(entropy(group["share"].to_numpy(), shares)) for _, group in table.groupby("split")
     )
-    whole = tabulate_splits(splits, num_classes=len(classes))
+    whole = tabulate_splits(splits)
     by_split = images.groupby("split")
     zeros = max(0.0, round_down(float(images["zero_share"].quantile(0.05)) / 2, 2))
     without = float(by_split["zero_share"].agg(lambda share: (share < zeros).mean()).max())

@@ -1,17 +1,34 @@
 """What is worth a look among the predictions: mistakes, confused pairs, likely wrong labels."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
-_PROBABILITY = "probability: "
+from tasks.core.dataset import ImageSplit
+
 # Pixels in one search for neighbours: bounds the memory, whatever the number of images.
 _CHUNK_PIXELS = 2**24
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the confusion matrix.
+
+    Attributes:
+        labels: the true class, and the one that the model names.
+        count: how many images lie in it.
+        images: positions of examples: mistakes of which it was surest, right answers of which it
+            was least sure.
+
+    """
+
+    labels: tuple[int, int]
+    count: int
+    images: list[int]
 
 
 @dataclass(frozen=True)
@@ -48,12 +65,6 @@ class DoubtfulLabel:
     opponents: int
 
 
-def probabilities_of(predictions: pd.DataFrame) -> np.ndarray:
-    """The (n, classes) probabilities in the table of predictions."""
-    columns = [name for name in predictions.columns if name.startswith(_PROBABILITY)]
-    return predictions[columns].to_numpy()
-
-
 def find_mistakes(predictions: pd.DataFrame, *, number: int) -> list[int]:
     """Positions of the mistakes of which the model was surest, the surest first."""
     wrong = predictions["label"] != predictions["predicted"]
@@ -67,27 +78,51 @@ def choose_surest(predictions: pd.DataFrame, positions: Iterable[int], *, number
     return surest["index"].head(number).tolist()
 
 
+def find_cells(predictions: pd.DataFrame, *, number: int, examples: int) -> list[Cell]:
+    """The cells of right answers, and the fullest of the others, row by row."""
+    surest = predictions.sort_values(["confidence", "index"], ascending=[False, True])
+    images: dict[tuple[int, int], list[int]] = defaultdict(list)
+    columns = (surest[name].tolist() for name in ("label", "predicted", "index"))
+    for label, predicted, position in zip(*columns, strict=True):
+        images[label, predicted].append(position)
+    wrong = sorted(
+        (labels for labels in images if labels[0] != labels[1]),
+        key=lambda labels: (-len(images[labels]), labels),
+    )
+    right = [labels for labels in images if labels[0] == labels[1]]
+    return [
+        Cell(
+            labels,
+            count=len(images[labels]),
+            images=images[labels][:: -1 if labels[0] == labels[1] else 1][:examples],
+        )
+        for labels in sorted([*right, *wrong[:number]])
+    ]
+
+
 def find_confused_pairs(
     predictions: pd.DataFrame, *, number: int, examples: int
 ) -> list[ConfusedPair]:
     """The pairs of classes that are most often taken for each other, the worst first."""
     wrong = predictions[predictions["label"] != predictions["predicted"]]
     counts = Counter(zip(wrong["label"].tolist(), wrong["predicted"].tolist(), strict=True))
-    pairs = []
-    for one, other in combinations(sorted({label for pair in counts for label in pair}), 2):
-        there, back = counts[one, other], counts[other, one]
-        if not there + back:
-            continue
-        ends = {one, other}
-        both = wrong[wrong["label"].isin(ends) & wrong["predicted"].isin(ends)]
-        pairs.append(
-            ConfusedPair(
-                labels=(one, other) if there >= back else (other, one),
-                counts=(max(there, back), min(there, back)),
-                images=find_mistakes(both, number=examples),
-            )
+    directed = {
+        (one, other) if (counts[one, other], other) >= (counts[other, one], one) else (other, one)
+        for one, other in counts
+    }
+    totals = [(counts[one, other], counts[other, one]) for one, other in directed]
+    worst = sorted(zip(directed, totals, strict=True), key=lambda pair: (-sum(pair[1]), pair[0]))
+    return [
+        ConfusedPair(
+            labels=labels,
+            counts=total,
+            images=find_mistakes(
+                wrong[wrong["label"].isin(labels) & wrong["predicted"].isin(labels)],
+                number=examples,
+            ),
         )
-    return sorted(pairs, key=lambda pair: (-sum(pair.counts), pair.labels))[:number]
+        for labels, total in worst[:number]
+    ]
 
 
 def find_doubtful_labels(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
@@ -104,19 +139,13 @@ def find_doubtful_labels(labels: np.ndarray, probabilities: np.ndarray) -> list[
     Source: Northcutt et al., Confident Learning, https://arxiv.org/abs/1911.00068.
 
     """
-    num_classes = probabilities.shape[1]
-    thresholds = np.array(
-        [
-            probabilities[labels == label, label].mean() if (labels == label).any() else np.inf
-            for label in range(num_classes)
-        ]
-    )
-    everyone = np.arange(len(labels))
+    own = probabilities[np.arange(len(labels)), labels]
+    means = pd.Series(own).groupby(labels).mean()
+    thresholds = means.reindex(range(probabilities.shape[1]), fill_value=np.inf).to_numpy()
     likely = np.where(probabilities >= thresholds, probabilities, -np.inf)
-    suggested = likely.argmax(axis=1)
-    own = probabilities[everyone, labels]
     gap = likely.max(axis=1) - own
-    doubtful = np.flatnonzero((suggested != labels) & (gap > 0) & (own < thresholds[labels]))
+    in_doubt = (likely.argmax(axis=1) != labels) & (gap > 0) & (own < thresholds[labels])
+    doubtful = np.flatnonzero(in_doubt)
     return doubtful[np.argsort(-gap[doubtful], kind="stable")].tolist()
 
 
@@ -126,7 +155,7 @@ def ask_neighbours(
     suggested: np.ndarray,
     positions: list[int],
     *,
-    training: tuple[np.ndarray, np.ndarray],
+    training: ImageSplit,
     number: int,
 ) -> list[DoubtfulLabel]:
     """A second opinion on doubtful labels, without the model: the nearest training images.
@@ -145,7 +174,6 @@ def ask_neighbours(
     """
     if not positions:
         return []
-    nearest = _nearest_labels(images[positions], *training, number=number)
     return [
         DoubtfulLabel(
             image=position,
@@ -153,13 +181,13 @@ def ask_neighbours(
             supporters=int((votes == suggested[position]).sum()),
             opponents=int((votes == labels[position]).sum()),
         )
-        for position, votes in zip(positions, nearest, strict=True)
+        for position, votes in zip(
+            positions, _nearest_labels(images[positions], training, number=number), strict=True
+        )
     ]
 
 
-def _nearest_labels(
-    images: np.ndarray, training_images: np.ndarray, training_labels: np.ndarray, *, number: int
-) -> np.ndarray:
+def _nearest_labels(images: np.ndarray, training: ImageSplit, *, number: int) -> np.ndarray:
     """The labels, (n, number), of the training images with the nearest pixels, a chunk at a time.
 
     Pixels are whole numbers, so that the distances between images of usual sizes are exact.
@@ -167,16 +195,17 @@ def _nearest_labels(
     pixels = images.reshape(len(images), -1).astype(np.float64)
     size = max(number, _CHUNK_PIXELS // pixels.shape[1])
     distances, labels = [], []
-    for start in range(0, len(training_images), size):
-        chunk = training_images[start : start + size].reshape(-1, pixels.shape[1])
+    for start in range(0, len(training.images), size):
+        chunk = training.images[start : start + size].reshape(-1, pixels.shape[1])
         search = NearestNeighbors(n_neighbors=min(number, len(chunk)), algorithm="brute")
         found, positions = search.fit(chunk.astype(np.float64)).kneighbors(pixels)
         distances.append(found)
-        labels.append(training_labels[start + positions])
+        labels.append(training.labels[start + positions])
     order = np.argsort(np.hstack(distances), axis=1, kind="stable")[:, :number]
     return np.take_along_axis(np.hstack(labels), order, axis=1)
 
 
-def choose_samples(labels: np.ndarray, *, num_classes: int, number: int) -> list[list[int]]:
-    """For each class, the positions of its first images."""
-    return [np.flatnonzero(labels == label)[:number].tolist() for label in range(num_classes)]
+def undo_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """What the model would answer, (n, classes), if its scores weren't divided by a temperature."""
+    powers = probabilities.astype(np.float64) ** temperature
+    return powers / powers.sum(axis=1, keepdims=True)

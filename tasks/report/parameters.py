@@ -10,6 +10,8 @@ class ReportParameters(Section):
     wrong_labels: Count
     neighbours: Count
     samples_per_class: Count
+    cells: Count
+    examples_per_cell: Count
     confused_pairs: Count
     examples_per_pair: Count
     changed_images: Count

@@ -3,19 +3,21 @@
 They have no background and take their colours from the page's style sheet, light or dark.
 """
 
+import functools
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib import ticker
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from scipy.stats import binomtest
 
 # Drawn in these colours, then replaced by the style sheet's names for them.
@@ -51,6 +53,10 @@ _STYLE: Any = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+_ABOVE: Any = {"frameon": False, "loc": "lower left", "bbox_to_anchor": (0, 1)} | {
+    "borderpad": 0,
+    "ncols": 2,
+}
 _MAX_NAME = 22  # letters of a class's name beside a drawing
 _MAX_NUMBERED = 16  # classes up to which the cells of the confusion matrix hold numbers
 _ROOM_FOR_NUMBERS = 330  # points, in a row of cells, at one point of width a letter
@@ -58,71 +64,80 @@ STRONGEST = 0.75  # of a cell's colour, so that what stands in it can be read in
 _MAX_NAMED = 40  # classes up to which each has its name beside the drawing
 
 
-def draw_curve(history: pd.DataFrame, name: str, *, chosen_epoch: int) -> Markup:
+P = ParamSpec("P")
+
+
+def _drawing(
+    height: float,
+) -> Callable[[Callable[Concatenate[Axes, P], None]], Callable[P, Markup]]:
+    """Makes a function that draws on axes one that returns the drawing, so many inches high."""
+
+    def decorate(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, Markup]:
+        @functools.wraps(draw)
+        def drawn(*arguments: P.args, **options: P.kwargs) -> Markup:
+            # The salt keeps the names inside a drawing apart from those of others.
+            style = _STYLE | {"svg.hashsalt": f"{draw.__name__} {options}"}
+            with mpl.rc_context(style), warnings.catch_warnings():
+                # The page's own font shows the letters that matplotlib can only measure.
+                warnings.filterwarnings("ignore", "Glyph .* missing from font")
+                figure = Figure(figsize=(4.8, height), layout="constrained")
+                draw(figure.subplots(), *arguments, **options)
+                return _as_svg(figure)
+
+        return drawn
+
+    return decorate
+
+
+@_drawing(height=3.0)
+def draw_curve(axes: Axes, history: pd.DataFrame, *, name: str, chosen_epoch: int) -> None:
     """A value per epoch on the training and the validation split, the chosen epoch marked."""
-    with _style(f"curve {name}"):
-        figure = Figure(figsize=(4.8, 3.0), layout="constrained")
-        axes = figure.subplots()
-        axes.axvline(chosen_epoch, color=_INK, linestyle=":", linewidth=1)
-        for column, label, color, marker in (
-            (name, "training", _BLUE, "o"),
-            (f"val_{name}", "validation", _ORANGE, "s"),
-        ):
-            axes.plot(
-                history["epoch"],
-                history[column],
-                color=color,
-                linewidth=1.8,
-                marker=marker,
-                markersize=3,
-                label=label,
-                clip_on=False,
-            )
-        chosen = history[history["epoch"] == chosen_epoch].iloc[0]
-        value = float(chosen[f"val_{name}"])
-        axes.plot(
-            [chosen_epoch],
-            [value],
-            marker="o",
-            markersize=9,
-            color=_INK,
-            fillstyle="none",
-            clip_on=False,
-        )
-        axes.annotate(
-            f"epoch {chosen_epoch}: " + (f"{value:.1%}" if name == "accuracy" else f"{value:.3f}"),
-            (chosen_epoch, value),
-            xytext=(0, 10 if value > chosen[name] else -10),
-            textcoords="offset points",
-            ha="right" if chosen_epoch > len(history) / 2 else "left",
-            va="bottom" if value > chosen[name] else "top",
-            bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
-        )
-        axes.legend(
-            frameon=False,
-            labelcolor="linecolor",
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            borderpad=0,
-            ncols=2,
-        )
-        axes.set(xlabel="epoch")
-        axes.margins(x=0.02, y=0.18)
-        axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-        if name == "accuracy":
-            axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-        return _as_svg(figure)
+    axes.axvline(chosen_epoch, color=_INK, linestyle=":", linewidth=1)
+    for column, label, color, marker in (
+        (name, "training", _BLUE, "o"),
+        (f"val_{name}", "validation", _ORANGE, "s"),
+    ):
+        line: Any = {"color": color, "linewidth": 1.8, "marker": marker, "markersize": 3}
+        axes.plot(history["epoch"], history[column], label=label, clip_on=False, **line)
+    chosen = history[history["epoch"] == chosen_epoch].iloc[0]
+    value = float(chosen[f"val_{name}"])
+    is_above = value > chosen[name]
+    ring: Any = {"marker": "o", "markersize": 9, "color": _INK, "fillstyle": "none"}
+    axes.plot([chosen_epoch], [value], clip_on=False, **ring)
+    axes.annotate(
+        f"epoch {chosen_epoch}: " + (f"{value:.1%}" if name == "accuracy" else f"{value:.3f}"),
+        (chosen_epoch, value),
+        xytext=(0, 10 if is_above else -10),
+        textcoords="offset points",
+        ha="right" if chosen_epoch > len(history) / 2 else "left",
+        va="bottom" if is_above else "top",
+        bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.85},
+    )
+    axes.legend(labelcolor="linecolor", **_ABOVE)
+    axes.set(xlabel="epoch")
+    axes.margins(x=0.02, y=0.18)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    if name == "accuracy":
+        axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
 
 
+@_drawing(height=4.8)
 def draw_confusion(
-    matrix: Sequence[Sequence[int]], classes: Sequence[str], *, shares: bool
-) -> Markup:
+    axes: Axes,
+    matrix: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    *,
+    shares: bool,
+    linked: Sequence[tuple[int, int]],
+) -> None:
     """The confusion matrix as a heat map: rows are the true classes.
 
     Args:
+        axes: where it is drawn.
         matrix: counts.
         classes: their names.
         shares: whether the cells say percent of their row, or how many images.
+        linked: the cells that lead to `#cell-ROW-COLUMN`.
 
     What is right is blue, what is wrong orange, as strong as the share of its row; the wrong by its
     root, so that a few percent can be seen.
@@ -134,106 +149,83 @@ def draw_confusion(
     colors = np.empty((*counts.shape, 4))
     colors[..., :3] = np.where(right[..., None], RIGHT, WRONG) / np.array(255)
     colors[..., 3] = STRONGEST * np.where(right, parts_of_row, np.sqrt(parts_of_row))
-    with _style(f"confusion {shares}"):
-        figure = Figure(figsize=(4.8, 4.8), layout="constrained")
-        axes = figure.subplots()
-        axes.imshow(colors, interpolation="none")
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-        axes.set_xticks(np.arange(len(counts) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(counts) + 1) - 0.5, minor=True)
-        axes.tick_params(which="minor", length=0)
-        if len(counts) <= _MAX_NAMED:
-            axes.grid(visible=True, which="minor", linewidth=0.5)
-        step = -(-len(counts) // _MAX_NAMED)
-        named = range(0, len(counts), step)
-        names = [_shorten(classes[label]) for label in named]
-        size = 9 if len(counts) <= _MAX_NUMBERED else 6
-        axes.set_xticks(named, names, rotation=90, fontsize=size)
-        axes.set_yticks(named, names, fontsize=size)
-        axes.set(xlabel="the model says", ylabel="the label says")
-        if len(counts) <= _MAX_NUMBERED:
-            longest = 3 if shares else len(str(counts.max()))
-            for (row, column), count in np.ndenumerate(counts):
-                if count:
-                    axes.text(
-                        column,
-                        row,
-                        _percent(parts_of_row[row, column]) if shares else str(count),
-                        ha="center",
-                        va="center",
-                        fontsize=min(9, _ROOM_FOR_NUMBERS / len(counts) / longest),
-                    )
-        return _as_svg(figure)
+    axes.imshow(colors, interpolation="none")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    edges = np.arange(len(counts) + 1) - 0.5
+    axes.set_xticks(edges, minor=True)
+    axes.set_yticks(edges, minor=True)
+    axes.tick_params(which="minor", length=0)
+    if len(counts) <= _MAX_NAMED:
+        axes.grid(visible=True, which="minor", linewidth=0.5)
+    named = range(0, len(counts), -(-len(counts) // _MAX_NAMED))
+    names = [_shorten(classes[label]) for label in named]
+    has_numbers = len(counts) <= _MAX_NUMBERED
+    axes.set_xticks(named, names, rotation=90, fontsize=9 if has_numbers else 6)
+    axes.set_yticks(named, names, fontsize=9 if has_numbers else 6)
+    axes.set(xlabel="the model says", ylabel="the label says")
+    longest = 3 if shares else len(str(counts.max()))
+    middle: Any = {"ha": "center", "va": "center"}
+    for row, column in np.argwhere(counts) if has_numbers else ():
+        share, count = parts_of_row[row, column], counts[row, column]
+        size = min(9, _ROOM_FOR_NUMBERS / len(counts) / longest)
+        axes.text(column, row, _percent(share) if shares else str(count), fontsize=size, **middle)
+    for row, column in linked:
+        link = f"#cell-{row}-{column}"
+        cell = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=0, url=link)
+        cell.set_zorder(9)  # above the numbers
+        axes.add_patch(cell)
 
 
-def draw_reliability(bins: pd.DataFrame, *, confidence: float) -> Markup:
+@_drawing(height=3.6)
+def draw_reliability(
+    axes: Axes, bins: pd.DataFrame, before: pd.DataFrame | None, *, confidence: float
+) -> None:
     """How often the model is right, for how sure it is; a true statement lies on the diagonal.
 
     Args:
+        axes: where it is drawn.
         bins: as evaluate wrote them.
+        before: the same without the model's temperature.
         confidence: of the interval around the accuracy of each bin.
 
     """
-    with _style("reliability"):
-        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
-        axes = figure.subplots()
-        axes.plot([0, 1], [0, 1], color=_INK, linestyle=":", linewidth=1)
-        axes.bar(
-            bins["lower"],
-            bins["accuracy"],
-            width=(bins["upper"] - bins["lower"]) * 0.9,
-            align="edge",
-            color=_BLUE,
-        )
-        images = bins["images"].to_numpy()
-        right = np.rint(bins["accuracy"].to_numpy() * images).astype(int)
-        intervals = np.array(
-            [
-                binomtest(int(count), int(total)).proportion_ci(confidence, method="wilson")
-                for count, total in zip(right, images, strict=True)
-            ]
-        )
-        middles = (bins["lower"] + bins["upper"]) / 2
-        axes.vlines(middles, intervals[:, 0], intervals[:, 1], color=_INK, linewidth=1)
-        axes.set(
-            xlim=(0, 1),
-            ylim=(0, 1.02),
-            xlabel="how sure the model is",
-            ylabel="share that is right",
-        )
-        axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
-        axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-        return _as_svg(figure)
+    axes.plot([0, 1], [0, 1], color=_INK, linestyle=":", linewidth=1)
+    width = (bins["upper"] - bins["lower"]) * 0.9
+    axes.bar(bins["lower"], bins["accuracy"], width=width, align="edge", color=_BLUE, label="model")
+    right = np.rint(bins["accuracy"] * bins["images"]).astype(int)
+    intervals = [
+        binomtest(count, total).proportion_ci(confidence, method="wilson")
+        for count, total in zip(right.tolist(), bins["images"].tolist(), strict=True)
+    ]
+    middles = (bins["lower"] + bins["upper"]) / 2
+    axes.vlines(middles, *np.transpose(intervals), color=_INK, linewidth=1)
+    if before is not None:
+        line: Any = {"color": _ORANGE, "linewidth": 1.4, "marker": "s", "markersize": 3.5}
+        label = "without its temperature"
+        axes.plot((before["lower"] + before["upper"]) / 2, before["accuracy"], label=label, **line)
+        axes.legend(labelcolor=_INK, **_ABOVE)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    axes.set(xlabel="how sure the model is", ylabel="share that is right")
+    axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+    axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
 
 
-def draw_confidences(predictions: pd.DataFrame, *, num_bins: int) -> Markup:
+@_drawing(height=3.6)
+def draw_confidences(axes: Axes, predictions: pd.DataFrame, *, num_bins: int) -> None:
     """How many images are answered with which confidence, right and wrong ones."""
     right = predictions["label"] == predictions["predicted"]
-    with _style("confidences"):
-        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
-        axes = figure.subplots()
-        axes.hist(
-            [predictions["confidence"][right], predictions["confidence"][~right]],
-            bins=np.linspace(0, 1, num_bins + 1).tolist(),
-            color=[_BLUE, _ORANGE],
-            label=["right", "wrong"],
-            log=True,
-        )
-        axes.legend(frameon=False, loc="upper left", labelcolor=_INK)
-        axes.set(xlim=(0, 1), xlabel="how sure the model is", ylabel="images")
-        axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
-        axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
-        return _as_svg(figure)
-
-
-@contextmanager
-def _style(salt: str) -> Iterator[None]:
-    """The style of a drawing; `salt` keeps the names inside it apart from those of others."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
-        # The page's own font shows the letters that matplotlib can only measure.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        yield
+    axes.hist(
+        [predictions["confidence"][right], predictions["confidence"][~right]],
+        bins=np.linspace(0, 1, num_bins + 1).tolist(),
+        color=[_BLUE, _ORANGE],
+        label=["right", "wrong"],
+        log=True,
+    )
+    axes.legend(frameon=False, loc="upper left", labelcolor=_INK)
+    axes.set(xlim=(0, 1), xlabel="how sure the model is", ylabel="images")
+    axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+    axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
 
 
 def _as_svg(figure: Figure) -> Markup:
@@ -245,6 +237,8 @@ def _as_svg(figure: Figure) -> Markup:
     drawing = re.sub(
         r"(stroke|fill): (#0000f\d)", lambda found: f"{found[1]}: {_NAMES[found[2]]}", drawing
     )
+    # The list of the cells below the drawing is for the keyboard.
+    drawing = drawing.replace("<a xlink:href=", '<a tabindex="-1" href=')
     # matplotlib escapes the texts that it draws, so the drawing is safe as markup.
     return Markup(drawing)  # noqa: S704
 

@@ -6,62 +6,67 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.core.dataset import ImageSplit
-from tasks.page.images import name_label, show_images
+from tasks.page.render import make_environment
+from tasks.report.inputs import Inputs
+from tasks.report.sections import SECTIONS
 from tasks.runner.stage import STALE_SLOT
-
-_OPTIONS: Any = {
-    "loader": ChoiceLoader([PackageLoader("tasks.report"), PackageLoader("tasks.page")]),
-    "undefined": StrictUndefined,
-    "trim_blocks": True,
-    "lstrip_blocks": True,
-}
 
 _NO_BREAK = "\u00a0"
 
+Found = Mapping[str, Mapping[str, Any]]
 
-def render_page(
-    content: Mapping[str, Any], predictions: pd.DataFrame, splits: Mapping[str, ImageSplit]
-) -> str:
+
+def render_page(inputs: Inputs, found: Found) -> str:
     """The report as one HTML file, every value escaped.
 
     Args:
-        content: what the templates name.
-        predictions: of the test images, as evaluate wrote them.
-        splits: "train" and "test", from which single images are shown.
+        inputs: what it is made from.
+        found: what each section has found, by its name.
 
     """
-    environment = _with_filters(Environment(autoescape=True, **_OPTIONS))
-    answers = predictions[["label", "predicted", "confidence"]]
-
-    def show(split: str, position: int) -> str:
-        return show_images(splits[split].images[[position]])
-
-    def answer(position: int) -> dict[str, Any]:
-        return {str(name): value for name, value in answers.iloc[position].items()}
-
-    def name(split: str, position: int) -> str:
-        return name_label(splits[split].labels, position, classes=content["data"].classes)
-
+    environment = _with_filters(
+        make_environment("tasks.report", inputs.splits, classes=inputs.data.classes)
+    )
+    answers = inputs.predictions[["label", "predicted", "confidence"]].to_dict(orient="records")
+    environment.globals |= _name_inputs(inputs) | {"answers": answers}
     return environment.get_template("page.html.j2").render(
-        **content,
-        show=show,
-        answer_to=answer,
-        name_label=name,
+        sections=[(section, found[section.name]) for section in SECTIONS],
         stale_slot=Markup(STALE_SLOT),  # noqa: S704 - a constant
     )
 
 
-def render_markdown(content: Mapping[str, Any]) -> str:
+def render_markdown(inputs: Inputs, found: Found) -> str:
     """The report in short as Markdown, for Git and for Prefect; every value escaped."""
-    environment = _with_filters(
-        Environment(autoescape=False, finalize=escape_markdown, **_OPTIONS)  # noqa: S701 - no HTML
+    environment = Environment(
+        loader=PackageLoader("tasks.report"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - no HTML
+        finalize=escape_markdown,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.get_template("report.md.j2").render(**content)
+    template = _with_filters(environment).get_template("report.md.j2")
+    return template.render(**_name_inputs(inputs), pairs=found["pairs"]["pairs"])
+
+
+def _name_inputs(inputs: Inputs) -> dict[str, Any]:
+    """What every template sees."""
+    return {
+        "inputs": inputs,
+        "data": inputs.data,
+        "names": inputs.data.classes,
+        "metrics": inputs.metrics,
+        "baseline": inputs.baseline,
+        "comparison": inputs.comparison,
+        "change": inputs.comparison.overall if inputs.comparison else None,
+        "validation": inputs.validation,
+        "failed": inputs.failed,
+        "card": inputs.card,
+        "interval": f"{100 * inputs.metrics['interval_confidence']:g}%",
+    }
 
 
 def _with_filters(environment: Environment) -> Environment:

@@ -26,13 +26,13 @@ class TrainingState:
 
     Attributes:
         history: one row per whole epoch.
-        learner: the state of the learner.
+        variables: of the network in training and its optimizer.
         best: the weights of the best epoch so far.
 
     """
 
     history: list[dict[str, float]]
-    learner: list[np.ndarray]
+    variables: list[np.ndarray]
     best: list[np.ndarray]
 
 
@@ -58,8 +58,8 @@ class Checkpoint:
                     return None
                 return TrainingState(
                     history=json.loads(str(arrays["history"])),
-                    learner=[arrays[f"learner_{i}"] for i in range(int(arrays["num_learner"]))],
-                    best=[arrays[f"best_{i}"] for i in range(int(arrays["num_best"]))],
+                    variables=[arrays[f"variable_{i}"] for i in range(arrays["counts"][0])],
+                    best=[arrays[f"best_{i}"] for i in range(arrays["counts"][1])],
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
@@ -69,9 +69,8 @@ class Checkpoint:
         arrays = {
             "key": np.array(self._key),
             "history": np.array(json.dumps(state.history)),
-            "num_learner": np.array(len(state.learner)),
-            "num_best": np.array(len(state.best)),
-            **{f"learner_{i}": array for i, array in enumerate(state.learner)},
+            "counts": np.array([len(state.variables), len(state.best)]),
+            **{f"variable_{i}": array for i, array in enumerate(state.variables)},
             **{f"best_{i}": array for i, array in enumerate(state.best)},
         }
         with replacing(self._path) as temporary, temporary.open("wb") as file:
@@ -82,13 +81,16 @@ class Checkpoint:
         self._path.unlink(missing_ok=True)
 
 
-def training_key(*, parameters: str, images: object, splits: list[np.ndarray]) -> str:
+def training_key(
+    *, parameters: str, images: object, splits: list[np.ndarray], network_file: Path
+) -> str:
     """A hash of everything that decides a training's outcome.
 
     Args:
         parameters: as text.
         images: the shapes and hashes of the files that hold images and labels.
         splits: positions of the images to train on, and of those to validate on.
+        network_file: with the network's function, or a folder with such files.
 
     """
     digest = hashlib.sha256(f"{parameters} {json.dumps(images, sort_keys=True)}".encode())
@@ -96,6 +98,7 @@ def training_key(*, parameters: str, images: object, splits: list[np.ndarray]) -
         digest.update(f" {len(positions)} ".encode() + positions.tobytes())
     for name in ("tensorflow", "keras", "numpy"):
         digest.update(f"{name} {version(name)}".encode())
-    for module in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(sha256_of(module).encode())
+    for place in (Path(__file__).parent, network_file):
+        for module in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(sha256_of(module).encode())
     return digest.hexdigest()

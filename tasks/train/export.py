@@ -1,16 +1,24 @@
-"""Writes a trained network as files: for Keras, and as the model that ships."""
+"""A trained network as files: for Keras, and as the model that ships."""
 
 import io
 import json
 import os
+import tempfile
 import zipfile
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras import layers
 
+from tasks.models.classifier import Classifier
+from tasks.runner.errors import InputError
 from tasks.runner.quiet import quiet
+from tasks.train.parameters import TrainParameters
+from tasks.train.served import Validator, fit_temperature, log_softmax
 
 # Keras writes the present time at two places, and addresses in memory as the names of objects that
 # layers share. Without them, the same weights give the same bytes.
@@ -18,14 +26,58 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _TABLE_WIDTH = 88  # characters
 
 
-def save_keras(model: keras.Model, path: Path) -> None:
-    """Writes a .keras file that holds the same bytes for the same weights."""
-    staging = path.with_name(f"{path.name}.staging.keras")
-    try:
-        model.save(staging)
-        path.write_bytes(_reproducible(staging.read_bytes()))
-    finally:
-        staging.unlink(missing_ok=True)
+class Exported(NamedTuple):
+    """What ships, and what is known of it.
+
+    Attributes:
+        litert: the model that ships, from uint8 images to probabilities.
+        keras: the bytes of a .keras file, to go on training with.
+        summary: its layers.
+        num_parameters: of the network.
+        temperature: that its logits are divided by.
+        probabilities: (n, classes) float32 of the validation split, by the model that ships.
+        difference: the largest between these and the trained network's.
+
+    """
+
+    litert: bytes
+    keras: bytes
+    summary: str
+    num_parameters: int
+    temperature: float
+    probabilities: np.ndarray
+    difference: float
+
+
+def export(network: keras.Model, validator: Validator, parameters: TrainParameters) -> Exported:
+    """Fits the temperature and converts the network.
+
+    Raises:
+        InputError: what was converted isn't what was trained.
+
+    """
+    logits = validator.logits()
+    temperature = fit_temperature(logits, validator.labels)
+    litert = convert_to_litert(with_probabilities(validator.served(), temperature=temperature))
+    probabilities = Classifier(litert, num_threads=parameters.threads).predict(validator.images)
+    expected = np.exp(log_softmax(logits / temperature))
+    return Exported(
+        litert=litert,
+        keras=keras_file(with_probabilities(network, temperature=temperature)),
+        summary=tabulate_layers(network),
+        num_parameters=network.count_params(),
+        temperature=temperature,
+        probabilities=probabilities,
+        difference=check_parity(probabilities, expected, tolerance=parameters.export_tolerance),
+    )
+
+
+def keras_file(model: keras.Model) -> bytes:
+    """A .keras file that holds the same bytes for the same weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        return _reproducible(path.read_bytes())
 
 
 def _reproducible(archive: bytes) -> bytes:
@@ -76,31 +128,35 @@ def tabulate_layers(network: keras.Model) -> str:
     return "\n".join(lines) + "\n"
 
 
-def make_served(network: keras.Model, *, mirror: bool) -> keras.Model:
-    """The network as it ships, sharing its weights: raw uint8 images in, probabilities out.
-
-    Args:
-        network: from images to probabilities, with a layer `logits`.
-        mirror: average the logits of each image with those of its mirror image.
-
-    """
-    images = keras.Input(network.input_shape[1:], dtype="uint8", name="images")
-    pixels = keras.ops.cast(images, "float32")
-    if mirror:
-        classify = keras.Model(network.inputs, network.get_layer("logits").output)
-        logits = (classify(pixels) + classify(keras.ops.flip(pixels, axis=2))) / 2
-        probabilities = keras.ops.softmax(logits)
-    else:
-        probabilities = network(pixels)
-    return keras.Model(images, probabilities, name="classifier")
+def with_probabilities(model: keras.Model, *, temperature: float) -> keras.Model:
+    """A model that gives probabilities where the given one gives logits."""
+    logits = layers.Rescaling(1 / temperature, name="temperature")(model.outputs[0])
+    probabilities = layers.Softmax(name="probabilities")(logits)
+    return keras.Model(model.inputs, probabilities, name="classifier")
 
 
-def convert_to_litert(served: keras.Model) -> bytes:
-    """Converts what `make_served` gives to LiteRT, with any batch size.
+def convert_to_litert(classifier: keras.Model) -> bytes:
+    """Converts a Keras model to LiteRT, with any batch size.
 
     Returns:
         A flatbuffer from (n, height, width, channels) uint8 to (n, classes) float32 probabilities.
 
     """
     with quiet():
-        return tf.lite.TFLiteConverter.from_keras_model(served).convert()
+        return tf.lite.TFLiteConverter.from_keras_model(classifier).convert()
+
+
+def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float) -> float:
+    """The largest difference between two (n, classes) arrays of probabilities.
+
+    Raises:
+        InputError: it exceeds the tolerance, so that the exported model isn't the trained one.
+
+    """
+    difference = float(np.abs(exported - expected).max())
+    if not difference <= tolerance:
+        raise InputError(
+            f"The exported model differs from the trained one by {difference:.2g} in a probability;"
+            f" train.export_tolerance in params.yaml allows {tolerance:.2g}"
+        )
+    return difference

@@ -1,82 +1,232 @@
-"""Fits a network and keeps the epoch with the lowest validation loss."""
+"""Fits a network by Keras and keeps the epoch with the lowest validation loss."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
-from tasks.core.dataset import ImageSplit, Selection
+from tasks.core.dataset import Selection
+from tasks.core.parameters import DataParameters
 from tasks.runner.errors import InputError
-from tasks.runner.quiet import quiet
+from tasks.train.batches import Batches, class_weights
+from tasks.train.build import build_network
 from tasks.train.checkpoint import Checkpoint, TrainingState
-from tasks.train.learner import Learner
+from tasks.train.normalization import with_fused_normalization
+from tasks.train.optimizers import make_optimizer
 from tasks.train.parameters import TrainParameters
 from tasks.train.progress import Progress
-from tasks.train.schedule import num_steps, plan_epoch
+from tasks.train.served import Validator
+from tasks.train.whitening import whiten_first_convolution
 
-_VALIDATION_BATCH = 512
+# Of which Keras runs as many in a row before it calls anyone: calls cost as much as a small step.
+_STEPS_PER_EXECUTION = 20
 
 
-def pin_computation(parameters: TrainParameters) -> None:
-    """Makes training a function of its inputs: seeds, threads and the order of additions."""
-    tf.config.threading.set_intra_op_parallelism_threads(parameters.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    keras.utils.set_random_seed(parameters.seed)
-    if parameters.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    with quiet():
-        tf.config.list_logical_devices()
+def train_network(
+    data: DataParameters,
+    parameters: TrainParameters,
+    training: Selection,
+    held_out: Selection,
+    checkpoint: Checkpoint,
+) -> tuple[keras.Model, Validator, pd.DataFrame]:
+    """Builds a network and trains it by the recipe.
+
+    Returns:
+        The network with the weights of its best epoch, what validates it, and the history.
+
+    """
+
+    def build(precision: str) -> keras.Model:
+        return build_network(
+            parameters.architecture,
+            image_shape=(data.height, data.width, data.channels),
+            num_classes=len(data.classes),
+            precision=precision,
+        )
+
+    network = build("float32")
+    if parameters.whitening:
+        whiten_first_convolution(network, training)
+    validator = Validator(network, held_out.copy(), mirror=parameters.mirror)
+    history = fit(
+        network,
+        build(parameters.precision),
+        validator,
+        training=training,
+        parameters=parameters,
+        checkpoint=checkpoint,
+    )
+    return network, validator, history
 
 
 def fit(
     network: keras.Model,
-    validate: "Validator",
+    trained: keras.Model,
+    validate: Validator,
     *,
     training: Selection,
     parameters: TrainParameters,
     checkpoint: Checkpoint,
 ) -> pd.DataFrame:
-    """Trains the network in place and leaves it with the weights of its best epoch.
+    """Trains, and leaves the network with the weights of its best epoch.
 
     Args:
-        network: from images to probabilities.
+        network: from images to logits, in float32.
+        trained: the same network in the precision of training.
         validate: measures the network as it ships; the best epoch is chosen by that.
         training: the images.
         parameters: the recipe.
         checkpoint: where a killed training left its state, and where this one leaves it.
 
     Returns:
-        One row per epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy.
+        One row per epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy. Both losses are
+        cross-entropies without smoothing or weights of classes; the training's is a mean over the
+        epoch, of images as they were changed for training.
 
     Raises:
         InputError: the loss is no longer a number.
 
     """
-    learner = Learner(network, training, parameters=parameters)
-    state = checkpoint.load()
-    if state is None:
-        state = TrainingState(history=[], learner=[], best=[])
-    else:
-        learner.restore(state.learner)
-        print(f"going on after epoch {len(state.history)}, where a training was ended", flush=True)
-    done = len(state.history)
-    with Progress(parameters.epochs, done=done) as progress:
-        for epoch in range(done, parameters.epochs):
-            if _has_waited_enough(state.history, parameters.patience):
-                break
-            figures = _run_epoch(learner, epoch, len(training.positions), parameters, progress)
-            learner.publish()
-            figures |= validate()
-            state.history.append({"epoch": epoch + 1} | figures)
-            if best_row(state.history) == epoch:
-                state.best = network.get_weights()
-            state.learner = learner.state()
-            checkpoint.save(state)
-            progress.end_epoch(epoch + 1, figures)
-    network.set_weights(state.best)
-    return pd.DataFrame(state.history)
+    num_classes = network.output_shape[-1]
+    batches = Batches(training, num_classes=num_classes, parameters=parameters)
+    model = compile_network(trained, parameters, steps_per_epoch=len(batches))
+    model.set_weights(network.get_weights())
+    keeper = Keeper(network, validate, batches, checkpoint, patience=parameters.patience)
+    keeper.resume(model)
+    if not keeper.has_waited_enough():
+        model.fit(
+            batches,
+            class_weight=class_weights(
+                training.labels, num_classes=num_classes, kind=parameters.class_weights
+            ),
+            epochs=parameters.epochs,
+            initial_epoch=len(keeper.history),
+            shuffle=False,  # the batches are in their order
+            callbacks=[keeper, Progress(parameters.epochs, len(batches), done=len(keeper.history))],
+            verbose=0,
+        )
+    network.set_weights(keeper.best)
+    return pd.DataFrame(keeper.history)
+
+
+def compile_network(
+    trained: keras.Model, parameters: TrainParameters, *, steps_per_epoch: int
+) -> keras.Model:
+    """The network with fast normalization, and with the recipe's loss and optimizer."""
+    model = with_fused_normalization(trained)
+    model.compile(
+        optimizer=make_optimizer(parameters, num_steps=parameters.epochs * steps_per_epoch),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=parameters.label_smoothing
+        ),
+        metrics=[
+            "accuracy",
+            keras.metrics.CategoricalCrossentropy(name="cross_entropy", from_logits=True),
+        ],
+        steps_per_execution=min(_STEPS_PER_EXECUTION, steps_per_epoch),
+        jit_compile=False,  # XLA's code isn't faster here, and its bits depend on the processor
+    )
+    return model
+
+
+class Keeper(keras.callbacks.Callback):
+    """Validates each epoch, keeps the best one's weights and the state from which to go on.
+
+    Args:
+        network: gets the weights of each epoch, averaged if the recipe says so.
+        validate: measures it as it ships.
+        batches: are told which epoch begins.
+        checkpoint: where the state is kept.
+        patience: epochs without a lower validation loss before training stops; None: never.
+
+    Attributes:
+        history: a row per whole epoch.
+        best: the weights of the best one.
+
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        validate: Validator,
+        batches: Batches,
+        checkpoint: Checkpoint,
+        *,
+        patience: int | None,
+    ) -> None:
+        super().__init__()
+        self._network = network
+        self._validate = validate
+        self._batches = batches
+        self._checkpoint = checkpoint
+        self._patience = patience
+        self._epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.best: list[np.ndarray] = []
+
+    def resume(self, model: Any) -> None:
+        """Goes back to where a killed training of the same key was after its last whole epoch."""
+        model.optimizer.build(model.trainable_variables)
+        state = self._checkpoint.load()
+        if state is None:
+            return
+        for variable, value in zip(_state_of(model), state.variables, strict=True):
+            variable.assign(value)
+        self.history, self.best = state.history, state.best
+        print(f"going on after epoch {len(self.history)}, where a training was ended", flush=True)
+
+    def has_waited_enough(self) -> bool:
+        """Whether as many epochs as patience allows have brought nothing."""
+        if self._patience is None or not self.history:
+            return False
+        return len(self.history) - 1 - best_row(self.history) >= self._patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Names the epoch to the batches."""
+        self._epoch = epoch
+        self._batches.start_epoch(epoch)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Refuses a loss that is no number."""
+        assert logs is not None
+        self._require_finite("loss", float(logs["loss"]), batch + 1)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Publishes and measures the weights; adds what was measured to Keras' own figures."""
+        assert logs is not None
+        model: Any = self.model
+        self._publish(model)
+        figures = {"loss": logs["cross_entropy"], "accuracy": logs["accuracy"]} | self._validate()
+        self._require_finite("validation loss", figures["val_loss"], len(self._batches))
+        logs.update(figures)
+        self.history.append({"epoch": epoch + 1} | figures)
+        if best_row(self.history) == epoch:
+            self.best = self._network.get_weights()
+        variables = [np.asarray(variable.value) for variable in _state_of(model)]
+        self._checkpoint.save(TrainingState(self.history, variables, self.best))
+        model.stop_training = self.has_waited_enough()
+
+    def _publish(self, model: Any) -> None:
+        """Copies the weights, averaged if the recipe says so, into the network."""
+        self._network.set_weights(model.get_weights())
+        if model.optimizer.use_ema:
+            averages = model.optimizer._model_variables_moving_average
+            for target, value in zip(self._network.trainable_variables, averages, strict=True):
+                target.assign(value)
+
+    def _require_finite(self, name: str, loss: float, step: int) -> None:
+        if math.isfinite(loss):
+            return
+        model: Any = self.model
+        rate = float(model.optimizer.learning_rate)
+        raise InputError(
+            f"The {name} is {loss} by step {step} of {len(self._batches)} of epoch"
+            f" {self._epoch + 1}, with learning rate {rate:.3g};"
+            " expected a finite number. Lower train.learning_rate in params.yaml, then run:"
+            " dvc repro"
+        )
 
 
 def best_row(history: list[dict[str, float]]) -> int:
@@ -84,64 +234,6 @@ def best_row(history: list[dict[str, float]]) -> int:
     return min(range(len(history)), key=lambda row: history[row]["val_loss"])
 
 
-def _has_waited_enough(history: list[dict[str, float]], patience: int | None) -> bool:
-    if patience is None or not history:
-        return False
-    return len(history) - 1 - best_row(history) >= patience
-
-
-def _run_epoch(
-    learner: Learner, epoch: int, num_images: int, parameters: TrainParameters, progress: Progress
-) -> dict[str, float]:
-    """Learns from every batch of an epoch; gives the mean loss and accuracy along the way."""
-    steps = num_steps(num_images, parameters.batch_size)
-    total = correct = seen = 0.0
-    for step, batch in enumerate(
-        plan_epoch(epoch, num_images=num_images, parameters=parameters), start=1
-    ):
-        loss, num_correct = learner.step(batch)
-        if not math.isfinite(loss):
-            raise InputError(
-                f"The loss is {loss} at step {step} of {steps} of epoch {epoch + 1}, with learning"
-                f" rate {batch.rate:.3g}; expected a finite number. Lower train.learning_rate in"
-                " params.yaml, then run: dvc repro"
-            )
-        total += loss * len(batch.positions)
-        correct += num_correct
-        seen += len(batch.positions)
-        progress.advance(1 / steps, loss=loss)
-    return {"loss": total / seen, "accuracy": correct / seen}
-
-
-class Validator:
-    """Measures a model on images that were held out of training, and stay in memory.
-
-    Args:
-        served: from uint8 images to probabilities.
-        validation: the images.
-
-    """
-
-    def __init__(self, served: keras.Model, validation: ImageSplit) -> None:
-        self._images = validation.images
-        self._labels = validation.labels
-        self._predict = tf.function(lambda batch: served(batch, training=False))
-
-    def predict(self) -> np.ndarray:
-        """(n, classes) float32 probabilities."""
-        size = min(_VALIDATION_BATCH, len(self._images))
-        probabilities = []
-        for start in range(0, len(self._images), size):
-            # The last batch is filled up, so that every batch has the same shape.
-            batch = self._images[np.arange(start, start + size) % len(self._images)]
-            probabilities.append(self._predict(tf.constant(batch)).numpy())
-        return np.concatenate(probabilities)[: len(self._images)]
-
-    def __call__(self) -> dict[str, float]:
-        """The mean loss and the accuracy."""
-        probabilities = self.predict()
-        chosen = probabilities[np.arange(len(self._labels)), self._labels].astype(np.float64)
-        return {
-            "val_loss": float(-np.log(np.maximum(chosen, 1e-7)).mean()),
-            "val_accuracy": float((probabilities.argmax(axis=1) == self._labels).mean()),
-        }
+def _state_of(model: Any) -> list[keras.Variable]:
+    """Everything that the next step depends on: weights, random generators, the optimizer."""
+    return [*model.variables, *model.optimizer.variables]

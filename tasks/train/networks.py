@@ -1,43 +1,14 @@
-"""The networks that train.architecture can name, in plain Keras. Each maps pixels to logits.
+"""The networks that train.architecture can name: each public function here.
+
+It takes pixels, (n, height, width, channels) in 0..1, and gives features; build.py adds the
+classes.
 
 Where a ReLU and a max pooling meet, the pooling comes first: the result is the same, and the ReLU
 and the normalization touch a quarter of the elements.
 """
 
-from collections.abc import Callable
-
 import keras
 from keras import layers
-
-from tasks.runner.errors import InputError
-
-
-def build_network(
-    architecture: str, *, image_shape: tuple[int, int, int], num_classes: int
-) -> keras.Model:
-    """Builds the classifier, with the scaling of pixels inside.
-
-    Returns:
-        A model from (n, height, width, channels) in 0..255 to (n, num_classes) probabilities. Its
-        layer `logits` gives them before the softmax.
-
-    Raises:
-        InputError: the images are too small for the architecture.
-
-    """
-    smallest = MINIMUM_SIZES[architecture]
-    if min(image_shape[:2]) < smallest:
-        raise InputError(
-            f"The images are {image_shape[0]}×{image_shape[1]} pixels; the architecture"
-            f" {architecture} takes {smallest}×{smallest} or more. Name another one in"
-            " train.architecture of params.yaml"
-        )
-    images = keras.Input(image_shape, name="images")
-    pixels = layers.Rescaling(1 / 255, name="scale")(images)
-    features = ARCHITECTURES[architecture](pixels)
-    logits = layers.Dense(num_classes, name="logits")(features)
-    probabilities = layers.Softmax(name="probabilities")(logits)
-    return keras.Model(images, probabilities, name=architecture)
 
 
 def article(pixels: keras.KerasTensor) -> keras.KerasTensor:
@@ -108,13 +79,3 @@ def _convolution(
         features = layers.MaxPooling2D(2, name=f"{name}_pooling")(features)
     features = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(features)
     return layers.ReLU(name=f"{name}_relu")(features)
-
-
-ARCHITECTURES: dict[str, Callable[[keras.KerasTensor], keras.KerasTensor]] = {
-    "article": article,
-    "light": light,
-    "residual": residual,
-    "residual_deep": residual_deep,
-}
-# Height and width in pixels below which a layer would have nothing left to look at.
-MINIMUM_SIZES = {"article": 22, "light": 4, "residual": 4, "residual_deep": 4}

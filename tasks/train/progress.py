@@ -2,22 +2,27 @@
 
 import sys
 import time
-from types import TracebackType
 
+import keras
 from tqdm import tqdm
 
+_SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy")
 
-class Progress:
+
+class Progress(keras.callbacks.Callback):
     """Shows how far a training is, and how long it takes at most.
 
     Args:
         epochs: at most.
-        done: of them, before this process began.
+        num_steps: of each.
+        done: of the epochs, before this process began.
 
     """
 
-    def __init__(self, epochs: int, *, done: int) -> None:
+    def __init__(self, epochs: int, num_steps: int, *, done: int) -> None:
+        super().__init__()
         self._epochs = epochs
+        self._num_steps = num_steps
         self._first = done
         self._started = time.monotonic()
         self._bar = tqdm(
@@ -29,27 +34,22 @@ class Progress:
             bar_format="{l_bar}{bar}| {n:.1f}/{total} epochs, {remaining} left at most{postfix}",
         )
 
-    def __enter__(self) -> "Progress":
-        return self
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Moves the bar to the last step of an epoch that was run."""
+        if not self._bar.disable:
+            self._bar.set_postfix(loss=f"{float((logs or {})['loss']):.3f}", refresh=False)
+            epoch = int(self._bar.n + 1e-6)
+            self._bar.update(epoch + (batch + 1) / self._num_steps - self._bar.n)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.close()
-
-    def advance(self, epochs: float, *, loss: float) -> None:
-        """Counts a part of an epoch."""
-        self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-        self._bar.update(epochs)
-
-    def end_epoch(self, done: int, figures: dict[str, float]) -> None:
-        """Prints the figures of an epoch, whose number is `done`, and the time left at most."""
-        rate = (time.monotonic() - self._started) / (done - self._first)
-        left = rate * (self._epochs - done)
-        text = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-        line = f"epoch {done} of at most {self._epochs}: {text}; {left:.0f} s left at most"
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Prints the figures of an epoch, and the time left at most."""
+        rate = (time.monotonic() - self._started) / (epoch + 1 - self._first)
+        left = rate * (self._epochs - epoch - 1)
+        text = ", ".join(f"{name} {(logs or {})[name]:.4f}" for name in _SHOWN)
+        line = f"epoch {epoch + 1} of at most {self._epochs}: {text}; {left:.0f} s left at most"
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Removes the bar."""
+        self._bar.close()

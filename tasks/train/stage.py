@@ -3,12 +3,12 @@
 python -m tasks.train
 """
 
-import os
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from tasks.core import paths
 from tasks.core.dataset import Selection, load_manifest, load_split
@@ -17,11 +17,12 @@ from tasks.core.parameters import DataParameters, load_section
 from tasks.core.seal import seal, sealed
 from tasks.drift.reference import REFERENCE_NAME, summarize
 from tasks.images.statistics import describe_images
-from tasks.models.classifier import Classifier
-from tasks.runner.errors import InputError
-from tasks.runner.quiet import quiet
 from tasks.train.checkpoint import Checkpoint, training_key
+from tasks.train.computation import set_up_tensorflow
 from tasks.train.parameters import TrainParameters
+
+if TYPE_CHECKING:
+    from tasks.train.export import Exported
 
 
 def main() -> None:
@@ -29,66 +30,22 @@ def main() -> None:
     data: DataParameters = load_section("data", DataParameters)
     train: TrainParameters = load_section("train", TrainParameters)
     training, held_out = load_selections()
-    validation = held_out.copy()
-    import_tensorflow(train)
+    checkpoint = Checkpoint(identify(train, training, held_out))
+    set_up_tensorflow(train)
+    # Only now, because these import TensorFlow.
+    from tasks.train.export import export
+    from tasks.train.fit import train_network
 
-    from tasks.train.export import convert_to_litert, make_served, save_keras, tabulate_layers
-    from tasks.train.fit import Validator, fit, pin_computation
-    from tasks.train.networks import build_network
-    from tasks.train.whitening import whiten_first_convolution
-
-    pin_computation(train)
-    network = build_network(
-        train.architecture,
-        image_shape=(data.height, data.width, data.channels),
-        num_classes=len(data.classes),
-    )
-    if train.whitening:
-        whiten_first_convolution(network, training)
-    served = make_served(network, mirror=train.mirror)
-    key = training_key(
-        parameters=train.model_dump_json(),
-        images=load_manifest()["arrays"],
-        splits=[training.positions, held_out.positions],
-    )
-    checkpoint = Checkpoint(key)
-    validate = Validator(served, validation)
-    history = fit(
-        network,
-        validate,
-        training=training,
-        parameters=train,
-        checkpoint=checkpoint,
-    )
-    model = convert_to_litert(served)
-    probabilities = Classifier(model, num_threads=train.threads).predict(validation.images)
-    difference = check_parity(
-        probabilities,
-        validate.predict(),
-        tolerance=train.export_tolerance,
-    )
-    best = history.iloc[int(history["val_loss"].to_numpy().argmin())]
-    card = make_card(data, train) | {
-        "num_parameters": network.count_params(),
-        "chosen_epoch": int(best["epoch"]),
-        "training_images": len(training.labels),
-        "validation_images": len(validation.labels),
-        "validation_loss": float(best["val_loss"]),
-        "validation_accuracy": float(best["val_accuracy"]),
-        "export_difference": difference,
-    }
-    with replacing(paths.CANDIDATE) as folder:
-        folder.mkdir()
-        save_keras(network, folder / paths.KERAS_MODEL.name)
-        (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
-        write_text(folder / paths.MODEL_SUMMARY.name, tabulate_layers(network))
-        write_json(folder / paths.MODEL_CARD.name, card)
-        statistics = describe_images(training.source.images).iloc[training.positions]
-        write_json(folder / REFERENCE_NAME, summarize(statistics, probabilities))
-        seal(folder)
+    network, validator, history = train_network(data, train, training, held_out, checkpoint)
+    exported = export(network, validator, train)
+    card = describe(data, train, history, exported, num_training=len(training.positions))
+    save(exported, card, describe_images(training.source.images).iloc[training.positions])
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     checkpoint.remove()
-    print(f"chose epoch {int(best['epoch'])}, val_accuracy {best['val_accuracy']:.4f}", flush=True)
+    print(
+        f"chose epoch {card['chosen_epoch']}, val_accuracy {card['validation_accuracy']:.4f}",
+        flush=True,
+    )
 
 
 def load_selections() -> tuple[Selection, Selection]:
@@ -101,48 +58,27 @@ def load_selections() -> tuple[Selection, Selection]:
     return Selection(split, training), Selection(split, validation)
 
 
-def import_tensorflow(parameters: TrainParameters) -> None:
-    """Imports TensorFlow, after what it reads from the environment has been set."""
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = str(int(parameters.onednn))
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    if parameters.precision == "bfloat16" and not has_bfloat16(Path("/proc/cpuinfo")):
-        print(
-            "this processor has no instructions for bfloat16: with train.precision: float32 in"
-            " params.yaml, training may be faster",
-            flush=True,
-        )
-    with quiet():
-        import_module("tensorflow")
+def identify(parameters: TrainParameters, training: Selection, held_out: Selection) -> str:
+    """What tells this training from any other, so that none goes on with another's state."""
+    return training_key(
+        parameters=parameters.model_dump_json(),
+        images=load_manifest()["arrays"],
+        splits=[training.positions, held_out.positions],
+        network_file=Path(parameters.network_file),
+    )
 
 
-def has_bfloat16(processors: Path) -> bool:
-    """Whether the processor multiplies bfloat16 itself, as Linux lists its abilities."""
-    if not processors.exists():
-        return False
-    words = processors.read_text(encoding="utf-8", errors="replace").split()
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(words)
-
-
-def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float) -> float:
-    """The largest difference between two (n, classes) arrays of probabilities.
-
-    Raises:
-        InputError: it exceeds the tolerance, so that the exported model isn't the trained one.
-
-    """
-    difference = float(np.abs(exported - expected).max())
-    if not difference <= tolerance:
-        raise InputError(
-            f"The exported model differs from the trained one by {difference:.2g} in a probability;"
-            f" train.export_tolerance in params.yaml allows {tolerance:.2g}"
-        )
-    return difference
-
-
-def make_card(data: DataParameters, train: TrainParameters) -> dict[str, object]:
+def describe(
+    data: DataParameters,
+    train: TrainParameters,
+    history: pd.DataFrame,
+    exported: "Exported",
+    *,
+    num_training: int,
+) -> dict[str, Any]:
     """What a user of the model must know: its input, its classes, how it was trained, on what."""
     manifest = load_manifest()
+    best = history.iloc[int(history["val_loss"].to_numpy().argmin())]
     return {
         "input": manifest["origin"]["input"],
         "output": f"float32 probabilities (n, {len(data.classes)})",
@@ -150,4 +86,24 @@ def make_card(data: DataParameters, train: TrainParameters) -> dict[str, object]
         "parameters": train.model_dump(),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
         "data": manifest,
+        "num_parameters": exported.num_parameters,
+        "chosen_epoch": int(best["epoch"]),
+        "training_images": num_training,
+        "validation_images": len(exported.probabilities),
+        "validation_loss": float(best["val_loss"]),
+        "validation_accuracy": float(best["val_accuracy"]),
+        "temperature": exported.temperature,
+        "export_difference": exported.difference,
     }
+
+
+def save(exported: "Exported", card: dict[str, Any], statistics: pd.DataFrame) -> None:
+    """Writes the folder of the candidate, whole or not at all."""
+    with replacing(paths.CANDIDATE) as folder:
+        folder.mkdir()
+        (folder / paths.KERAS_MODEL.name).write_bytes(exported.keras)
+        (folder / paths.EXPORTED_MODEL.name).write_bytes(exported.litert)
+        write_text(folder / paths.MODEL_SUMMARY.name, exported.summary)
+        write_json(folder / paths.MODEL_CARD.name, card)
+        write_json(folder / REFERENCE_NAME, summarize(statistics, exported.probabilities))
+        seal(folder)

@@ -1,9 +1,12 @@
 """A first convolution that starts by taking patches apart into uncorrelated parts."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from tasks.core.dataset import Selection
+from tasks.runner.errors import InputError
 
 _PIXELS = 1_600_000  # enough for the covariance of small patches; few, so that this takes no time
 _LEAST_VARIANCE = 5e-4  # of pixels in 0..1; directions in which patches hardly vary stay small
@@ -18,8 +21,19 @@ def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
         network: scales pixels to 0..1 before its first convolution.
         training: images, of which some are looked at, evenly spaced.
 
+    Raises:
+        InputError: it has no convolution that looks at pixels.
+
     """
-    convolution = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
+    convolution = _find_convolution(network)
+    shape = () if convolution is None else tuple(convolution.kernel.shape)
+    channels = network.input_shape[-1]
+    if not shape or shape[0] != shape[1] or shape[2] != channels:
+        raise InputError(
+            f"train.whitening is true, but {network.name} has no convolution to start with that"
+            f" looks at squares of {channels} channels; found {shape or 'none'}. Set"
+            " train.whitening: false in params.yaml"
+        )
     kernel, *bias = convolution.get_weights()
     num_images = max(1, _PIXELS // training.source.images[0].size)
     step = max(1, len(training.positions) // num_images)
@@ -27,6 +41,16 @@ def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
     filters = whitening_filters(images, size=kernel.shape[0])[..., : kernel.shape[3]]
     kernel[..., : filters.shape[3]] = filters
     convolution.set_weights([kernel, *bias])
+
+
+def _find_convolution(network: keras.Model) -> Any:
+    """The first one, also inside of nested models."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            layer = _find_convolution(layer)
+        if isinstance(layer, keras.layers.Conv2D):
+            return layer
+    return None
 
 
 def whitening_filters(images: np.ndarray, *, size: int) -> np.ndarray:

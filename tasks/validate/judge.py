@@ -2,17 +2,26 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypedDict
+from collections.abc import Iterator, Mapping, Sequence
+from string import Formatter
+from typing import Any, TypedDict
 
 import pandas as pd
 
 from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
+from tasks.validate.expectations import (
+    Expectation,
+    Severity,
+    name_limits,
+)
 from tasks.validate.parameters import ValidateParameters
 
 _SHOWN = 12
 _COPIES = ("earlier_copies", "training_copies")
+# A deviation from a share is told by the share itself.
+_TOLD_BY = {"deviation": "share"}
+_SHARES = ("share", "zero_share", "centroid_recall")
 
 
 class Image(TypedDict):
@@ -35,7 +44,6 @@ class Finding(TypedDict):
         unexpected_count: how many rows break it; 1 for a figure of the whole table.
         first_images: the first images that break it, if it is about single images.
         originals: for duplicates, the images that those repeat, in the same order.
-        expectation: its type in Great Expectations.
 
     """
 
@@ -43,135 +51,131 @@ class Finding(TypedDict):
     split: SplitName
     expected: str
     observed: str
-    severity: Literal["critical", "warning"]
+    severity: Severity
     success: bool
     unexpected_count: int
     first_images: list[Image]
     originals: list[Image]
-    expectation: str
 
 
 def judge(
-    split_table: pd.DataFrame,
-    class_table: pd.DataFrame,
-    image_table: pd.DataFrame,
-    *,
+    *tables: tuple[pd.DataFrame, Sequence[Expectation]],
     data: DataParameters,
     limits: ValidateParameters,
 ) -> list[Finding]:
-    """Judges the three tables of `tasks.validate.tables`.
+    """Judges tables, each by its expectations.
 
     Returns:
-        One finding per expectation and split, in the order of the suites.
+        One finding per expectation and split, in the order of the expectations.
 
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
-
-    from tasks.validate.suites import class_suite, image_suite, split_suite
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}  # pyright: ignore[reportAttributeAccessIssue]
     source = context.data_sources.add_pandas("tables")
     findings: list[Finding] = []
     names: tuple[SplitName, ...] = ("train", "test")
-    for name in names:
-        for table, suite in (
-            (split_table, split_suite(name, data, limits)),
-            (class_table, class_suite(name, limits)),
-            (image_table, image_suite(name, data, limits)),
-        ):
-            rows = table[table["split"] == name].reset_index(drop=True)
-            asset = source.add_dataframe_asset(suite.name)
+    for split in names:
+        asked = name_limits(split, data, limits)
+        for number, (table, expectations) in enumerate(tables):
+            chosen = [expectation for expectation in expectations if split in expectation.splits]
+            rows = table[table["split"] == split].reset_index(drop=True)
+            asset = source.add_dataframe_asset(f"{split} {number}")
             batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
+            suite = gx.ExpectationSuite(asset.name, [_build(entry, asked) for entry in chosen])
             results = batch.validate(suite, result_format="COMPLETE").results
             # Great Expectations gives the results in an order of its own.
-            by_check = {
-                _check_of(result.to_json_dict()): result.to_json_dict() for result in results
-            }
-            findings += [
-                _describe(name, rows, image_table, by_check[_name_of(expectation)])
-                for expectation in suite.expectations
-            ]
+            plain: list[Any] = [result.to_json_dict() for result in results]
+            by_check = {each["expectation_config"]["meta"]["check"]: each for each in plain}
+            for entry in chosen:
+                words = entry.expected.format_map(asked)
+                finding = _describe(entry, words, split, rows, by_check[entry.check])
+                finding["originals"] = list(
+                    _find_originals(table, entry.column, finding["first_images"])
+                )
+                findings.append(finding)
     return findings
 
 
+def _build(entry: Expectation, asked: Mapping[str, Any]) -> Any:
+    """The entry as an expectation of Great Expectations, with the limits that the names have."""
+    import great_expectations.expectations as gxe
+
+    low, high, apart = (
+        Formatter().get_field(limit, (), asked)[0] if isinstance(limit, str) else limit
+        for limit in (entry.low, entry.high, entry.apart)
+    )
+    settings: dict[str, Any] = {"min_value": low, "max_value": high, "value_set": entry.values}
+    if apart is not None:
+        settings["mostly"] = 1 - apart
+    if entry.rule == "ExpectColumnKLDivergenceToBeLessThan":
+        shares = list(asked["shares"])
+        partition = {"values": list(range(len(shares))), "weights": shares}
+        settings = {"threshold": high, "partition_object": partition}
+    stated = {name: value for name, value in settings.items() if value is not None}
+    if entry.column:
+        stated["column"] = entry.column
+    return getattr(gxe, entry.rule)(**stated, severity=entry.severity, meta={"check": entry.check})
+
+
 def _describe(
-    split: SplitName, rows: pd.DataFrame, image_table: pd.DataFrame, result: Mapping[str, Any]
+    entry: Expectation,
+    expected: str,
+    split: SplitName,
+    rows: pd.DataFrame,
+    result: Mapping[str, Any],
 ) -> Finding:
-    configuration = result["expectation_config"]
-    found = result["result"]
-    error = _exception(result)
+    found, error = result["result"], _exception(result)
     positions = list(found.get("unexpected_index_list") or [])
-    count = int(found.get("unexpected_count") or 0)
     success = bool(result["success"]) and not error and len(rows) > 0
-    settings = configuration["kwargs"]
-    column = settings.get("column") or settings.get("column_B", "")
-    about_images = "index" in rows.columns
     if error:
         observed = f"can't be judged: {error}"
     elif len(rows) == 0:
         observed = "no images"
     elif positions:
-        observed = ", ".join(_describe_rows(rows, column, positions))
+        observed = ", ".join(_describe_rows(rows, entry.column, positions))
     elif found.get("observed_value") is not None:
         observed = _number(found["observed_value"])
-    elif column:
-        observed = _describe_range(rows, column)
     else:
-        observed = "as expected"
-    images: list[Image] = (
-        [Image(split=split, index=int(position)) for position in positions[:_SHOWN]]
-        if about_images
-        else []
-    )
+        observed = _describe_range(rows, entry.column)
+    shown = positions[:_SHOWN] if "index" in rows.columns else []
     return Finding(
-        check=configuration["meta"]["check"],
+        check=entry.check,
         split=split,
-        expected=configuration["meta"]["expected"],
+        expected=expected,
         observed=observed,
-        severity=configuration["severity"],
+        severity=entry.severity,
         success=success,
-        unexpected_count=count or int(not success),
-        first_images=images,
-        originals=list(_find_originals(image_table, column, images)),
-        expectation=configuration["type"],
+        unexpected_count=int(found.get("unexpected_count") or 0) or int(not success),
+        first_images=[Image(split=split, index=int(position)) for position in shown],
+        originals=[],
     )
-
-
-def _name_of(expectation: Any) -> str:
-    return expectation.meta["check"]
-
-
-def _check_of(result: Any) -> str:
-    return result["expectation_config"]["meta"]["check"]
 
 
 def _describe_rows(rows: pd.DataFrame, column: str, positions: list[int]) -> Iterator[str]:
     """The values that break an expectation: of each class by name, of images by their range."""
-    values = rows[column].iloc[positions]
+    broken = rows.iloc[positions]
+    number = f"{len(positions):,} image{'' if len(positions) == 1 else 's'}"
     if "class" in rows.columns:
-        for position in positions[:_SHOWN]:
-            row = rows.iloc[[position]]
+        for position in range(min(len(broken), _SHOWN)):
+            row = broken.iloc[[position]]
             yield f"{row['class'].iloc[0]} {_describe_range(row, column)}"
-    elif len(rows) == 1:
-        yield _number(values.iloc[0])
-    elif values.isna().any():
-        yield f"missing in {_count_images(positions)}"
+    elif "index" not in rows.columns:
+        yield _number(broken[column].iloc[0])
+    elif broken[column].isna().any():
+        yield f"missing in {number}"
     elif column in _COPIES:
-        yield _count_images(positions)
+        yield number
     else:
-        yield f"{_describe_range(rows.iloc[positions], column)} in {_count_images(positions)}"
-
-
-def _count_images(positions: list[int]) -> str:
-    return f"{len(positions):,} image{'' if len(positions) == 1 else 's'}"
+        yield f"{_describe_range(broken, column)} in {number}"
 
 
 def _describe_range(rows: pd.DataFrame, column: str) -> str:
     """The lowest and the highest value of a column; of a deviation, of the share itself."""
-    name = "share" if column == "deviation" else column
-    form = "{:.1%}".format if "share" in name or name == "centroid_recall" else _number
+    name = _TOLD_BY.get(column, column)
+    form = "{:.1%}".format if name in _SHARES else _number
     low, high = form(rows[name].min()), form(rows[name].max())
     return low if low == high else f"{low} to {high}"
 
@@ -181,11 +185,11 @@ def _find_originals(image_table: pd.DataFrame, column: str, images: list[Image])
     if column not in _COPIES:
         return
     for image in images:
-        in_split = image_table[image_table["split"] == image["split"]]
-        content = in_split["content"].iloc[image["index"]]
+        rows = image_table[image_table["split"] == image["split"]]
         name: SplitName = "train" if column == "training_copies" else image["split"]
-        same = image_table[(image_table["split"] == name) & (image_table["content"] == content)]
-        yield Image(split=name, index=int(same["index"].iloc[0]))
+        same = image_table["content"] == rows["content"].iloc[image["index"]]
+        original = image_table[same & (image_table["split"] == name)]
+        yield Image(split=name, index=int(original["index"].iloc[0]))
 
 
 def _exception(result: Mapping[str, Any]) -> str:

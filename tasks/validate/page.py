@@ -1,40 +1,43 @@
 """The findings as a page, with the images behind them, for whoever has to mend the data."""
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+import pandas as pd
 
-from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
-from tasks.page.images import can_show, name_label, show_images
+from tasks.page.images import can_show
+from tasks.page.render import make_environment
 from tasks.validate.judge import Finding
 from tasks.validate.tables import Splits
 
 _FIRST = 16  # images of a split that are shown where a finding isn't about single images
 
 
-def render_findings(findings: list[Finding], splits: Splits, *, data: DataParameters) -> str:
-    """One HTML file without script or outside address, every value escaped."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("tasks.validate"), PackageLoader("tasks.page")]),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def render_findings(
+    findings: list[Finding],
+    splits: Splits,
+    suspicious: pd.DataFrame | None,
+    *,
+    data: DataParameters,
+    num_shown: int,
+) -> str:
+    """One HTML file without script or outside address, every value escaped.
 
-    def show(split: SplitName, position: int) -> str:
-        return show_images(splits[split].images[[position]])
+    Args:
+        findings: of the guard.
+        splits: the images that it looked at.
+        suspicious: the labels that are probably wrong; None if the data isn't fit to look for them.
+        data: what the images and the labels are.
+        num_shown: of the suspicious labels.
 
-    def name(split: SplitName, position: int) -> str:
-        return name_label(splits[split].labels, position, classes=data.classes)
-
+    """
+    environment = make_environment("tasks.validate", splits, classes=data.classes)
     return environment.get_template("findings_page.html.j2").render(
         data_name=data.name,
         findings=findings,
+        num_suspicious=0 if suspicious is None else len(suspicious),
+        suspicious=[] if suspicious is None else suspicious[:num_shown].to_dict(orient="records"),
         shown={
             split: min(_FIRST, len(arrays.images))
             for split, arrays in splits.items()
             if can_show(arrays.images) and len(arrays.images)
         },
-        show=show,
-        name_label=name,
     )

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tasks.core.parameters import DataParameters, Fraction, Positive, Section, Share
+from tasks.core.parameters import Count, DataParameters, Fraction, Positive, Section, Seed, Share
 from tasks.runner.errors import InputError
+from tasks.validate.suspicion import Suspicion
 
 Brightness = Annotated[float, Field(ge=0, le=255)]
 
@@ -27,6 +28,10 @@ class ValidateParameters(Section):
     max_duplicate_share: Fraction
     max_leaked_share: Fraction
     min_centroid_recall: Fraction
+    accepted_labels: Suspicion | None
+    label_significance: Share
+    shown_labels: Count
+    seed: Seed
 
     def expected_shares(self, data: DataParameters) -> tuple[float, ...]:
         """The share of each class that is expected: even if none is stated.

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.conftest import PROJECT, Run
+from tests.conftest import PARAMETERS, PROJECT, Run
 from tests.flows.test_pipeline import STAGES, stages_run
 
 FOLDER = "data/source/digits"
@@ -12,7 +12,7 @@ FOLDER = "data/source/digits"
 
 def test_a_folder_of_images_becomes_a_model_and_a_report(workspace: Path, run: Run) -> None:
     shutil.copytree(PROJECT / "examples", workspace / "examples")
-    shutil.copy(PROJECT / "params.yaml", workspace)
+    shutil.copy(PARAMETERS, workspace)
     assert run("examples.digits", FOLDER).stdout == f"1,797 images in {FOLDER}\n"
     run("tasks.propose", FOLDER, "proposal.yaml")
     shutil.copy(workspace / "proposal.yaml", workspace / "params.yaml")

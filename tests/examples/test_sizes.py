@@ -11,7 +11,7 @@ from PIL import Image
 
 from tasks.core import paths
 from tasks.models.classifier import Classifier
-from tests.conftest import PROJECT, Run
+from tests.conftest import PARAMETERS, Run
 from tests.flows.test_pipeline import STAGES, stages_run
 
 
@@ -58,7 +58,7 @@ def test_images_of_any_size_become_a_model_and_a_report(
     workspace: Path, run: Run, save, source: str, num_classes: int, shape: tuple[int, ...]
 ) -> None:
     save(workspace / source)
-    shutil.copy(PROJECT / "params.yaml", workspace)
+    shutil.copy(PARAMETERS, workspace)
     run("tasks.propose", source, "proposal.yaml")
     proposal = (workspace / "proposal.yaml").read_text("utf-8")
     assert "architecture: residual_deep" in proposal

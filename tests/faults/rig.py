@@ -23,7 +23,7 @@ from tests.conftest import configure_dvc, environment
 # What programs keep for themselves, and Git: nothing that the pipeline promises.
 _PRIVATE = {".git", ".site", ".prefect", ".pipeline", "__pycache__"}
 # What the gate leaves, after the flow alone: state, no output.
-_STATE = {"verdict.json", "verdict.md", "champion"}
+_STATE = {"verdict.json", "verdict.md", "champion", "archive"}
 BUSY = re.compile(
     r"in use by .+\(process \d+|Unable to acquire lock|is busy, it is being blocked by|has ended"
 )

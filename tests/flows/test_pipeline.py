@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import PROJECT, Run, write_parameters
+from tests.conftest import Run, write_parameters
 
 STAGES = ["ingest", "validate", "prepare", "train", "evaluate", "report"]
 
@@ -118,9 +118,3 @@ def test_only_the_network_is_tried_again(
     completed = run("cli", "run", check=False, PREFECT_API_URL=prefect_api)
     assert completed.returncode == 1
     assert completed.stderr.count("Running stage 'ingest'") == 1 + limits["flow"]["retries"]
-
-
-def test_the_committed_lock_belongs_to_the_committed_graph() -> None:
-    """dvc.lock holds every stage of dvc.yaml, with the command that stands there."""
-    lock = (PROJECT / "dvc.lock").read_text("utf-8")
-    assert re.findall(r"^    cmd: python -m tasks\.(\w+)$", lock, re.MULTILINE) == STAGES

@@ -1,14 +1,16 @@
 """What `flows.serve` refuses, before anything is started."""
 
+import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from flows.serve import require_free, require_safe
 from tasks.runner.errors import InputError
-from tests.conftest import PROJECT, environment
+from tests.conftest import PARAMETERS, PROJECT, environment
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
@@ -23,11 +25,12 @@ def test_any_other_host_needs_one(host: str) -> None:
     require_safe(host, has_auth=True)
 
 
-def test_the_command_refuses_in_one_line() -> None:
+def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
+    shutil.copy(PARAMETERS, tmp_path)
     completed = subprocess.run(
         [sys.executable, "-m", "flows.serve"],
-        cwd=PROJECT,
-        env=environment() | {"PREFECT_SERVER_API_HOST": "0.0.0.0"},
+        cwd=tmp_path,
+        env=environment() | {"PYTHONPATH": str(PROJECT), "PREFECT_SERVER_API_HOST": "0.0.0.0"},
         capture_output=True,
         text=True,
         check=False,

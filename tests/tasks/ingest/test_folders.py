@@ -305,10 +305,14 @@ def test_images_that_would_lose_something_are_refused(
         ingest(parameters(folder))
 
 
-def test_a_class_that_chance_leaves_without_test_images_is_refused(
-    folder: Path, ingest: Ingest
-) -> None:
-    for path in sorted((folder / "eel").iterdir())[1:]:
+def test_a_class_with_fewer_images_than_uses_is_refused(folder: Path, ingest: Ingest) -> None:
+    for path in sorted((folder / "eel").iterdir())[2:]:
         path.unlink()
-    with pytest.raises(InputError, match=r"^Class 2 \(eel\) has 1 images, of which [01] become"):
+    with pytest.raises(InputError, match=r"^Each class needs 3 .* class 2 \(eel\) has 2\."):
         ingest(parameters(folder))
+
+
+def test_a_class_of_three_images_has_one_to_test_on(folder: Path, ingest: Ingest) -> None:
+    for path in sorted((folder / "eel").iterdir())[3:]:
+        path.unlink()
+    assert (ingest(parameters(folder))["test"].labels == 2).sum() == 1

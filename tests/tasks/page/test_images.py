@@ -1,9 +1,13 @@
 """Images reach a page as they are, and what isn't an image or has no class is told apart."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from tasks.page.images import can_show, name_label, show_images
+from tasks.core.dataset import ImageSplit
+from tasks.page.images import can_show, show_images
+from tasks.page.render import make_environment
 from tests.tasks.report.conftest import real_splits
 
 
@@ -31,6 +35,9 @@ def test_only_arrays_of_grey_or_coloured_bytes_are_shown(images: np.ndarray, sho
 
 
 def test_a_label_that_names_no_class_is_named_as_it_is() -> None:
-    labels = np.array([1, 200], np.uint8)
-    names = [name_label(labels, position, classes=("cat", "dog")) for position in range(3)]
+    split = ImageSplit(np.zeros((3, 2, 2, 1), np.uint8), np.array([1, 200], np.uint8))
+    name_label: Any = make_environment(
+        "tasks.validate", {"train": split}, classes=("cat", "dog")
+    ).globals["name_label"]
+    names = [name_label("train", position) for position in range(3)]
     assert names == ["dog", "label 200", "no label"]

@@ -76,7 +76,10 @@ def test_a_class_with_one_image_is_refused_by_name() -> None:
     images, labels = make_images(300)
     labels = np.where(labels == 2, 1, labels)
     labels[7] = 2
-    with pytest.raises(InputError, match=r"Class 2 \(c\) has 1 different training images"):
+    with pytest.raises(
+        InputError,
+        match=r"needs 2 different images, one each to train and validate on; class 2 \(c\) has 1\.",
+    ):
         split(images, labels)
 
 

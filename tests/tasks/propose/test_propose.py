@@ -12,15 +12,16 @@ from tasks.propose.__main__ import propose
 from tasks.propose.limits import propose_recipe, round_down, round_shares, round_up
 from tasks.propose.sections import replace_sections, replace_values
 from tasks.runner.errors import InputError
-from tests.conftest import FIXTURE, PROJECT, read_parameters, typed
+from tests.conftest import FIXTURE, PARAMETERS, PROJECT, read_parameters, typed
 from tests.tasks.ingest.conftest import CLASSES, make_pixels, save_classes, save_image
 from tests.tasks.ingest.test_npz import save
 from workspace.check import check_parameters
 
 
 @pytest.fixture(autouse=True)
-def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(PROJECT)
+def _among_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what isn't about the data is taken from the tests' own params.yaml."""
+    monkeypatch.chdir(PARAMETERS.parent)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tasks.core.files import write_json, write_text
 from tasks.core.seal import seal
 from tasks.evaluate.measure import bin_confidences, calibration_error, measure, tabulate_predictions
 from tasks.images.idx import parse_idx
-from tasks.report.comparison import pack_baseline
+from tasks.report.baseline import pack_baseline
 from tasks.report.stage import main
 from tests.conftest import FIXTURE, write_parameters
 
@@ -72,7 +72,6 @@ def finding(**changes: Any) -> dict[str, Any]:
         "unexpected_count": 0,
         "first_images": [],
         "originals": [],
-        "expectation": "expect_column_values_to_be_in_set",
     } | changes
 
 
@@ -90,6 +89,7 @@ def make_report(
         findings: list[dict[str, Any]] | None = None,
         baseline_seed: int | None = None,
         name: str = "Fashion-MNIST",
+        origin: object = None,
     ) -> str:
         splits = splits or real_splits()
         data = small_parameters["data"]
@@ -100,7 +100,7 @@ def make_report(
         write_parameters(Path(), small_parameters)
         if not paths.RAW.exists():
             saved: dict[SplitName, Selection] = {name: part.all() for name, part in splits.items()}
-            save_splits(paths.RAW, saved, origin=None)
+            save_splits(paths.RAW, saved, origin=origin)
         labels = splits["test"].labels
         probabilities = made_up_answers(labels, num_classes=len(classes), seed=1)
         bins = bin_confidences(labels, probabilities, num_bins=15)
@@ -138,6 +138,9 @@ def make_report(
                 "findings": findings or [finding()],
             },
         )
+        rows = [[0, 1, 0, 0.0123, 0.9]]
+        columns = ["position", "label", "suggestion", "probability_label", "probability_suggestion"]
+        write_text(paths.SUSPICIOUS_LABELS, pd.DataFrame(rows, columns=columns).to_csv(index=False))
         write_text(
             paths.HISTORY,
             pd.DataFrame(
@@ -151,7 +154,7 @@ def make_report(
             ).to_csv(index=False),
         )
         card = {"chosen_epoch": 2, "num_parameters": 94154}
-        card |= {"parameters": {"seed": 0}, "versions": {"keras": "3.15.1"}}
+        card |= {"parameters": {"seed": 0}, "temperature": 1.5, "versions": {"keras": "3.15.1"}}
         write_json(paths.MODEL_CARD, card)
         write_text(paths.MODEL_SUMMARY, "Total params: 94,154\n")
         paths.KERAS_MODEL.write_bytes(b"weights")

@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from tasks.core.dataset import ImageSplit
 from tasks.evaluate.measure import tabulate_predictions
 from tasks.report.findings import (
     ask_neighbours,
-    choose_samples,
+    find_cells,
     find_confused_pairs,
     find_doubtful_labels,
     find_mistakes,
-    probabilities_of,
+    undo_temperature,
 )
 from tests.tasks.report.conftest import made_up_answers, real_splits
 
@@ -48,11 +49,27 @@ def test_without_mistakes_there_are_no_pairs() -> None:
     assert find_confused_pairs(table([0], [CAT]), number=3, examples=3) == []
 
 
-def test_the_probabilities_come_back_in_the_order_of_the_classes() -> None:
-    assert (
-        probabilities_of(table([0], [[0.2, 0.3, 0.5]]))[0].tolist()
-        == np.array([0.2, 0.3, 0.5], np.float32).tolist()
-    )
+def test_a_cell_shows_the_surest_mistakes_or_the_least_sure_right_answers() -> None:
+    predictions = table([1, 0, 1, 0, 2], [CAT, CAT, SURE_CAT, SURE_CAT, DOG])
+    cells = find_cells(predictions, number=9, examples=1)
+    assert [(cell.labels, cell.count, cell.images) for cell in cells] == [
+        ((0, 0), 2, [1]),
+        ((1, 0), 2, [2]),
+        ((2, 1), 1, [4]),
+    ]
+    fullest = find_cells(predictions, number=1, examples=1)
+    assert [cell.labels for cell in fullest] == [(0, 0), (1, 0)]
+
+
+def test_without_its_temperature_a_model_answers_as_its_scores_say() -> None:
+    scores = np.random.default_rng(0).normal(0, 3, (50, 4))
+
+    def softmax(values: np.ndarray) -> np.ndarray:
+        exponents = np.exp(values)
+        return exponents / exponents.sum(axis=1, keepdims=True)
+
+    found = undo_temperature(softmax(scores / 1.7), 1.7)
+    np.testing.assert_allclose(found, softmax(scores), rtol=1e-9)
 
 
 def test_labels_that_were_swapped_are_found() -> None:
@@ -88,7 +105,7 @@ def test_neighbours_side_with_the_truth_on_real_images() -> None:
         labels,
         answers,
         trousers,
-        training=(splits["train"].images, splits["train"].labels),
+        training=splits["train"],
         number=5,
     )
     assert len(doubtful) == len(trousers)
@@ -99,7 +116,7 @@ def test_neighbours_side_with_the_truth_on_real_images() -> None:
 def test_the_neighbours_are_the_same_however_the_images_are_divided(monkeypatch) -> None:
     splits = real_splits()
     arguments = (splits["test"].images, splits["test"].labels, splits["test"].labels, [0, 1, 2])
-    training = (splits["train"].images, splits["train"].labels)
+    training = splits["train"]
     whole = ask_neighbours(*arguments, training=training, number=5)
     monkeypatch.setattr("tasks.report.findings._CHUNK_PIXELS", 784 * 37)
     assert ask_neighbours(*arguments, training=training, number=5) == whole
@@ -109,10 +126,6 @@ def test_fewer_training_images_than_neighbours_are_enough() -> None:
     images = np.zeros((3, 2, 2, 1), np.uint8)
     labels = np.array([0, 1, 1])
     doubtful = ask_neighbours(
-        images, labels, np.array([1, 0, 0]), [0], training=(images, labels), number=15
+        images, labels, np.array([1, 0, 0]), [0], training=ImageSplit(images, labels), number=15
     )
     assert (doubtful[0].supporters, doubtful[0].opponents) == (2, 1)
-
-
-def test_samples_are_the_first_images_of_each_class() -> None:
-    assert choose_samples(np.array([1, 0, 1, 1]), num_classes=3, number=2) == [[1], [0, 2], []]

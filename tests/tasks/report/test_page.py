@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import json
 import re
 import subprocess
 from html.parser import HTMLParser
@@ -19,7 +20,9 @@ from tasks.report.render import (
     format_points,
     format_setting,
 )
+from tasks.report.sections import SECTIONS as REPORT_SECTIONS
 from tasks.runner.stage import STALE_SLOT
+from tests.conftest import PROJECT
 from tests.tasks.report.conftest import MakeReport, finding, made_up_splits, real_splits
 
 SECTIONS = [
@@ -167,7 +170,7 @@ def test_neighbours_are_asked_about_the_most_doubtful_labels_only_and_the_page_s
     monkeypatch.setattr(
         "tests.tasks.report.conftest.made_up_answers", lambda labels, num_classes, seed: answers
     )
-    monkeypatch.setattr("tasks.report.stage._MOST_DOUBTFUL", 7)
+    monkeypatch.setattr("tasks.report.sections._MOST_DOUBTFUL", 7)
     page = make_report(splits={"train": truth, "test": ImageSplit(truth.images, labels)})
     assert "The model doubts 100 of the test labels" in page
     assert "of the 7 most doubtful a second opinion" in page
@@ -196,7 +199,9 @@ def test_an_image_that_became_right_is_shown_with_the_baselines_answer(
 ) -> None:
     page = make_report(baseline_seed=2)
     newly_right = page[page.index("<h3>Newly right") : page.index("<h3>Newly wrong")]
-    answers = re.findall(r"<b>([^<]+)</b>.*?before: ([^<]+)<", newly_right)
+    answers = re.findall(
+        r"<b><span[^>]*>([^<]+)</span></b>.*?before: <span[^>]*>([^<]+)<", newly_right
+    )
     assert answers
     assert all(now != before for now, before in answers)
 
@@ -233,6 +238,37 @@ def test_the_commands_for_getting_the_model_again_find_the_commit_that_made_it(
         text=True,
     ).stdout
     assert message.strip() == md5
+
+
+def test_a_cell_of_the_confusion_matrix_leads_to_its_images(make_report: MakeReport) -> None:
+    page = make_report()
+    linked = re.findall(r'<a tabindex="-1" href="#(cell-\d+-\d+)"', page)
+    anchors = re.findall(r'id="(cell-\d+-\d+)"', page)
+    assert sorted(linked) == sorted(2 * anchors)
+    metrics = json.loads(paths.METRICS.read_text("utf-8"))
+    filled = np.argwhere(metrics["confusion_matrix"]).tolist()
+    assert anchors == [f"cell-{label}-{said}" for label, said in filled]
+
+
+def test_what_was_left_aside_at_ingest_is_told(make_report: MakeReport) -> None:
+    origin = {"left_aside": {"hidden": 3, "empty": 1}, "left_out": {"is damaged": 2}}
+    text = Outline(make_report(origin=origin)).text
+    assert "Files that were left aside: 3 hidden; 1 empty." in text
+    assert "Images that couldn’t be used: 2 is damaged." in text
+
+
+def test_a_temperature_is_told_with_the_calibration_error_without_it(
+    make_report: MakeReport,
+) -> None:
+    text = Outline(make_report()).text
+    assert "divides its scores by a temperature of 1.500" in text
+    assert "orange: without the temperature" in text
+
+
+def test_a_section_is_an_entry_and_a_template_of_its_name() -> None:
+    folder = PROJECT / "tasks" / "report" / "templates" / "sections"
+    templates = {path.name.removesuffix(".html.j2") for path in folder.iterdir()}
+    assert {section.name for section in REPORT_SECTIONS} == templates
 
 
 def test_a_broken_expectation_stands_at_the_top(make_report: MakeReport) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import FIXTURE, read_parameters, typed
 
 @pytest.fixture(scope="session")
 def recipe() -> TrainParameters:
-    """The project's own recipe, in float32, so that it can be compared with other computations."""
+    """The tests' own recipe, in float32, so that it can be compared with other computations."""
     parameters = typed(read_parameters()).train
     return parameters.model_copy(update={"precision": "float32", "batch_size": 32})
 

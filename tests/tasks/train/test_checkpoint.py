@@ -9,7 +9,7 @@ from tasks.train.checkpoint import Checkpoint, TrainingState, training_key
 
 STATE = TrainingState(
     history=[{"epoch": 1, "val_loss": 0.1}],
-    learner=[np.arange(3, dtype=np.float32), np.array(7)],
+    variables=[np.arange(3, dtype=np.float32), np.array(7)],
     best=[np.eye(2)],
 )
 
@@ -19,7 +19,9 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     found = Checkpoint("key", tmp_path / "training.npz").load()
     assert found is not None
     assert found.history == STATE.history
-    for mine, its in zip([*found.learner, *found.best], [*STATE.learner, *STATE.best], strict=True):
+    for mine, its in zip(
+        [*found.variables, *found.best], [*STATE.variables, *STATE.best], strict=True
+    ):
         np.testing.assert_array_equal(mine, its)
         assert mine.dtype == its.dtype
 
@@ -37,12 +39,21 @@ def test_a_damaged_one_is_as_good_as_none(tmp_path: Path, length: int) -> None:
     assert Checkpoint("key", path).load() is None
 
 
-def test_the_key_follows_parameters_images_and_splits() -> None:
+def test_the_key_follows_parameters_images_splits_and_the_network(tmp_path: Path) -> None:
     splits = [np.array([0, 1]), np.array([2])]
+    file, other = tmp_path / "networks.py", tmp_path / "other" / "networks.py"
+    file.write_text("def mine(pixels): ...")
+    other.parent.mkdir()
+    other.write_text("def mine(features): ...")
     keys = {
-        training_key(parameters="a", images={"sha256": "1"}, splits=splits),
-        training_key(parameters="b", images={"sha256": "1"}, splits=splits),
-        training_key(parameters="a", images={"sha256": "2"}, splits=splits),
-        training_key(parameters="a", images={"sha256": "1"}, splits=splits[::-1]),
+        training_key(parameters=parameters, images=images, splits=order, network_file=network)
+        for parameters, images, order, network in (
+            ("a", {"sha256": "1"}, splits, file),
+            ("b", {"sha256": "1"}, splits, file),
+            ("a", {"sha256": "2"}, splits, file),
+            ("a", {"sha256": "1"}, splits[::-1], file),
+            ("a", {"sha256": "1"}, splits, other),
+            ("a", {"sha256": "1"}, splits, other.parent.parent),
+        )
     }
-    assert len(keys) == 4
+    assert len(keys) == 6

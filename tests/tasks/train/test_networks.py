@@ -1,9 +1,14 @@
-"""The networks have the sizes that they claim."""
+"""The networks have the sizes that they claim; what can't be built is named."""
+
+import sys
+from pathlib import Path
 
 import pytest
 
 from tasks.runner.errors import InputError
-from tasks.train.networks import ARCHITECTURES, MINIMUM_SIZES, build_network
+from tasks.train import networks
+from tasks.train.build import build_network
+from tasks.train.parameters import built_in_networks
 
 
 @pytest.mark.parametrize(
@@ -20,13 +25,38 @@ def test_the_number_of_parameters_is_the_one_that_is_stated(
 ) -> None:
     network = build_network(architecture, image_shape=(28, 28, 1), num_classes=10)
     assert network.count_params() == expected
-    assert f"{expected:,}" in (ARCHITECTURES[architecture].__doc__ or "")
+    assert f"{expected:,}" in (getattr(networks, architecture).__doc__ or "")
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_smallest_size_is_taken_and_one_less_is_refused_by_name(architecture: str) -> None:
-    smallest = MINIMUM_SIZES[architecture]
-    network = build_network(architecture, image_shape=(smallest, smallest, 3), num_classes=4)
-    assert network.output_shape == (None, 4)
-    with pytest.raises(InputError, match=rf"{architecture} takes {smallest}×{smallest}"):
-        build_network(architecture, image_shape=(64, smallest - 1, 3), num_classes=4)
+def test_every_public_function_is_a_network() -> None:
+    assert built_in_networks() == ["article", "light", "residual", "residual_deep"]
+
+
+def test_images_that_are_too_small_are_refused_with_their_size() -> None:
+    with pytest.raises(InputError, match=r"article can't be built for images of 8×8×3: .*Name"):
+        build_network("article", image_shape=(8, 8, 3), num_classes=4)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "fault"),
+    [
+        ("absent.networks.mine", "there is no module absent"),
+        ("own_networks.absent", "the module own_networks has no function absent"),
+        ("own_networks.sure", "it gives probabilities; expected logits"),
+        ("own_networks.nothing", "it gives NoneType; expected a Keras tensor or a model"),
+    ],
+)
+def test_a_network_that_is_none_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, fault: str
+) -> None:
+    (tmp_path / "own_networks.py").write_text(
+        "from keras import layers\n"
+        "def sure(pixels):\n"
+        "    return layers.Dense(4, activation='softmax')(layers.Flatten()(pixels))\n"
+        "def nothing(pixels):\n"
+        "    return None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_networks", raising=False)
+    with pytest.raises(InputError, match=fault):
+        build_network(architecture, image_shape=(8, 8, 3), num_classes=4)

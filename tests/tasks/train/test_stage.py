@@ -1,16 +1,14 @@
 """Training gives the same bytes every time, also when it was killed on the way."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tasks.core import paths
-from tasks.runner.errors import InputError
-from tasks.train.stage import check_parity, has_bfloat16
-from tests.conftest import Run, environment, write_parameters
+from tests.conftest import PROJECT, Run, environment, write_parameters
 
 OUTPUTS = [
     paths.KERAS_MODEL,
@@ -30,30 +28,6 @@ def prepared(workspace: Path, run: Run, small_parameters: dict) -> Path:
     for stage in ("ingest", "validate", "prepare"):
         run(f"tasks.{stage}")
     return workspace
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [("avx2 avx512_bf16 fma", True), ("avx2 amx_bf16_other fma", False), ("fp asimd bf16", True)],
-)
-def test_the_processor_is_asked_whether_it_multiplies_bfloat16(
-    tmp_path: Path, flags: str, expected: bool
-) -> None:
-    processors = tmp_path / "cpuinfo"
-    processors.write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n")
-    assert has_bfloat16(processors) is expected
-
-
-def test_no_statement_of_the_processor_counts_as_no(tmp_path: Path) -> None:
-    assert not has_bfloat16(tmp_path / "cpuinfo")
-
-
-def test_an_exported_model_that_differs_is_refused_with_the_difference() -> None:
-    probabilities = np.full((2, 4), 0.25, np.float32)
-    assert check_parity(probabilities, probabilities, tolerance=1e-5) == 0
-    for wrong in (probabilities + np.float32(0.1), probabilities * np.float32("nan")):
-        with pytest.raises(InputError, match=r"export_tolerance"):
-            check_parity(wrong, probabilities, tolerance=1e-5)
 
 
 def read_outputs(folder: Path) -> list[bytes]:
@@ -99,3 +73,29 @@ def test_a_killed_training_leaves_no_output_and_goes_on_to_the_same_bytes(
     found = read_outputs(prepared)
     assert "going on" not in run("tasks.train").stdout
     assert found == read_outputs(prepared)
+
+
+def test_a_network_of_ones_own_is_a_dependency_of_the_stage(
+    prepared: Path, run: Run, small_parameters: dict
+) -> None:
+    """A change in its file trains anew, and only the file of the network that is named counts."""
+    shutil.copy(PROJECT / "tests" / "tasks" / "train" / "own_networks.py", prepared / "mine.py")
+    small_parameters["train"] |= {"architecture": "mine.nested", "network_file": "mine.py"}
+    small_parameters["train"] |= {"epochs": 1}
+    write_parameters(prepared, small_parameters)
+    run("dvc", "repro", "train")
+    assert "epoch 1 of" not in run("dvc", "repro", "train").stdout
+    with (prepared / "mine.py").open("a") as file:
+        file.write("# changed\n")
+    assert "epoch 1 of at most 1" in run("dvc", "repro", "train").stdout
+
+
+def test_a_gpu_that_is_not_there_ends_training_with_a_line(
+    prepared: Path, run: Run, small_parameters: dict
+) -> None:
+    small_parameters["train"]["device"] = "gpu"
+    write_parameters(prepared, small_parameters)
+    completed = run("tasks.train", check=False, CUDA_VISIBLE_DEVICES="-1")
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("train: train.device is gpu, but TensorFlow finds none.")
+    assert completed.stderr.count("\n") == 1

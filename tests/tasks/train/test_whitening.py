@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.core.dataset import ImageSplit
-from tasks.train.networks import build_network
+from tasks.train.build import build_network
 from tasks.train.whitening import whiten_first_convolution, whitening_filters
 
 

@@ -13,13 +13,14 @@ from benchmarks.corruptions import CORRUPTIONS, Splits
 from tasks.core import paths
 from tasks.core.dataset import ImageSplit, Selection, SplitName, save_splits
 from tasks.validate.page import render_findings
-from tasks.validate.verdict import validate
+from tasks.validate.suspicion import count_suspicions
+from tasks.validate.verdict import is_critical, validate, validate_labels
 from tests.conftest import PROJECT, environment, write_parameters
 
 
 def render(splits: Splits, parameters: SimpleNamespace) -> str:
     _, findings = validate(splits, data=parameters.data, limits=parameters.validate)
-    return render_findings(findings, splits, data=parameters.data)
+    return render_findings(findings, splits, None, data=parameters.data, num_shown=3)
 
 
 def copied(splits: Splits) -> Splits:
@@ -54,6 +55,42 @@ def test_a_finding_about_a_whole_split_is_shown_by_its_first_images_and_their_la
         for position, label in enumerate(labels[:16])
     ]
     assert shown == expected
+
+
+def test_the_most_suspicious_labels_are_shown_with_what_they_look_like(
+    splits: Splits, parameters: SimpleNamespace
+) -> None:
+    """Four trousers are labelled as bags."""
+    train = splits["train"]
+    flipped = np.flatnonzero(train.labels == 1)[:4]
+    labels = np.array(train.labels)
+    labels[flipped] = 8
+    changed: Splits = {**splits, "train": ImageSplit(train.images, labels)}
+    suspicious, findings = validate_labels(
+        changed["train"], data=parameters.data, limits=parameters.validate
+    )
+    assert findings == []
+    page = render_findings([], changed, suspicious, data=parameters.data, num_shown=len(suspicious))
+    shown = re.findall(r'alt="train image (\d+), labelled Bag, looks like Trouser"', page)
+    assert set(shown) <= {str(position) for position in flipped}
+    assert len(shown) >= 3
+
+
+def test_more_suspicious_labels_than_in_the_accepted_data_stop_the_pipeline(
+    splits: Splits, parameters: SimpleNamespace
+) -> None:
+    train, classes = splits["train"], len(parameters.data.classes)
+    suspicious, _ = validate_labels(train, data=parameters.data, limits=parameters.validate)
+    accepted = count_suspicions(suspicious, train.labels, num_classes=classes)
+    limits = parameters.validate.model_copy(update={"accepted_labels": accepted})
+    _, (finding,) = validate_labels(train, data=parameters.data, limits=limits)
+    assert finding["success"]
+    labels = np.array(train.labels)
+    labels[np.flatnonzero(labels == 1)[:10]] = 8
+    wrong = ImageSplit(train.images, labels)
+    _, (finding,) = validate_labels(wrong, data=parameters.data, limits=limits)
+    assert is_critical(finding)
+    assert "Bag" in finding["observed"]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ import pytest
 from benchmarks.corruptions import ALIGNED, CORRUPTIONS, Corruption, Splits
 from tasks.core.dataset import ImageSplit
 from tasks.validate.judge import Finding
-from tasks.validate.stage import describe
-from tasks.validate.verdict import is_critical, validate
+from tasks.validate.verdict import describe, is_critical, validate
 
 
 def broken_checks(splits: Splits, parameters: SimpleNamespace) -> dict[str, Finding]:

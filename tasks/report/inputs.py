@@ -1,0 +1,109 @@
+"""What the report is made from: the outputs of the other stages, checked and loaded."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tasks.core import paths
+from tasks.core.dataset import ImageSplit, SplitName, load_manifest, load_split
+from tasks.core.parameters import DataParameters, load_section
+from tasks.core.seal import sealed
+from tasks.models.compare import Comparison, compare
+from tasks.prepare.parameters import PrepareParameters
+from tasks.report.baseline import is_comparable, unpack_predicted
+from tasks.report.parameters import ReportParameters
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a section of the report may be computed from.
+
+    Attributes:
+        data: what the images and the labels are.
+        prepare: how the validation split was chosen.
+        wanted: how much the report shows.
+        metrics: as evaluate wrote them.
+        baseline: the model that this one is compared with; empty if there is none.
+        validation: the counts of the classes, and the findings of the guard.
+        suspicious: a row per training label that is probably wrong, the most suspicious first.
+        card: what the model says about itself.
+        summary: its layers.
+        history: a row per epoch.
+        bins: a row per bin of confidence.
+        predictions: a row per test image.
+        splits: the training and the test images.
+        manifest: what ingest wrote, and from what.
+
+    """
+
+    data: DataParameters
+    prepare: PrepareParameters
+    wanted: ReportParameters
+    metrics: dict[str, Any]
+    baseline: dict[str, Any]
+    validation: dict[str, Any]
+    suspicious: pd.DataFrame
+    card: dict[str, Any]
+    summary: str
+    history: pd.DataFrame
+    bins: pd.DataFrame
+    predictions: pd.DataFrame
+    splits: dict[SplitName, ImageSplit]
+    manifest: dict[str, Any]
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """The change against the baseline; None without one, or if it saw other test images."""
+        if not self.baseline or not is_comparable(self.baseline, self.metrics):
+            return None
+        return compare(
+            self.predictions["label"].to_numpy(),
+            unpack_predicted(self.baseline),
+            self.predictions["predicted"].to_numpy(),
+            classes=self.data.classes,
+            confidence=self.metrics["interval_confidence"],
+        )
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """(n, classes) float32, what the model answered to the test images."""
+        return self.predictions.filter(regex="^probability: ").to_numpy()
+
+    @cached_property
+    def failed(self) -> list[dict[str, Any]]:
+        """The expectations of the data that don't hold."""
+        return [finding for finding in self.validation["findings"] if not finding["success"]]
+
+
+def load_inputs() -> Inputs:
+    """Reads everything.
+
+    Raises:
+        InputError: the data or the model are damaged.
+
+    """
+    return Inputs(
+        data=load_section("data", DataParameters),
+        prepare=load_section("prepare", PrepareParameters),
+        wanted=load_section("report", ReportParameters),
+        metrics=_load(paths.METRICS),
+        baseline=_load(paths.BASELINE),
+        validation=_load(paths.VALIDATION),
+        suspicious=pd.read_csv(paths.SUSPICIOUS_LABELS),
+        card=_load(sealed(paths.MODEL_CARD, stage="train")),
+        summary=paths.MODEL_SUMMARY.read_text(encoding="utf-8"),
+        history=pd.read_csv(paths.HISTORY),
+        bins=pd.read_csv(paths.CALIBRATION),
+        predictions=pd.read_parquet(paths.PREDICTIONS),
+        splits={"train": load_split("train"), "test": load_split("test")},
+        manifest=load_manifest(),
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,94 @@
+"""The batches of an epoch: order, mirroring and shifts, all drawn from the seed."""
+
+import keras
+import numpy as np
+
+from tasks.core.dataset import Selection
+from tasks.train.parameters import TrainParameters
+
+
+class Batches(keras.utils.PyDataset):
+    """The batches of one epoch, a function of the seed and the epoch's number alone.
+
+    Every batch has the same size; the images that are left over have their turn in another epoch,
+    whose order is another one. An image that is mirrored in one epoch isn't in the next.
+
+    Args:
+        training: the images, of which a batch at a time is copied.
+        num_classes: how many there are.
+        parameters: the recipe.
+
+    """
+
+    def __init__(
+        self, training: Selection, *, num_classes: int, parameters: TrainParameters
+    ) -> None:
+        super().__init__()
+        self._training = training
+        self._labels = training.labels
+        self._num_classes = num_classes
+        self._parameters = parameters
+        self._size = min(parameters.batch_size, len(self._labels))
+        first = np.random.default_rng([parameters.seed]).random(len(self._labels)) < 0.5
+        self._mirrored_first = first & parameters.flip
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draws the order and the shifts of an epoch, counted from 0."""
+        generator = np.random.default_rng([self._parameters.seed, 1 + epoch])
+        num_images, limit = len(self._labels), self._parameters.shift
+        self._order = generator.permutation(num_images)
+        self._shifts = generator.integers(-limit, limit + 1, (num_images, 2), dtype=np.int32)
+        self._mirrored = self._mirrored_first ^ bool(epoch % 2 and self._parameters.flip)
+
+    def __len__(self) -> int:
+        """How many whole batches there are; one smaller one where there is none."""
+        return len(self._labels) // self._size
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """A batch.
+
+        Returns:
+            (batch, height, width, channels) uint8 images, and (batch, classes) float32 targets, 1
+            at the label.
+
+        """
+        positions = self._order[index * self._size : (index + 1) * self._size]
+        images = self._training.take(positions)
+        mirrored = self._mirrored[positions]
+        images[mirrored] = images[mirrored, :, ::-1]
+        if self._parameters.shift:
+            images = shift_images(images, self._shifts[positions], limit=self._parameters.shift)
+        return images, np.eye(self._num_classes, dtype=np.float32)[self._labels[positions]]
+
+
+def shift_images(images: np.ndarray, shifts: np.ndarray, *, limit: int) -> np.ndarray:
+    """Moves each image by its own whole number of pixels; what comes in is black.
+
+    Args:
+        images: (n, height, width, channels).
+        shifts: (n, 2) in -limit..limit: down, right.
+        limit: in pixels.
+
+    """
+    number, height, width = images.shape[:3]
+    padded = np.pad(images, [(0, 0), (limit, limit), (limit, limit), (0, 0)])
+    rows = np.arange(height) + limit - shifts[:, :1]
+    columns = np.arange(width) + limit - shifts[:, 1:]
+    return padded[np.arange(number)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def class_weights(labels: np.ndarray, *, num_classes: int, kind: str) -> dict[int, float] | None:
+    """What an image's loss is multiplied by, per class, 1 on average; None for no weights.
+
+    Args:
+        labels: (n,) of the training images.
+        num_classes: how many there are.
+        kind: none; balanced gives each class the same sum of weights.
+
+    """
+    if kind == "none":
+        return None
+    counts = np.bincount(labels, minlength=num_classes)
+    weights = len(labels) / (num_classes * np.maximum(counts, 1))
+    return dict(enumerate(weights.tolist()))

@@ -1,0 +1,90 @@
+"""What Keras has no optimizer for: Muon for convolutions, and a rate that goes up once and down."""
+
+from typing import Any
+
+import keras
+
+from tasks.train.parameters import TrainParameters
+
+
+def make_optimizer(parameters: TrainParameters, *, num_steps: int) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer, schedule and averaging of weights.
+
+    Args:
+        parameters: the recipe.
+        num_steps: of the whole training.
+
+    """
+    one_cycle = parameters.schedule == "one_cycle"
+    shared: dict[str, Any] = {
+        "learning_rate": OneCycle(parameters.learning_rate, num_steps, parameters.warmup_share)
+        if one_cycle
+        else parameters.learning_rate,
+        "weight_decay": parameters.weight_decay or None,
+    }
+    if parameters.average_decay is not None:
+        shared |= {"use_ema": True, "ema_momentum": parameters.average_decay}
+    if parameters.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(beta_1=parameters.momentum, **shared)
+    elif parameters.optimizer == "muon":
+        optimizer = ConvolutionMuon(
+            momentum=parameters.momentum, adam_weight_decay=shared["weight_decay"], **shared
+        )
+    else:
+        optimizer = keras.optimizers.SGD(momentum=parameters.momentum, nesterov=True, **shared)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """Up in a straight line, then down in one to almost 0.
+
+    Args:
+        highest: learning rate.
+        num_steps: of the whole training.
+        warmup_share: of the steps, in which the rate goes up.
+
+    """
+
+    def __init__(self, highest: float, num_steps: int, warmup_share: float) -> None:
+        self._config = {
+            "highest": highest,
+            "num_steps": num_steps,
+            "warmup_share": warmup_share,
+        }
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate of a step, counted from 0."""
+        share = self._config["warmup_share"]
+        done: Any = keras.ops.cast(step, "float32")
+        middle = (done + 0.5) / self._config["num_steps"]
+        relative = keras.ops.minimum(middle / share, (1 - middle) / (1 - share))
+        return self._config["highest"] * relative
+
+    def get_config(self) -> dict[str, float]:
+        """The arguments."""
+        return dict(self._config)
+
+
+class ConvolutionMuon(keras.optimizers.Muon):
+    """Keras' Muon for the kernels of convolutions, each as a matrix; Adam for all other weights.
+
+    Keras leaves whatever isn't a matrix to Adam. Muon's author reshapes kernels, as here.
+    Source: https://kellerjordan.github.io/posts/muon
+    """
+
+    def _should_use_adamw(self, variable: keras.Variable) -> bool:
+        return len(variable.shape) != 4
+
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
+        """The nearest semi-orthogonal matrix, (height·width·incoming, outgoing), as a kernel."""
+        matrix = super().zeropower_via_newtonschulz5(_as_matrix(x), steps)
+        return keras.ops.reshape(matrix, x.shape)
+
+    def lr_adjust(self, x: Any) -> Any:
+        """Scales an update by the larger side of its matrix, to the size of Adam's updates."""
+        return keras.ops.reshape(super().lr_adjust(_as_matrix(x)), x.shape)
+
+
+def _as_matrix(kernel: Any) -> Any:
+    return keras.ops.reshape(kernel, (-1, kernel.shape[-1]))

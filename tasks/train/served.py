@@ -1,0 +1,82 @@
+"""The network as it ships, measured on what was held out: what training is judged by."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.optimize import minimize_scalar
+
+from tasks.core.dataset import ImageSplit
+from tasks.train.normalization import without_normalization
+
+_BATCH = 512
+# A validation split that is classified without a mistake would ask for boundless certainty.
+_TEMPERATURES = (0.25, 4.0)
+
+
+class Validator:
+    """Measures the network as it ships on images that were held out, and stay in memory.
+
+    Args:
+        network: from images to logits; its weights may change.
+        validation: the images.
+        mirror: average the logits of each image with those of its mirror image.
+
+    """
+
+    def __init__(self, network: keras.Model, validation: ImageSplit, *, mirror: bool) -> None:
+        self.images, self.labels = validation.images, validation.labels
+        classify, self._normalizations = without_normalization(network)
+        images = keras.Input(network.input_shape[1:], dtype="uint8", name="images")
+        pixels = keras.ops.cast(images, "float32")
+        logits = classify(pixels)
+        if mirror:
+            logits = (logits + classify(keras.ops.flip(pixels, axis=2))) / 2
+        self._served = keras.Model(images, logits)
+        self._compute = tf.function(lambda batch: self._served(batch, training=False))
+
+    def served(self) -> keras.Model:
+        """From (n, height, width, channels) uint8 images to (n, classes) logits."""
+        for affine, normalization in self._normalizations:
+            affine.take_from(normalization)
+        return self._served
+
+    def logits(self) -> np.ndarray:
+        """(n, classes) float64 of the images that were held out."""
+        self.served()
+        images = self.images
+        size = min(_BATCH, len(images))
+        logits = []
+        for start in range(0, len(images), size):
+            # The last batch is filled up, so that every batch has the same shape.
+            batch = images[np.arange(start, start + size) % len(images)]
+            logits.append(self._compute(tf.constant(batch)).numpy())
+        return np.concatenate(logits)[: len(images)].astype(np.float64)
+
+    def __call__(self) -> dict[str, float]:
+        """The mean loss and the accuracy."""
+        logits, labels = self.logits(), self.labels
+        return {
+            "val_loss": cross_entropy(logits, labels),
+            "val_accuracy": float((logits.argmax(axis=1) == labels).mean()),
+        }
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """What (n, classes) logits are divided by, so that they are as sure of labels as right."""
+    found = minimize_scalar(
+        lambda exponent: cross_entropy(logits / np.exp(exponent), labels),
+        bounds=np.log(_TEMPERATURES),
+        method="bounded",
+    )
+    return round(float(np.exp(found.x)), 3)
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The mean over (n, classes) logits of what each label's probability costs, in nats."""
+    return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logarithms of probabilities, along the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -1,0 +1,176 @@
+"""Finds training images whose label is probably wrong: they look like those of another class.
+
+Each image is classified by a quadratic discriminant analysis of the other two thirds of the images,
+on their principal components, and confident learning (Northcutt, Jiang and Chuang, 2021) judges the
+probabilities. Sums are of whole numbers, and so have the same bits on every processor.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import eigh, solve_triangular
+
+COLUMNS = ["position", "label", "suggestion", "probability_label", "probability_suggestion"]
+
+_MAX_IMAGES = 100_000
+_MAX_VALUES = 1_024  # of an image; larger ones are made smaller
+_MAX_COMPONENTS = 64
+_IMAGES_PER_COMPONENT = 5
+_COMPONENT_IMAGES = 10_000  # enough to find the components
+_NUM_FOLDS = 3
+_POOLED_IMAGES = 64  # that the covariance of all classes counts for in that of one
+_STEPS_PER_LEVEL = 4  # of a grey level, to which components are rounded
+_CHUNK = 4_096
+_TEMPERATURES = 2.0 ** np.arange(0, 10, 0.25)
+
+
+def find_suspicious_labels(
+    images: np.ndarray, labels: np.ndarray, *, num_classes: int, seed: int
+) -> pd.DataFrame:
+    """Lists the images that are more probably of another class than of their own.
+
+    Of more than 100,000 images, a sample is looked at. A class with fewer images than folds is
+    neither suspected nor suggested.
+
+    Args:
+        images: (n, height, width, channels) uint8; may be mapped into memory.
+        labels: (n,) in 0..num_classes - 1.
+        num_classes: how many there are.
+        seed: of the folds and the sample.
+
+    Returns:
+        A row per image, the most suspicious first, with the columns COLUMNS. Probabilities are
+        rounded to four digits.
+
+    """
+    chosen = choose_images(labels, num_classes=num_classes, seed=seed)
+    given = labels[chosen].astype(np.int64)
+    if len(np.unique(given)) < 2:
+        return pd.DataFrame({column: [] for column in COLUMNS})
+    components = project(images, chosen)
+    scores = score_held_out(components, given, num_classes=num_classes, seed=seed)
+    probabilities = to_probabilities(scores, given)
+    suggested = suggest(probabilities, given)
+    suspects = np.flatnonzero(suggested != given)
+    label, suggestion = given[suspects], suggested[suspects]
+    # What differs between processors is rounded away, and equal ones keep the images' order.
+    margins = np.round(scores[suspects, suggestion] - scores[suspects, label], 3)
+    columns = (
+        chosen[suspects],
+        label,
+        suggestion,
+        probabilities[suspects, label].round(4),
+        probabilities[suspects, suggestion].round(4),
+    )
+    table = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+    return table.iloc[np.argsort(-margins, kind="stable")].reset_index(drop=True)
+
+
+def choose_images(labels: np.ndarray, *, num_classes: int, seed: int) -> np.ndarray:
+    """The positions of the images that are looked at, sorted: (m,) int64."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    chosen = np.sort(order[:_MAX_IMAGES])
+    counts = np.bincount(labels[chosen], minlength=num_classes)
+    return chosen[counts[labels[chosen]] >= _NUM_FOLDS]
+
+
+def project(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The principal components of some images: (m, components) float64, whole numbers."""
+    sample = chosen[:: max(1, len(chosen) // _COMPONENT_IMAGES)]
+    total, products = 0.0, 0.0
+    for values in _read(images, sample):
+        total = total + values.sum(axis=0)
+        products = products + values.T @ values
+    covariance = products * len(sample) - np.outer(total, total)
+    size = len(covariance)
+    limit = min(_MAX_COMPONENTS, size, max(1, len(chosen) // _IMAGES_PER_COMPONENT))
+    variances, directions = eigh(covariance, subset_by_index=[size - limit, size - 1])
+    # Directions without variance are arbitrary, and so differ between processors.
+    kept = variances > 1e-6 * max(1.0, variances[-1])
+    # With 12 binary places, what is summed next is exact, too.
+    exact = np.rint(directions[:, kept] * 2.0**12) / 2.0**12
+    parts = [np.rint(values @ exact * _STEPS_PER_LEVEL) for values in _read(images, chosen)]
+    return np.concatenate(parts)
+
+
+def score_held_out(
+    components: np.ndarray,
+    labels: np.ndarray,
+    *,
+    num_classes: int,
+    seed: int,
+) -> np.ndarray:
+    """The log-likelihood of each class for each image, by the images of the other folds.
+
+    Returns:
+        (n, num_classes) float64, up to a number of each image's own; -inf for absent classes.
+
+    """
+    scores = np.full((len(labels), num_classes), -np.inf)
+    folds = np.empty(len(labels), np.int64)
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    folds[by_class] = np.arange(len(labels)) % _NUM_FOLDS
+    for fold in range(_NUM_FOLDS):
+        known, asked = components[folds != fold], components[folds == fold]
+        groups = {
+            label: known[labels[folds != fold] == label] for label in np.unique(labels).tolist()
+        }
+        scatters = {label: _scatter(group) for label, group in groups.items()}
+        pooled = sum(scatters.values()) / len(known) + np.eye(components.shape[1])
+        for label, group in groups.items():
+            shrunk = (scatters[label] + _POOLED_IMAGES * pooled) / (len(group) + _POOLED_IMAGES)
+            lower = np.linalg.cholesky(shrunk)
+            standard = solve_triangular(lower, (asked - group.mean(axis=0)).T, lower=True)
+            volume = np.log(np.diag(lower)).sum() - np.log(len(group))
+            scores[folds == fold, label] = -volume - np.square(standard).sum(axis=0) / 2
+    return scores
+
+
+def to_probabilities(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Scores as sure as the labels warrant: pixels aren't independent, as the scores have it.
+
+    One temperature divides them, the one of a grid that makes the labels the most probable.
+    """
+    rows = np.arange(len(labels))
+    best = scores - scores.max(axis=1, keepdims=True)
+
+    def surprise(temperature: float) -> float:
+        scaled = best / temperature
+        return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[rows, labels]).mean())
+
+    scaled = np.exp(best / min(_TEMPERATURES.tolist(), key=surprise))
+    return scaled / scaled.sum(axis=1, keepdims=True)
+
+
+def suggest(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The class that each image is confidently counted to, or else its own label: (n,) int64.
+
+    Confidently is with the probability that images labelled so have on average.
+    """
+    classes = np.unique(labels)
+    thresholds = np.full(probabilities.shape[1], np.inf)
+    thresholds[classes] = [probabilities[labels == label, label].mean() for label in classes]
+    confident = np.where(probabilities >= thresholds, probabilities, 0)
+    suggested = confident.argmax(axis=1)
+    own = probabilities[np.arange(len(labels)), labels]
+    return np.where(confident.max(axis=1) > own, suggested, labels)
+
+
+def _scatter(group: np.ndarray) -> np.ndarray:
+    total = group.sum(axis=0)
+    return group.T @ group - np.outer(total, total) / len(group)
+
+
+def _read(images: np.ndarray, chosen: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields (m, values) float64 arrays of whole numbers: images made small, some at a time."""
+    height, width, channels = images.shape[1:]
+    step = max(1, int(np.ceil(np.sqrt(height * width * channels / _MAX_VALUES))))
+    rows, columns = np.arange(0, height, step), np.arange(0, width, step)
+    sizes = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))[None, ..., None]
+    for start in range(0, len(chosen), _CHUNK):
+        pixels = np.asarray(images[chosen[start : start + _CHUNK]])
+        sums = np.add.reduceat(pixels, rows, axis=1, dtype=np.int64)
+        sums = np.add.reduceat(sums, columns, axis=2)
+        yield np.rint(sums / sizes).reshape(len(pixels), -1).astype(np.float64)

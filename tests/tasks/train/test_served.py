@@ -1,0 +1,52 @@
+"""Validation measures what ships, and the temperature makes it as sure as it is right."""
+
+import numpy as np
+import pytest
+
+from tasks.core.dataset import ImageSplit
+from tasks.train.build import build_network
+from tasks.train.served import Validator, cross_entropy, fit_temperature, log_softmax
+
+
+def test_a_validation_set_that_no_batch_divides_is_measured_whole(
+    images: np.ndarray, labels: np.ndarray
+) -> None:
+    network = build_network("article", image_shape=(28, 28, 1), num_classes=10)
+    many = np.tile(images, (2, 1, 1, 1))[:700]
+    validator = Validator(network, ImageSplit(many, np.tile(labels, 2)[:700]), mirror=False)
+    expected = network.predict(many, verbose=0)  # pyright: ignore[reportArgumentType]
+    np.testing.assert_allclose(validator.logits(), expected, atol=1e-5)
+
+
+def test_a_mirrored_network_says_of_an_image_what_it_says_of_its_mirror_image(
+    images: np.ndarray, labels: np.ndarray
+) -> None:
+    network = build_network("light", image_shape=(28, 28, 1), num_classes=10)
+    plain, mirrored = (
+        Validator(network, ImageSplit(pixels, labels), mirror=True).logits()
+        for pixels in (images, np.ascontiguousarray(images[:, :, ::-1]))
+    )
+    np.testing.assert_allclose(plain, mirrored, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_of_logits_that_are_too_large_or_small_is_found(
+    temperature: float,
+) -> None:
+    """Labels are drawn by the probabilities that the logits have at the right temperature."""
+    generator = np.random.default_rng(0)
+    right = generator.normal(0, 2, (20_000, 5))
+    draws = generator.random((len(right), 1))
+    labels = (np.exp(log_softmax(right)).cumsum(axis=1) < draws).sum(axis=1)
+    found = fit_temperature(right * temperature, labels)
+    assert found == pytest.approx(temperature, rel=0.05)
+
+
+def test_a_split_without_mistakes_asks_for_no_boundless_certainty() -> None:
+    logits = np.eye(3)[np.arange(9) % 3]
+    assert 0.24 < fit_temperature(logits, np.arange(9) % 3) < 0.26
+
+
+def test_the_cross_entropy_of_even_logits_is_that_of_chance() -> None:
+    assert cross_entropy(np.zeros((4, 10)), np.arange(4)) == pytest.approx(np.log(10))
+    assert np.isfinite(cross_entropy(np.full((1, 2), [1e4, -1e4]), np.array([1])))

@@ -1,0 +1,106 @@
+"""Flipped labels stand first in the list, a rise is noticed, and clean data raises no alarm."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tasks.validate.labels import COLUMNS, choose_images, find_suspicious_labels
+from tasks.validate.suspicion import Suspicion, compare_suspicions, count_suspicions
+
+
+def make_images(
+    counts: list[int], seed: int, size: int = 8, channels: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy images around a pattern of each class: about one in fifty looks like another class."""
+    generator = np.random.default_rng(seed)
+    patterns = np.random.default_rng(99).normal(128, 20, (len(counts), size, size, channels))
+    labels = np.repeat(np.arange(len(counts)), counts)
+    noise = generator.normal(0, 45, (len(labels), size, size, channels))
+    images = np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8)
+    order = generator.permutation(len(labels))
+    return images[order], labels[order].astype(np.uint8)
+
+
+def flip(labels: np.ndarray, share: float, num_classes: int) -> np.ndarray:
+    generator = np.random.default_rng(3)
+    places = generator.choice(len(labels), int(share * len(labels)), replace=False)
+    flipped = labels.astype(np.int64)
+    flipped[places] += generator.integers(1, num_classes, len(places))
+    return (flipped % num_classes).astype(np.uint8)
+
+
+def count(images: np.ndarray, labels: np.ndarray, num_classes: int) -> Suspicion:
+    suspicious = find_suspicious_labels(images, labels, num_classes=num_classes, seed=0)
+    chosen = choose_images(labels, num_classes=num_classes, seed=0)
+    return count_suspicions(suspicious, labels[chosen], num_classes=num_classes)
+
+
+@pytest.mark.parametrize(("num_classes", "per_class"), [(2, 200), (5, 100), (20, 50), (100, 20)])
+def test_flipped_labels_stand_first_with_their_true_class(num_classes: int, per_class: int) -> None:
+    images, labels = make_images([per_class] * num_classes, 0, size=16)
+    flipped = flip(labels, 0.05, num_classes)
+    wrong = np.flatnonzero(flipped != labels)
+    table = find_suspicious_labels(images, flipped, num_classes=num_classes, seed=0)
+    first = table.head(len(wrong))
+    assert np.isin(first["position"], wrong).mean() > 0.75
+    right = labels[first["position"]] == first["suggestion"]
+    assert right.mean() > 0.75
+    assert (table["probability_suggestion"] > table["probability_label"]).all()
+
+
+def test_the_order_is_the_same_whatever_the_numbers_in_memory() -> None:
+    """A sum of pixels is a whole number: another order of additions changes no bit."""
+    images, labels = make_images([100] * 4, 1)
+    table = find_suspicious_labels(images, flip(labels, 0.1, 4), num_classes=4, seed=0)
+    again = find_suspicious_labels(
+        np.asfortranarray(images), flip(labels, 0.1, 4), num_classes=4, seed=0
+    )
+    assert table.equals(again)
+
+
+@pytest.mark.parametrize("counts", [[3, 3], [5] * 5, [1, 300], [2, 1], [10] * 100, [0, 40, 40]])
+def test_however_few_the_images_are_the_list_is_about_their_classes(counts: list[int]) -> None:
+    images, labels = make_images(counts, 0)
+    table = find_suspicious_labels(images, labels, num_classes=len(counts), seed=0)
+    assert list(table.columns) == COLUMNS
+    assert (table["label"].to_numpy() == labels[table["position"].to_numpy(int)]).all()
+    enough = {label for label, number in enumerate(counts) if number >= 3}
+    assert set(table["suggestion"]) | set(table["label"]) <= enough
+
+
+def test_images_that_are_all_alike_tell_nothing() -> None:
+    images, labels = np.full((40, 6, 6, 1), 7, np.uint8), np.arange(40) % 2
+    table = find_suspicious_labels(images, labels, num_classes=2, seed=0)
+    assert (table["probability_suggestion"] < 0.52).all()
+
+
+def test_large_colour_images_are_made_small() -> None:
+    images, labels = make_images([30] * 2, 0, size=70, channels=3)
+    table = find_suspicious_labels(images, flip(labels, 0.1, 2), num_classes=2, seed=0)
+    wrong = np.flatnonzero(flip(labels, 0.1, 2) != labels)
+    assert len(set(table["position"]) & set(wrong)) >= len(wrong) - 1
+
+
+def test_a_rise_of_wrong_labels_in_one_class_is_noticed_in_that_class() -> None:
+    accepted = count(*make_images([400] * 5, 1), 5)
+    images, labels = make_images([400] * 5, 2)
+    changed = labels.copy()
+    changed[np.flatnonzero(labels == 0)[:40]] = 3
+    probabilities = compare_suspicions(count(images, changed, 5), accepted)
+    assert probabilities[0, 3] < 0.01
+    assert probabilities[1, 0] < 0.01
+    assert (probabilities[:, [1, 2, 4]] > 0.01).all()
+
+
+@pytest.mark.parametrize(("num_classes", "per_class"), [(2, 50), (5, 100), (20, 20)])
+def test_as_clean_data_as_before_raises_no_alarm(num_classes: int, per_class: int) -> None:
+    """Two alarms in seven sets have a probability of 0.2% if each has one of 1%."""
+    counts = [
+        count(*make_images([per_class] * num_classes, seed), num_classes) for seed in range(8)
+    ]
+    alarms = sum(
+        bool((compare_suspicions(found, accepted) < 0.01).any())
+        for accepted, found in pairwise(counts)
+    )
+    assert alarms <= 1

@@ -1,0 +1,128 @@
+"""The suite passes in a project whose parameters, lock, data and results are somebody else's.
+
+A part of it is run in copies of the project: one with the parameters of scikit-learn's digits, as
+the README shows them, and one where every value is another than ours.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, read_parameters, write_parameters
+
+# What reads parameters, starts processes, or looks at the project itself; nothing that trains.
+PART = (
+    "tests/test_data_page.py",
+    "tests/test_packages.py",
+    "tests/test_readme.py",
+    "tests/test_wiring.py",
+    "tests/flows/test_refused.py",
+    "tests/tasks/core",
+    "tests/tasks/predict/test_command.py",
+    "tests/tasks/prepare",
+    "tests/tasks/report/test_comparison.py",
+    "tests/tasks/runner",
+    "tests/tasks/train/test_schedule.py",
+    "tests/workspace/test_check.py",
+    "tests/workspace/test_graph.py",
+)
+THEIRS = ("params.yaml", "dvc.lock", "data", "models", "reports")
+
+
+def make_digits_parameters() -> dict:
+    """As `examples.digits` and `propose` give them."""
+    parameters = read_parameters()
+    parameters["data"] = {
+        "name": "digits",
+        "classes": [str(digit) for digit in range(10)],
+        "height": 8,
+        "width": 8,
+        "channels": 1,
+        "train_images": 1442,
+        "test_images": 355,
+    }
+    parameters["ingest"] = {
+        "format": "folders",
+        "path": "data/source/digits",
+        "resize": "refuse",
+        "max_faulty_share": 0.0,
+        "test_share": 0.2,
+        "test_seed": 0,
+    }
+    parameters["validate"] |= {"min_highest": 240, "max_constant_pixels": 3}
+    parameters["train"] |= {"epochs": 50, "flip": False, "architecture": "light"}
+    return parameters
+
+
+def make_other_parameters() -> dict:
+    """Every value is another one, of the same type."""
+    return {
+        section: {key: make_other(value) for key, value in content.items()}
+        for section, content in read_parameters().items()
+    }
+
+
+def make_other(value: object) -> object:
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value * 2 + 1
+        case str():
+            return f"other-{value}"
+        case list():
+            return [make_other(item) for item in value]
+        case dict():
+            return {key: make_other(item) for key, item in value.items()}
+    return "other"
+
+
+@pytest.mark.parametrize(
+    "make_parameters", [make_digits_parameters, make_other_parameters], ids=["digits", "others"]
+)
+def test_the_suite_passes_and_leaves_everything_in_anothers_project(
+    tmp_path: Path, make_parameters: Callable[[], dict]
+) -> None:
+    root = copy_project(tmp_path / "project")
+    write_parameters(root, make_parameters())
+    (root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", "utf-8")
+    for name in ("data/raw/manifest.json", "models/candidate/card.json", "reports/metrics.json"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text('{"of": "another data set"}\n', "utf-8")
+    before = {name: contents_of(root / name) for name in THEIRS}
+    options = ("-p", "no:cacheprovider", f"--basetemp={tmp_path / 'tests'}")
+    completed = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options, *PART],
+        cwd=root,
+        env={name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert completed.returncode == 0, completed.stdout[-10_000:]
+    assert {name: contents_of(root / name) for name in THEIRS} == before
+
+
+def copy_project(root: Path) -> Path:
+    """What every clone has, without what is this one's own."""
+    root.mkdir()
+    for path in PROJECT.iterdir():
+        if path.is_dir() and not path.name.startswith(".") and path.name not in THEIRS:
+            no_bytecode = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(path, root / path.name, ignore=no_bytecode)
+        elif path.is_file() and path.name not in (".git", *THEIRS):
+            shutil.copy(path, root)
+    return root
+
+
+def contents_of(path: Path) -> dict[str, bytes]:
+    """Path → content, of a file or of all files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return {str(file): file.read_bytes() for file in files if file.is_file()}
