@@ -32,7 +32,7 @@ def test_ingest_reads_refuses_or_leaves_aside_what_the_table_says(
     case: Case, folder: Path, tmp_path: Path
 ) -> None:
     parameters = FILES | {"format": "folders", "path": str(folder), "max_faulty_share": 0.1}
-    source = FoldersParameters.model_validate(parameters | case.options)
+    source = FoldersParameters.model_validate(parameters | dict(case.options))
     data = make_data()
     lines = write_splits(read_source(source, data), tmp_path / "raw", data=data)
     manifest = json.loads((tmp_path / "raw" / "manifest.json").read_text("utf-8"))
@@ -58,7 +58,7 @@ def test_predict_reads_refuses_or_leaves_aside_what_the_table_says(
     policy = ImagePolicy.of(
         make_data(),
         FoldersParameters.model_validate(
-            FILES | {"format": "folders", "path": str(folder)} | case.options
+            FILES | {"format": "folders", "path": str(folder)} | dict(case.options)
         ),
     )
     source = open_source(folder, policy)
