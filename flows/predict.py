@@ -24,7 +24,7 @@ from tasks.core.parameters import load_section
 from tasks.drift.judge import describe_drift, drift_to_markdown
 from tasks.drift.parameters import DriftParameters
 from tasks.drift.report import report_drift
-from tasks.images.sources import Wanted, open_source
+from tasks.images.sources import open_source
 from tasks.predict.classify import Sample, classify_into, describe_errors, describe_summary
 from tasks.predict.model import Model, load_model
 from tasks.predict.parameters import PredictParameters
@@ -38,7 +38,7 @@ def predict(images: str, output: str, model: str | None) -> None:
     Args:
         images: a folder, or a file of one image or of many.
         output: the table, which ends in .parquet or .csv; an earlier one is replaced.
-        model: champion, candidate or a folder; None is the champion, or else the candidate.
+        model: champion, candidate or a folder; None is the champion.
 
     """
     parameters: PredictParameters = load_section("predict", PredictParameters)
@@ -54,7 +54,7 @@ def _classify(
 ) -> State[int]:
     """Writes the table; an image that can't be used is a warning and a row with an error."""
     log = get_run_logger()
-    source = open_source(images, Wanted(model.classifier.image_shape, parameters.resize))
+    source = open_source(images, model.policy)
     summary = classify_into(
         output,
         source,
@@ -65,11 +65,11 @@ def _classify(
     )
     message = describe_summary(summary, output)
     log.info(message)
-    errors = list(describe_errors(summary))
-    for error in errors:
-        log.warning(error)
+    problems = [f"left aside, {line}" for line in summary.aside] + list(describe_errors(summary))
+    for problem in problems:
+        log.warning(problem)
     create_markdown_artifact(
-        "\n".join([message, "", *(f"- {error}" for error in errors)]),
+        "\n".join([message, "", *(f"- {problem}" for problem in problems)]),
         key="prediction-summary",
         description="What was classified, by which model, and what couldn't be",
     )

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.runner.errors import InputError
+
 # Of what is being written: a dot, the final name, and this.
 TEMPORARY_SUFFIX = ".partial"
 
@@ -17,7 +19,12 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path, for a file or a folder, that becomes `path` when the block succeeds.
 
     Whoever reads `path` sees the old content or the new, never a part of it. What a killed process
-    left behind is removed by the next one.
+    left behind is removed by the next one. Only a folder takes the place of a folder: whose it is,
+    `tasks.runner.declared` has asked before the stage began.
+
+    Raises:
+        InputError: a folder is there where a file was to be written.
+
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
@@ -25,6 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush_to_disk(temporary)
+        if path.is_dir() and not temporary.is_dir():
+            raise InputError(f"{path} is a folder; expected a file, or nothing. Move it away")
         if path.is_dir():
             remove(path)
         os.replace(temporary, path)

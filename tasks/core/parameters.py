@@ -4,6 +4,7 @@ Each section is typed beside the code that reads it: a stage's in `tasks/STAGE/p
 """
 
 import difflib
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -39,6 +40,11 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _compose(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in Unicode's composed form: a folder from a Mac spells `é` in two characters."""
+    return tuple(unicodedata.normalize("NFC", name) for name in names)
+
+
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError("Each name may stand there once")
@@ -52,6 +58,7 @@ class DataParameters(Section):
     classes: Annotated[
         tuple[Text, ...],
         Field(min_length=2, max_length=256, strict=False),
+        AfterValidator(_compose),
         AfterValidator(_distinct),
     ]
     height: Count

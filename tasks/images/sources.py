@@ -8,27 +8,35 @@ with the file's, and whatever is read is read in batches.
 import gzip
 import io
 import math
-import os
-import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 
-from tasks.images.decode import MAX_FILE_BYTES, Resize, decode_image, fit_image
+from tasks.images.decode import READ, decode_image, is_picture
+from tasks.images.errors import ImageError, Tally
+from tasks.images.files import list_files, read_file
 from tasks.images.idx import GZIP_MAGIC, parse_header
+from tasks.images.parallel import map_parts
+from tasks.images.policy import ImagePolicy
 from tasks.runner.errors import InputError
 
 _NPY_MAGIC = b"\x93NUMPY"
 _ZIP_MAGIC = b"PK\x03\x04"
 _IDX_IMAGES = (b"\x00\x00\x08\x03", b"\x00\x00\x08\x04")
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-_LONGEST_MAGIC = 8
-_EXPECTED = "a PNG, JPEG, .npy, .npz or IDX file of images, or a folder of PNG, JPEG and .npy files"
+_BEGINNING_BYTES = 16
+_PART = 32
+_EXPECTED = f"a {READ}, an .npy, .npz or IDX file of images, or a folder of images and .npy files"
+_BROKEN = (
+    *(OSError, EOFError, zlib.error, zipfile.BadZipFile),
+    *(NotImplementedError, RuntimeError, ValueError, KeyError),
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Images:
     """A batch from a source.
 
     Attributes:
-        names: of the images.
+        names: of the images, in UTF-8.
         errors: why an image can't be used, or None.
         pixels: (m, height, width, channels) uint8, of those m images that can.
 
@@ -47,31 +55,24 @@ class Images:
     pixels: np.ndarray
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What the model takes.
+class Source(Protocol):
+    """Where images come from.
 
     Attributes:
-        shape: height, width, channels.
-        resize: what to do with a picture of another size.
+        num_images: all of them.
+        aside: files that nobody means as images.
 
     """
 
-    shape: tuple[int, ...]
-    resize: Resize
-
-
-class Source(Protocol):
-    """Where images come from."""
-
     num_images: int
+    aside: Tally
 
     def batches(self, size: int) -> Iterator[Images]:
         """Yields all images, in order, at most `size` at a time."""
         ...
 
 
-def open_source(path: Path, wanted: Wanted) -> Source:
+def open_source(path: Path, policy: ImagePolicy) -> Source:
     """Finds out what a path is.
 
     Raises:
@@ -79,183 +80,177 @@ def open_source(path: Path, wanted: Wanted) -> Source:
 
     """
     if path.is_dir():
-        return Folder(path, wanted)
+        found = list_files(path)
+        if not found.files:
+            reasons = "".join(f"\nleft aside, {line}" for line in found.aside.describe())
+            raise InputError(f"{path} holds no images. Expected {_EXPECTED}{reasons}")
+        names = [file.relative_to(path).as_posix() for file in found.files]
+        return Pictures(list(zip(names, found.files, strict=True)), policy, found.aside)
     if not path.is_file():
         raise InputError(f"{path} isn't a file. Expected {_EXPECTED}")
     try:
         with path.open("rb") as file:
-            magic = file.read(_LONGEST_MAGIC)
+            beginning = file.read(_BEGINNING_BYTES)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}. Expected {_EXPECTED}") from None
-    if magic.startswith(_PICTURES):
-        return Pictures([(path.name, path.resolve())], wanted)
-    if magic.startswith(_NPY_MAGIC):
-        return NumpyFile(path, wanted)
-    if magic.startswith(_ZIP_MAGIC):
-        return NumpyArchive(path, wanted)
-    if magic.startswith((GZIP_MAGIC, *_IDX_IMAGES)):
-        return IdxFile(path, wanted)
+    if is_picture(beginning):
+        return Pictures([(path.name, path.resolve())], policy)
+    if beginning.startswith(_NPY_MAGIC):
+        return _open_npy(path, policy)
+    if beginning.startswith(_ZIP_MAGIC):
+        return _open_npz(path, policy)
+    if beginning.startswith((GZIP_MAGIC, *_IDX_IMAGES)):
+        return _open_idx(path, policy)
     raise InputError(
-        f"{path} begins with the bytes {magic.hex(' ') or 'none'}. Expected {_EXPECTED}"
+        f"{path} begins with the bytes {beginning[:8].hex(' ') or 'none'}. Expected {_EXPECTED}"
     )
 
 
+@dataclass
 class Pictures:
-    """Files of one image each: PNG, JPEG or .npy; whatever else they are is the error of a row."""
+    """Files of one image each, or .npy; whatever else they are is the error of a row."""
 
-    def __init__(self, files: list[tuple[str, Path]], wanted: Wanted) -> None:
-        self._files = files
-        self._wanted = wanted
-        self.num_images = len(files)
+    files: list[tuple[str, Path]]
+    policy: ImagePolicy
+    aside: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        self.num_images = len(self.files)
 
     def batches(self, size: int) -> Iterator[Images]:
-        """Reads the files of a batch."""
-        for start in range(0, len(self._files), size):
-            files = self._files[start : start + size]
-            errors: list[str | None] = []
-            pixels = np.empty((len(files), *self._wanted.shape), np.uint8)
-            num_good = 0
-            for name, path in files:
-                try:
-                    pixels[num_good] = _read_picture(name, path, self._wanted)
-                except InputError as error:
-                    errors.append(str(error))
-                else:
-                    errors.append(None)
-                    num_good += 1
-            yield Images([name for name, _ in files], errors, pixels[:num_good])
+        """Reads the files of a batch on all cores."""
+        for start in range(0, len(self.files), size):
+            files = self.files[start : start + size]
+            parts = map_parts(self._read_part, files, size=_PART)
+            read = [image for part in parts for image in part]
+            good = [image for image in read if isinstance(image, np.ndarray)]
+            yield Images(
+                names=[_in_utf8(name) for name, _ in files],
+                errors=[None if isinstance(image, np.ndarray) else image for image in read],
+                pixels=np.stack(good) if good else np.empty((0, *self.policy.shape), np.uint8),
+            )
+
+    def _read_part(self, files: Sequence[tuple[str, Path]]) -> list[np.ndarray | str]:
+        return [self._read(name, path) for name, path in files]
+
+    def _read(self, name: str, path: Path) -> np.ndarray | str:
+        """The pixels, or why there are none."""
+        shown = _in_utf8(name)
+        try:
+            if shown != name:
+                raise ImageError(shown, "has a name that isn't in UTF-8", "; rename it")
+            content = read_file(path, name=name, follow_links=False)
+            if content.startswith(_NPY_MAGIC):
+                return _read_numpy_image(name, content, self.policy)
+            return decode_image(content, name=name, policy=self.policy)
+        except InputError as error:
+            return str(error)
 
 
-class Folder(Pictures):
-    """Every file of a folder and of the folders in it, in the order of their names."""
+@dataclass
+class Stack:
+    """A file of images of one size, one after another.
 
-    def __init__(self, folder: Path, wanted: Wanted) -> None:
-        paths = [
-            Path(place, name)
-            for place, folders, names in os.walk(folder)
-            for name in [*names, *(name for name in folders if Path(place, name).is_symlink())]
-        ]
-        if not paths:
-            raise InputError(f"{folder} is empty. Expected {_EXPECTED}")
-        files = sorted((path.relative_to(folder).as_posix(), path) for path in paths)
-        super().__init__(files, wanted)
+    Attributes:
+        name: of the file.
+        open_file: opens what holds the array, unpacked.
+        offset: of the first image.
+        num_images: how many they are, as the header states.
+        shape: height, width, channels.
+
+    """
+
+    name: str
+    open_file: Callable[[], AbstractContextManager[Any]]
+    offset: int
+    num_images: int
+    shape: tuple[int, int, int]
+    aside: Tally = field(default_factory=Tally)
+
+    def batches(self, size: int) -> Iterator[Images]:
+        """Unpacks as it goes."""
+        image_bytes = math.prod(self.shape)
+        with _naming(self.name), self.open_file() as file:
+            file.read(self.offset)
+            for start in range(0, self.num_images, size):
+                number = min(size, self.num_images - start)
+                content = file.read(number * image_bytes)
+                if len(content) != number * image_bytes:
+                    raise InputError(
+                        f"{self.name} ends after {start + len(content) // image_bytes:,} of"
+                        f" {self.num_images:,} images"
+                    )
+                names = [str(index) for index in range(start, start + number)]
+                pixels = np.frombuffer(content, np.uint8).reshape(number, *self.shape)
+                yield Images(names, [None] * number, pixels)
+            if file.read(1):
+                raise InputError(
+                    f"{self.name} holds more than the {self.num_images:,} images that its header"
+                    " states"
+                )
 
 
-class NumpyFile:
+def _open_npy(path: Path, policy: ImagePolicy) -> Stack:
     """An .npy file of one image or of many."""
-
-    def __init__(self, path: Path, wanted: Wanted) -> None:
-        self._path = path
-        with path.open("rb") as file:
-            shape, self._offset = _read_npy_header(file, path.stat().st_size, str(path))
-        self._shape = _as_images(shape, wanted, str(path))
-        self.num_images = self._shape[0]
-
-    def batches(self, size: int) -> Iterator[Images]:
-        """Reads the file from its header on."""
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            yield from _stream(file, self._shape, size, str(self._path))
+    with path.open("rb") as file:
+        shape, offset = _read_npy_header(file, path.stat().st_size, str(path))
+    number = _count_images(shape, policy, str(path))
+    return Stack(str(path), partial(path.open, "rb"), offset, number, policy.shape)
 
 
-class NumpyArchive:
+def _open_npz(path: Path, policy: ImagePolicy) -> Stack:
     """An .npz file: its only array of images, or the one that is called `images`."""
-
-    def __init__(self, path: Path, wanted: Wanted) -> None:
-        self._path = path
-        found: dict[str, tuple[tuple[int, ...], int]] = {}
-        others: list[str] = []
-        try:
-            with zipfile.ZipFile(path) as archive:
-                for entry in archive.infolist():
-                    name = entry.filename.removesuffix(".npy")
-                    try:
-                        with archive.open(entry) as file:
-                            shape, offset = _read_npy_header(file, entry.file_size, name)
-                        found[entry.filename] = _as_images(shape, wanted, name), offset
-                    except InputError as error:
-                        others.append(str(error))
-        except _ZIP_ERRORS as error:
-            raise InputError(f"{path} is a broken archive: {error}") from None
-        chosen = {"images.npy"} & found.keys() or found.keys()
-        if len(chosen) != 1:
-            names = ", ".join(name.removesuffix(".npy") for name in found)
-            raise InputError(
-                f"{path} holds {f'several arrays of images ({names})' if found else 'no images'}"
-                "; expected one, or one that is called images"
-                + "".join(f"\n{other}" for other in others)
-            )
-        (self._entry,) = chosen
-        self._shape, self._offset = found[self._entry]
-        self.num_images = self._shape[0]
-
-    def batches(self, size: int) -> Iterator[Images]:
-        """Unpacks as it goes."""
-        try:
-            with zipfile.ZipFile(self._path) as archive, archive.open(self._entry) as file:
-                file.read(self._offset)
-                yield from _stream(file, self._shape, size, str(self._path))
-        except _ZIP_ERRORS as error:
-            raise InputError(f"{self._path} is a broken archive: {error}") from None
+    found: dict[str, Stack] = {}
+    others: list[str] = []
+    with _naming(str(path)), zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(".npy")
+            try:
+                with archive.open(entry) as file:
+                    shape, offset = _read_npy_header(file, entry.file_size, name)
+                number = _count_images(shape, policy, name)
+            except InputError as error:
+                others.append(str(error))
+            else:
+                opener = partial(_open_entry, path, entry.filename)
+                found[name] = Stack(str(path), opener, offset, number, policy.shape)
+    chosen = {"images"} & found.keys() or found.keys()
+    if len(chosen) != 1:
+        several = f"several arrays of images ({', '.join(found)})"
+        raise InputError(
+            f"{path} holds {several if found else 'no images'}; expected one, or one that is called"
+            " images" + "".join(f"\n{other}" for other in others)
+        )
+    return found[min(chosen)]
 
 
-class IdxFile:
+@contextmanager
+def _open_entry(path: Path, name: str) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+        yield file
+
+
+def _open_idx(path: Path, policy: ImagePolicy) -> Stack:
     """An IDX file of images, packed by gzip or not."""
-
-    def __init__(self, path: Path, wanted: Wanted) -> None:
-        self._path = path
-        with path.open("rb") as file:
-            self._open = gzip.open if file.read(2) == GZIP_MAGIC else open
-        try:
-            with self._open(path, "rb") as file:
-                header = file.read(4 + 4 * 4)
-        except _GZIP_ERRORS as error:
-            raise InputError(f"{path} is broken gzip: {error}") from None
-        num_dimensions = 4 if header[3:4] == b"\x04" else 3
-        shape = parse_header(header, name=str(path), num_dimensions=num_dimensions)
-        self._offset = 4 + 4 * num_dimensions
-        size = path.stat().st_size
-        if self._open is open and size - self._offset != math.prod(shape):
-            raise InputError(
-                f"{path} holds {size - self._offset:,} bytes of data; its header says"
-                f" {' × '.join(map(str, shape))}"
-            )
-        self._shape = _as_images(shape, wanted, str(path))
-        self.num_images = self._shape[0]
-
-    def batches(self, size: int) -> Iterator[Images]:
-        """Unpacks as it goes."""
-        try:
-            with self._open(self._path, "rb") as file:
-                file.read(self._offset)
-                yield from _stream(file, self._shape, size, str(self._path))
-        except _GZIP_ERRORS as error:
-            raise InputError(f"{self._path} is broken gzip: {error}") from None
+    name = str(path)
+    with path.open("rb") as file:
+        is_packed = file.read(2) == GZIP_MAGIC
+    open_file = partial(gzip.GzipFile, path) if is_packed else partial(path.open, "rb")
+    with _naming(name), open_file() as file:
+        header = file.read(4 + 4 * 4)
+    num_dimensions = 4 if header[3:4] == b"\x04" else 3
+    shape = parse_header(header, name=name, num_dimensions=num_dimensions)
+    offset = 4 + 4 * num_dimensions
+    if not is_packed:
+        _check_length(path.stat().st_size - offset, shape, name)
+    return Stack(name, open_file, offset, _count_images(shape, policy, name), policy.shape)
 
 
-_GZIP_ERRORS = (OSError, EOFError, zlib.error)
-_ZIP_ERRORS = (*_GZIP_ERRORS, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
-
-
-def _read_picture(name: str, path: Path, wanted: Wanted) -> np.ndarray:
-    content = _read_regular_file(name, path)
-    height, width, channels = wanted.shape
-    if content.startswith(_PICTURES):
-        picture = decode_image(content, name=name, channels=channels)
-        return fit_image(picture, height=height, width=width, resize=wanted.resize, name=name)
-    if content.startswith(_NPY_MAGIC):
-        return _read_numpy_image(name, content, wanted)
-    raise InputError(
-        f"{name} begins with the bytes {content[:_LONGEST_MAGIC].hex(' ') or 'none'};"
-        " expected a PNG, JPEG or .npy file of one image"
-    )
-
-
-def _read_numpy_image(name: str, content: bytes, wanted: Wanted) -> np.ndarray:
+def _read_numpy_image(name: str, content: bytes, policy: ImagePolicy) -> np.ndarray:
     shape, offset = _read_npy_header(io.BytesIO(content), len(content), name)
-    if _as_images(shape, wanted, name)[0] != 1:
+    if _count_images(shape, policy, name) != 1:
         raise InputError(f"{name} holds {shape[0]:,} images; in a folder, expected one per file")
-    return np.frombuffer(content, np.uint8, offset=offset).reshape(wanted.shape)
+    return np.frombuffer(content, np.uint8, offset=offset).reshape(policy.shape)
 
 
 def _read_npy_header(file: IO[bytes], num_bytes: int, name: str) -> tuple[tuple[int, ...], int]:
@@ -277,60 +272,39 @@ def _read_npy_header(file: IO[bytes], num_bytes: int, name: str) -> tuple[tuple[
     if dtype != np.uint8 or is_fortran:
         order = " in Fortran's order" if is_fortran else ""
         raise InputError(f"{name} is an array of {dtype}{order}; expected uint8, 0 to 255")
-    offset = file.tell()
-    if num_bytes - offset != math.prod(shape):
+    _check_length(num_bytes - file.tell(), shape, name)
+    return shape, file.tell()
+
+
+def _check_length(num_bytes: int, shape: tuple[int, ...], name: str) -> None:
+    if num_bytes != math.prod(shape):
         raise InputError(
-            f"{name} holds {num_bytes - offset:,} bytes of data; its header says"
+            f"{name} holds {num_bytes:,} bytes of data; its header says"
             f" {' × '.join(map(str, shape))}"
         )
-    return shape, offset
 
 
-def _as_images(shape: tuple[int, ...], wanted: Wanted, name: str) -> tuple[int, ...]:
-    """The shape (n, height, width, channels) of an array that may lack the first or the last."""
-    height, width, channels = wanted.shape
-    of_one = [wanted.shape, *([(height, width)] if channels == 1 else [])]
+def _count_images(shape: tuple[int, ...], policy: ImagePolicy, name: str) -> int:
+    """How many images an array of a shape holds, that may lack the first axis or the last."""
+    of_one = [policy.shape, *([policy.shape[:2]] if policy.channels == 1 else [])]
     if shape in of_one:
-        return 1, *wanted.shape
+        return 1
     if shape[1:] in of_one:
-        return shape[0], *wanted.shape
+        return shape[0]
     raise InputError(
         f"{name} is an array of {' × '.join(map(str, shape)) or 'one number'}; expected images of"
-        f" {' × '.join(map(str, wanted.shape))} (height × width × channels)"
+        f" {' × '.join(map(str, policy.shape))} (height × width × channels)"
     )
 
 
-def _stream(
-    file: IO[bytes] | gzip.GzipFile, shape: tuple[int, ...], size: int, name: str
-) -> Iterator[Images]:
-    """Reads (n, height, width, channels) images, at most `size` at a time."""
-    image_bytes = math.prod(shape[1:])
-    for start in range(0, shape[0], size):
-        number = min(size, shape[0] - start)
-        content = file.read(number * image_bytes)
-        if len(content) != number * image_bytes:
-            raise InputError(
-                f"{name} ends after {start + len(content) // image_bytes:,} of {shape[0]:,} images"
-            )
-        names = [str(index) for index in range(start, start + number)]
-        pixels = np.frombuffer(content, np.uint8).reshape(number, *shape[1:])
-        yield Images(names, [None] * number, pixels)
-    if file.read(1):
-        raise InputError(f"{name} holds more than the {shape[0]:,} images that its header states")
+def _in_utf8(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _read_regular_file(name: str, path: Path) -> bytes:
-    """Reads a file that is neither a link nor something that blocks, such as a pipe."""
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turns whatever a broken file causes into one line that names it."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError(f"{name} isn't a regular file")
-            if status.st_size > MAX_FILE_BYTES:
-                raise InputError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes")
-            return file.read()
-    except OSError as error:
-        if path.is_symlink():
-            raise InputError(f"{name} is a symbolic link, which isn't followed") from None
-        raise InputError(f"{name} can't be read: {error.strerror}") from None
+        yield
+    except _BROKEN as error:
+        raise InputError(f"{name} is broken: {error}") from None

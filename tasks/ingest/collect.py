@@ -5,20 +5,38 @@ The pixels go to a file as they come, so that memory holds a few numbers per ima
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from tasks.core.choice import hold_out, rank_by_content
 from tasks.core.dataset import ImageSplit, Selection, SplitName
 from tasks.core.parameters import DataParameters
-from tasks.ingest.source import Source
+from tasks.images.errors import ImageError, Tally
+from tasks.images.parallel import map_parts
+from tasks.ingest.source import Entry, Source
 from tasks.runner.errors import InputError
 
 _DIGEST_BYTES = 16
 _PROGRESS_STEP = 20_000
+_PART = 64
 _SHOWN = 10
+
+
+class Fault(NamedTuple):
+    """An image that can't be used.
+
+    Attributes:
+        label: of the image.
+        error: why.
+
+    """
+
+    label: int
+    error: ImageError
 
 
 @dataclass(frozen=True)
@@ -30,7 +48,7 @@ class Collection:
         whole: their pixels, mapped into memory, and their labels.
         is_test: (n,) bool.
         contents: (n, 2) uint64, a hash of the pixels.
-        faults: one line for each image that couldn't be read.
+        faults: the images that couldn't be read.
 
     """
 
@@ -38,11 +56,11 @@ class Collection:
     whole: ImageSplit
     is_test: np.ndarray
     contents: np.ndarray
-    faults: list[str]
+    faults: list[Fault]
 
 
 def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
-    """Reads every image of a source.
+    """Reads every image of a source, on all cores.
 
     Args:
         source: is read to its end.
@@ -50,33 +68,33 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
         spool: a file for the pixels, that must outlive the result.
 
     Raises:
-        InputError: there are no images, or labels outside the classes.
+        InputError: there are no images, or labels outside the classes, or a class without images.
 
     """
-    shape = (data.height, data.width, data.channels)
+    shape = source.policy.shape
     names: list[str] = []
-    faults: list[str] = []
     labels: list[int] = []
     is_test: list[bool] = []
+    faults: list[Fault] = []
     digests = bytearray()
     with spool.open("wb") as file:
-        for entry in source.entries:
-            try:
-                pixels = _load(entry.load(), shape=shape, name=entry.name)
-            except InputError as error:
-                faults.append(str(error))
-                continue
-            file.write(pixels)
-            digests += hashlib.blake2b(pixels, digest_size=_DIGEST_BYTES).digest()
-            names.append(entry.name)
-            labels.append(entry.label)
-            is_test.append(entry.split == "test")
-            if len(names) % _PROGRESS_STEP == 0:
-                print(f"read {len(names):,} images", flush=True)
-    _check_labels(labels, data.classes)
+        for part in map_parts(lambda part: _load_part(part, shape), source.entries, size=_PART):
+            for entry, loaded in part:
+                if isinstance(loaded, ImageError):
+                    faults.append(Fault(entry.label, loaded))
+                    continue
+                file.write(loaded)
+                digests += hashlib.blake2b(loaded, digest_size=_DIGEST_BYTES).digest()
+                names.append(entry.name)
+                labels.append(entry.label)
+                is_test.append(entry.split == "test")
+                if len(names) % _PROGRESS_STEP == 0:
+                    print(f"read {len(names):,} images", flush=True)
+    _check_labels([*labels, *(fault.label for fault in faults)], data.classes)
     _check_faults(faults, source=source, num_images=len(names) + len(faults))
-    if not names:
+    if not names and not faults:
         raise InputError("There are no images at ingest.path of params.yaml")
+    _check_classes(labels, faults, data.classes)
     images = np.memmap(spool, np.uint8, "r", shape=(len(names), *shape))
     return Collection(
         names=names,
@@ -89,28 +107,28 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
 
 def arrange(
     collection: Collection, source: Source, *, classes: tuple[str, ...]
-) -> tuple[dict[SplitName, Selection], list[str]]:
+) -> tuple[dict[SplitName, Selection], list[Fault]]:
     """Chooses the images of each split and their order.
 
     Unless the source's order is kept, the order is that of the hashes of the pixels; and an image
     that has two labels is left out, because one of them is wrong.
 
     Returns:
-        The splits, and one line for each image that was left out, in plain UTF-8.
+        The splits, and the images that were left out.
 
     """
     labels = collection.whole.labels
+    faults = collection.faults
     if source.published:
         order = np.arange(len(labels))
-        faults = collection.faults
     else:
         order = np.lexsort((labels, *collection.contents.T))
         contradictions = _find_contradictions(collection, order, classes)
-        faults = [*collection.faults, *contradictions.values()]
-        _check_faults(
-            faults, source=source, num_images=len(collection.names) + len(collection.faults)
-        )
+        faults = [*faults, *contradictions.values()]
+        num_images = len(collection.names) + len(collection.faults)
+        _check_faults(faults, source=source, num_images=num_images)
         order = order[~np.isin(order, list(contradictions))]
+        _check_classes(labels[order].tolist(), faults, classes)
     is_test = collection.is_test[order]
     if source.test_choice and not is_test.any():
         contents = [content.tobytes() for content in collection.contents[order]]
@@ -124,15 +142,24 @@ def arrange(
     return {
         "train": Selection(collection.whole, order[~is_test]),
         "test": Selection(collection.whole, order[is_test]),
-    }, [line.encode("utf-8", "backslashreplace").decode("utf-8") for line in faults]
+    }, faults
 
 
-def _load(image: np.ndarray, *, shape: tuple[int, int, int], name: str) -> bytes:
+def _load_part(
+    entries: Sequence[Entry], shape: tuple[int, int, int]
+) -> list[tuple[Entry, bytes | ImageError]]:
+    """Each entry, with its pixels or why there are none."""
+    return [(entry, _load(entry, shape)) for entry in entries]
+
+
+def _load(entry: Entry, shape: tuple[int, int, int]) -> bytes | ImageError:
+    try:
+        image = entry.load()
+    except ImageError as error:
+        return error
     if image.shape != shape or image.dtype != np.uint8:
-        raise InputError(
-            f"{name} has the shape {image.shape} and the type {image.dtype}; expected {shape} of"
-            " uint8"
-        )
+        detail = f": {image.dtype} {image.shape}; expected uint8 {shape}"
+        return ImageError(entry.name, "has another shape or type", detail)
     return image.tobytes()
 
 
@@ -146,23 +173,40 @@ def _check_labels(labels: list[int], classes: tuple[str, ...]) -> None:
         )
 
 
-def _check_faults(faults: list[str], *, source: Source, num_images: int) -> None:
+def _check_faults(faults: list[Fault], *, source: Source, num_images: int) -> None:
     if len(faults) <= source.max_faulty_share * num_images:
         return
     allowed = f"allowed are {source.max_faulty_share:.1%}"
     lines = [f"{len(faults):,} of {num_images:,} images can't be used; {allowed}:"]
-    lines += faults[:_SHOWN]
+    lines += [str(fault.error) for fault in faults[:_SHOWN]]
     if len(faults) > _SHOWN:
-        lines.append(f"and {len(faults) - _SHOWN:,} more")
+        lines.append(f"and {len(faults) - _SHOWN:,} more. In all:")
+        lines += tally(faults).describe()
     if not source.published:
         lines.append("Mend or remove them, or raise ingest.max_faulty_share in params.yaml")
     raise InputError("\n".join(lines))
 
 
+def _check_classes(labels: list[int], faults: list[Fault], classes: tuple[str, ...]) -> None:
+    """Refuses a class without images, with all that is known of why it has none."""
+    for label in sorted(set(range(len(classes))) - set(labels)):
+        own = [fault for fault in faults if fault.label == label]
+        lines = [f"Class {label} ({classes[label]}) has no image that can be used"]
+        lines[0] += f"; {len(own):,} can't:" if own else ": no image has this label"
+        lines += tally(own).describe()
+        lines.append("Mend or add images, or take the class out of data.classes in params.yaml")
+        raise InputError("\n".join(lines))
+
+
+def tally(faults: Sequence[Fault]) -> Tally:
+    """Counts what is wrong with images by its kind."""
+    return Tally((fault.error.kind, fault.error.name) for fault in faults)
+
+
 def _find_contradictions(
     collection: Collection, order: np.ndarray, classes: tuple[str, ...]
-) -> dict[int, str]:
-    """The positions of images whose pixels stand under several labels, with a line for each.
+) -> dict[int, Fault]:
+    """The positions of images whose pixels stand under several labels, with a fault for each.
 
     In `order`, equal images follow each other, by label.
     """
@@ -172,12 +216,16 @@ def _find_contradictions(
     group = is_new.cumsum() - 1
     firsts = np.flatnonzero(is_new)[group]
     lasts = np.append(np.flatnonzero(is_new)[1:], len(order))[group] - 1
-    lines = {}
+    found = {}
     for place in np.flatnonzero(labels[firsts] != labels[lasts]):
         differs = labels[firsts[place]] != labels[place]
         other = firsts[place] if differs else lasts[place]
-        lines[int(order[place])] = (
-            f"{collection.names[order[place]]} ({classes[labels[place]]}) holds the same image as"
-            f" {collection.names[order[other]]} ({classes[labels[other]]})"
+        found[int(order[place])] = Fault(
+            int(labels[place]),
+            ImageError(
+                f"{collection.names[order[place]]} ({classes[labels[place]]})",
+                "holds the same image as one of another class",
+                f": {collection.names[order[other]]} ({classes[labels[other]]})",
+            ),
         )
-    return lines
+    return found

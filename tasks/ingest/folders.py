@@ -1,16 +1,21 @@
-"""Source folders: a folder of PNG and JPEG files for each class.
+"""Source folders: a folder of image files for each class.
 
 CLASS/*, or train/CLASS/* and test/CLASS/* (and val/CLASS/*), at any depth below CLASS. What lies
-beside these folders, and hidden files, are ignored; every other file must be an image.
+beside these folders is left aside, as are hidden and system files; every other file must be an
+image.
 """
 
-import os
+import unicodedata
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
-from tasks.ingest.files import load_file
+from tasks.images.decode import read_image
+from tasks.images.errors import Tally
+from tasks.images.files import list_files, why_aside
+from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import FoldersParameters
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
 from tasks.runner.errors import InputError
@@ -18,62 +23,93 @@ from tasks.runner.errors import InputError
 
 def read_folders(source: FoldersParameters, data: DataParameters) -> Source:
     """Lists the files; their content is read later."""
-    root = Path(source.path)
+    policy = ImagePolicy.of(data, source)
+    aside = Tally()
     entries = [
         Entry(
             name=str(path),
             label=label,
-            split=PARTS[part],
-            load=partial(load_file, path, data=data, resize=source.resize),
+            split=split,
+            load=partial(read_image, path, name=str(path), policy=policy, follow_links=True),
         )
-        for part, folder in list_parts(root, data.classes).items()
-        for label, path in _list_files(folder, data.classes)
+        for split, folder in _find_parts(Path(source.path), data.classes, aside)
+        for label, path in _list_classes(folder, data.classes, aside)
     ]
     return Source(
         entries=entries,
         published=False,
         max_faulty_share=source.max_faulty_share,
         test_choice=TestChoice(source.test_share, source.test_seed),
+        policy=policy,
         origin={"data_set": data.name, "format": "folders"},
+        aside=aside,
     )
 
 
-def list_parts(root: Path, classes: tuple[str, ...]) -> dict[str, Path]:
-    """The folders that hold the classes' folders, by the name of the part.
+def list_folders(folder: Path, aside: Tally) -> dict[str, Path]:
+    """The folders in a folder, by their names in Unicode's composed form (NFC).
+
+    Args:
+        folder: that holds the folders of classes, or of parts.
+        aside: counts what else lies there.
+
+    Raises:
+        InputError: it is no folder, or one of the folders is a link: DVC, which says whether the
+            images have changed, looks at nothing behind it.
+
+    """
+    if not folder.is_dir():
+        raise InputError(f"ingest.path in params.yaml names {folder}, which isn't a folder")
+    folders: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        reason = why_aside(path) or ("beside the folders" if not path.is_dir() else None)
+        if reason:
+            aside.add(reason, path.name)
+            continue
+        if path.is_symlink():
+            raise InputError(
+                f"{path} is a link to the folder {path.readlink()}; expected a folder, because DVC"
+                " doesn't see what changes behind a link. Put the folder in its place: mount it"
+                " there (mount --bind), move it, or copy it"
+            )
+        other = folders.setdefault(unicodedata.normalize("NFC", path.name), path)
+        if other != path:
+            raise InputError(
+                f"{folder} holds two folders of the name {path.name}, in two forms of Unicode:"
+                f" {other.name!a} and {path.name!a}. Put their images into one"
+            )
+    return folders
+
+
+def split_into_parts(folders: dict[str, Path]) -> dict[str, Path]:
+    """Those of some folders that bear the name of a part: train, val, test, and so on."""
+    return {name: folder for name, folder in folders.items() if name.lower() in PARTS}
+
+
+def _find_parts(root: Path, classes: tuple[str, ...], aside: Tally) -> list[tuple[SplitName, Path]]:
+    """The folders that hold the classes' folders, each with the split to which its images belong.
 
     `train` is a part, and no class, if it holds the folder of a class.
     """
-    if not root.is_dir():
-        raise InputError(f"ingest.path in params.yaml names {root}, which isn't a folder")
-    if not any((root / "train" / name).is_dir() for name in classes):
-        return {"train": root}
-    folders = list_folders(root)
-    unknown = [folder.name for folder in folders if folder.name not in PARTS]
+    beside = Tally()
+    folders = list_folders(root, beside)
+    parts = split_into_parts(folders)
+    if not any(set(list_folders(part, Tally())) & set(classes) for part in parts.values()):
+        return [("train", root)]
+    unknown = folders.keys() - parts.keys()
     if unknown:
         raise InputError(
-            f"{root} holds the folder {unknown[0]} beside train; expected train, val and test"
+            f"{root} holds the folder {min(unknown)} beside {min(parts)}; expected"
+            f" {', '.join(PARTS)}"
         )
-    return {folder.name: folder for folder in folders}
+    aside.extend(beside)
+    return [(PARTS[name.lower()], folder) for name, folder in parts.items()]
 
 
-def list_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, but for hidden ones."""
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-
-
-def list_images(folder: Path) -> Iterator[Path]:
-    """The files in a folder, at any depth, but for hidden ones."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(parent, name)
-
-
-def _list_files(folder: Path, classes: tuple[str, ...]) -> Iterator[tuple[int, Path]]:
-    found = [path.name for path in list_folders(folder)]
+def _list_classes(
+    folder: Path, classes: tuple[str, ...], aside: Tally
+) -> Iterator[tuple[int, Path]]:
+    found = list_folders(folder, aside)
     unknown = [name for name in found if name not in classes]
     missing = [name for name in classes if name not in found]
     if unknown or missing:
@@ -84,8 +120,16 @@ def _list_files(folder: Path, classes: tuple[str, ...]) -> Iterator[tuple[int, P
             + (f" Missing: {', '.join(missing)}." if missing else "")
         )
     for label, name in enumerate(classes):
-        files = list(list_images(folder / name))
-        if not files:
-            raise InputError(f"The folder of the class {name}, {folder / name}, holds no files")
-        for path in files:
+        listed = list_files(found[name])
+        aside.extend(listed.aside, within=found[name].name)
+        if not listed.files:
+            raise InputError(
+                "\n".join(
+                    [
+                        f"The folder of the class {name}, {found[name]}, holds no files of images",
+                        *(f"left aside, {line}" for line in listed.aside.describe()),
+                    ]
+                )
+            )
+        for path in listed.files:
             yield label, path

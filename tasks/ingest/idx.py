@@ -7,6 +7,7 @@ import numpy as np
 from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
 from tasks.images.idx import parse_idx
+from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import IdxParameters
 from tasks.ingest.places import IdxFiles, fetch_first, places_of
 from tasks.ingest.source import Entry, Source
@@ -26,6 +27,7 @@ def read_idx(source: IdxParameters, data: DataParameters) -> Source:
         published=True,
         max_faulty_share=0.0,
         test_choice=None,
+        policy=ImagePolicy.exact(data),
         origin={"data_set": data.name, "format": "idx", "sha256": files.sha256},
     )
 

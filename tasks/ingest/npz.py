@@ -18,6 +18,7 @@ from typing import IO
 import numpy as np
 
 from tasks.core.parameters import DataParameters
+from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import NpzParameters
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
 from tasks.runner.errors import InputError
@@ -35,6 +36,7 @@ def read_npz(source: NpzParameters, data: DataParameters) -> Source:
         published=True,
         max_faulty_share=0.0,
         test_choice=TestChoice(source.test_share, source.test_seed),
+        policy=ImagePolicy.exact(data),
         origin={"data_set": data.name, "format": "npz"},
     )
 

@@ -1,10 +1,14 @@
 """Section ingest: where the labelled images are."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from tasks.core.parameters import Fraction, Positive, Section, Seed, Share, Text
+from tasks.images.policy import PicturePolicy
+from tasks.runner.errors import InputError
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -56,28 +60,35 @@ class NpzParameters(Section):
     test_seed: Seed
 
 
-class FoldersParameters(Section):
-    """A folder of PNG and JPEG files for each class.
+class PicturesParameters(PicturePolicy):
+    """What all sources of image files have in common.
 
     Attributes:
-        path: the folder of those folders, or of train and test, which hold them.
-        resize: what happens to images of another size.
         max_faulty_share: of the images, that may be unusable; they are left out.
-        test_share: of each class, if there is no folder test.
+        test_share: of each class, if the source has no test images of its own.
         test_seed: of the choice.
 
     """
 
-    format: Literal["folders"]
     path: Text
-    resize: Literal["refuse", "stretch"]
     max_faulty_share: Fraction
     test_share: Share
     test_seed: Seed
 
 
-class TableParameters(Section):
-    """A CSV or Parquet file that names PNG and JPEG files and their labels.
+class FoldersParameters(PicturesParameters):
+    """A folder of image files for each class.
+
+    Attributes:
+        path: the folder of those folders, or of train and test, which hold them.
+
+    """
+
+    format: Literal["folders"]
+
+
+class TableParameters(PicturesParameters):
+    """A CSV or Parquet file that names image files and their labels.
 
     Attributes:
         path: the folder that holds the table and the images.
@@ -86,24 +97,37 @@ class TableParameters(Section):
         label_column: the labels.
         labels: names of classes, or their numbers from 0.
         split_column: holds train, val or test; null if there is none.
-        resize: what happens to images of another size.
-        max_faulty_share: of the images, that may be unusable; they are left out.
-        test_share: of each class, if there is no such column.
-        test_seed: of the choice.
 
     """
 
     format: Literal["table"]
-    path: Text
     table: Text
     path_column: Text
     label_column: Text
     labels: Literal["names", "numbers"]
     split_column: Text | None
-    resize: Literal["refuse", "stretch"]
-    max_faulty_share: Fraction
-    test_share: Share
-    test_seed: Seed
 
 
 IngestParameters = IdxParameters | NpzParameters | FoldersParameters | TableParameters
+
+
+def require_source_outside_outputs(source: str, outputs: Iterable[Path]) -> None:
+    """Makes sure that a run can't write over its own source.
+
+    Args:
+        source: `ingest.path`.
+        outputs: paths that stages write.
+
+    Raises:
+        InputError: the source lies in an output, or an output in the source.
+
+    """
+    place = Path(source).resolve()
+    for output in outputs:
+        written = output.resolve()
+        if written in (place, *place.parents) or place in written.parents:
+            raise InputError(
+                f"ingest.path in params.yaml is {source}, but {output} is written, and removed, by"
+                " the pipeline. Expected a path that has nothing to do with it. Move the images,"
+                " to data/source, say, and set ingest.path"
+            )

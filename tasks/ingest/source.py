@@ -4,16 +4,21 @@
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from tasks.core.dataset import SplitName
+from tasks.images.errors import Tally
+from tasks.images.policy import ImagePolicy
 
-# What a source may call its parts. The images of `val` are training images: `prepare` holds out the
-# validation split.
-PARTS: dict[str, SplitName] = {"train": "train", "val": "train", "test": "test"}
+# What a source may call its parts, in lower case. The images of `val` are training images:
+# `prepare` holds out the validation split.
+PARTS: dict[str, SplitName] = {
+    **dict.fromkeys(("train", "training", "val", "valid", "validation", "dev"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 class Entry(NamedTuple):
@@ -56,7 +61,9 @@ class Source:
             order and their names don't matter, and those that can't be used may be left out.
         max_faulty_share: of the images, that may be left out.
         test_choice: None for a source that always has test images.
+        policy: what is done with pictures that aren't as `data` says; it is kept with the model.
         origin: what is written into the manifest: no names of files, no times.
+        aside: files that nobody means as images, counted by their kind.
 
     """
 
@@ -64,4 +71,6 @@ class Source:
     published: bool
     max_faulty_share: float
     test_choice: TestChoice | None
+    policy: ImagePolicy
     origin: dict[str, object]
+    aside: Tally = field(default_factory=Tally)

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tasks.core.parameters import DataParameters
-from tasks.ingest.files import load_file
+from tasks.images.decode import read_image
+from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import TableParameters
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
 from tasks.runner.errors import InputError
@@ -18,6 +19,7 @@ _SHOWN = 5
 def read_table(source: TableParameters, data: DataParameters) -> Source:
     """Reads the table; the images' content is read later."""
     root = Path(source.path)
+    policy = ImagePolicy.of(data, source)
     columns = [source.path_column, source.label_column]
     if source.split_column:
         columns.append(source.split_column)
@@ -32,13 +34,14 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
                 name=str(path),
                 label=label,
                 split=PARTS[part],
-                load=partial(load_file, path, data=data, resize=source.resize),
+                load=partial(read_image, path, name=str(path), policy=policy, follow_links=True),
             )
             for path, label, part in zip(paths, labels, parts, strict=True)
         ],
         published=False,
         max_faulty_share=source.max_faulty_share,
         test_choice=TestChoice(source.test_share, source.test_seed),
+        policy=policy,
         origin={"data_set": data.name, "format": "table"},
     )
 

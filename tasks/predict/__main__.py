@@ -1,11 +1,12 @@
 """Classifies images with the model in use.
 
-    python -m tasks.predict IMAGE                       # prints the probability of each class
-    python -m tasks.predict IMAGES --output TABLE       # TABLE ends in .parquet or .csv
+    pipeline predict IMAGE                       # prints the probability of each class
+    pipeline predict IMAGES --output TABLE       # TABLE ends in .parquet or .csv
 
-IMAGES is a folder of PNG, JPEG and .npy files, or one such file, or an .npy, .npz or IDX file of
-many images. An image that can't be used is a row of the table with an error. When the table is
-written, the images are compared with the training images.
+IMAGES is a folder of images and .npy files, or one such file, or an .npy, .npz or IDX file of many
+images. They are scaled, padded or refused as the training images were. An image that can't be used
+is a row of the table with an error. When the table is written, the images are compared with the
+training images.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from tasks.core.parameters import load_section
 from tasks.drift.parameters import DriftParameters
-from tasks.images.sources import Wanted, open_source
+from tasks.images.sources import open_source
 from tasks.predict.classify import (
     Sample,
     classify_into,
@@ -27,29 +28,25 @@ from tasks.predict.classify import (
 from tasks.predict.model import Model, load_model
 from tasks.predict.parameters import PredictParameters
 from tasks.runner.errors import InputError
+from tasks.runner.frame import run_framed
 
 
 def main() -> None:
     """Loads the model, classifies one image or many."""
     arguments = parse_arguments()
-    try:
-        parameters: PredictParameters = load_section("predict", PredictParameters)
-        model = load_model(arguments.model, num_threads=parameters.threads)
-        if arguments.output is None:
-            print("\n".join(predict_one(arguments.images, model, parameters)))
-        else:
-            predict_many(
-                arguments.images, arguments.output, model, parameters, drift=arguments.drift
-            )
-    except InputError as error:
-        sys.exit(str(error))
+    parameters: PredictParameters = load_section("predict", PredictParameters)
+    model = load_model(arguments.model, num_threads=parameters.threads)
+    if arguments.output is None:
+        print("\n".join(predict_one(arguments.images, model)))
+    else:
+        predict_many(arguments.images, arguments.output, model, parameters, drift=arguments.drift)
 
 
 def predict_many(
     images: Path, output: Path, model: Model, parameters: PredictParameters, *, drift: bool
 ) -> None:
     """Classifies into a table, says what was found, then compares with the training images."""
-    source = open_source(images, Wanted(model.classifier.image_shape, parameters.resize))
+    source = open_source(images, model.policy)
     sample = Sample(model.read_reference()) if drift else None
     with tqdm(total=source.num_images, unit=" images", disable=None, leave=False) as progress:
         summary = classify_into(
@@ -61,6 +58,8 @@ def predict_many(
             on_images=progress.update,
         )
     print(describe_summary(summary, output), flush=True)
+    for line in summary.aside:
+        print(f"left aside, {line}", file=sys.stderr)
     for error in describe_errors(summary):
         print(f"error: {error}", file=sys.stderr)
     if sample is not None:
@@ -91,14 +90,14 @@ def describe_image(model: Model, probabilities: list[float]) -> list[str]:
     ]
 
 
-def predict_one(path: Path, model: Model, parameters: PredictParameters) -> list[str]:
+def predict_one(path: Path, model: Model) -> list[str]:
     """Classifies a file that holds one image.
 
     Raises:
         InputError: it holds another number of images, or one that can't be used.
 
     """
-    source = open_source(path, Wanted(model.classifier.image_shape, parameters.resize))
+    source = open_source(path, model.policy)
     if source.num_images != 1:
         raise InputError(
             f"{path} holds {source.num_images:,} images. Say where the table goes: --output"
@@ -112,14 +111,14 @@ def predict_one(path: Path, model: Model, parameters: PredictParameters) -> list
 
 def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.predict", description=__doc__)
+    parser = argparse.ArgumentParser(prog="pipeline predict", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("images", type=Path, metavar="IMAGES")
     parser.add_argument("--output", type=Path, metavar="TABLE")
     parser.add_argument(
         "--model",
         metavar="MODEL",
-        help="champion, candidate or a folder; if not named, the champion or else the candidate",
+        help="champion, candidate or a folder; if not named, the champion",
     )
     parser.add_argument(
         "--no-drift",
@@ -131,4 +130,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    run_framed(main)

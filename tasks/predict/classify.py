@@ -48,6 +48,7 @@ class Summary:
         num_errors: of them, images that couldn't be used.
         first_errors: of the first few, why.
         version: of the model.
+        aside: files that nobody means as images: a line for each kind.
 
     """
 
@@ -55,6 +56,7 @@ class Summary:
     num_errors: int
     first_errors: tuple[str, ...]
     version: str
+    aside: tuple[str, ...]
 
 
 _SHOWN = 5
@@ -96,7 +98,13 @@ def classify_into(
                 tabulate(batch, probabilities, classes=model.classes, version=model.version)
             )
             on_images(len(batch.names))
-    return Summary(source.num_images, num_errors, tuple(first_errors), model.version)
+    return Summary(
+        num_images=source.num_images,
+        num_errors=num_errors,
+        first_errors=tuple(first_errors),
+        version=model.version,
+        aside=tuple(source.aside.describe()),
+    )
 
 
 def predict_batches(source: Source, model: Model, size: int) -> Iterator[tuple[Images, np.ndarray]]:

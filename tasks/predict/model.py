@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tasks.core import paths
 from tasks.core.seal import check_seal
+from tasks.images.policy import ImagePolicy, read_policy
 from tasks.models.classifier import Classifier
 from tasks.models.store import CHAMPIONS, MODEL_NAME, champion_folder, version_of
 from tasks.runner.errors import InputError
@@ -25,6 +26,7 @@ class Model:
         version: the first digits of the SHA-256 of the file that computes.
         folder: where it lies.
         classes: their names, in the order of the probabilities.
+        policy: what was done with the pictures of its training, and is done with others.
         classifier: computes the probabilities.
 
     """
@@ -32,6 +34,7 @@ class Model:
     version: str
     folder: Path
     classes: tuple[str, ...]
+    policy: ImagePolicy
     classifier: Classifier
 
     def read_reference(self) -> "Reference":
@@ -51,8 +54,7 @@ def load_model(name: str | None, *, num_threads: int, champions: Path = CHAMPION
     """Loads a model, after a check of its bytes.
 
     Args:
-        name: "champion", "candidate", or a folder; None is the champion, or the candidate if there
-            is no champion yet.
+        name: "champion", "candidate", or a folder; None is the champion.
         num_threads: how many threads compute.
         champions: where the champions lie.
 
@@ -63,23 +65,29 @@ def load_model(name: str | None, *, num_threads: int, champions: Path = CHAMPION
     folder = find_folder(name, champions)
     remedy = "Take another model, or make it anew: dvc repro"
     model = check_seal(folder / MODEL_NAME, remedy=remedy)
-    card = check_seal(folder / paths.MODEL_CARD.name, remedy=remedy)
+    card_path = check_seal(folder / paths.MODEL_CARD.name, remedy=remedy)
+    card = json.loads(card_path.read_text(encoding="utf-8"))
     return Model(
         version=version_of(model),
         folder=folder,
-        classes=tuple(json.loads(card.read_text(encoding="utf-8"))["classes"]),
+        classes=tuple(card["classes"]),
+        policy=read_policy(card, name=str(card_path)),
         classifier=Classifier(model.read_bytes(), num_threads=num_threads),
     )
 
 
 def find_folder(name: str | None, champions: Path) -> Path:
     """The folder of a model; see `load_model`."""
-    champion = champion_folder(champions) if name in (None, "champion") else None
-    if champion:
+    if name in (None, "champion"):
+        champion = champion_folder(champions)
+        if champion is None:
+            raise InputError(
+                "There is no champion yet: no model has passed the gate. Train one and let the gate"
+                " decide: pipeline repro && pipeline gate. Or name the last one that was"
+                " trained: --model candidate"
+            )
         return champion
-    if name == "champion":
-        raise InputError("There is no champion yet. The first: python -m tasks.models.decide")
-    folder = paths.CANDIDATE if name in (None, "candidate") else Path(name)
+    folder = paths.CANDIDATE if name == "candidate" else Path(name)
     if not folder.is_dir():
         raise InputError(
             f"There is no model in {folder}. Expected champion, candidate, or a folder that holds"

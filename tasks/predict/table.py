@@ -12,6 +12,8 @@ from tasks.core.files import replacing
 from tasks.images.sources import Images
 from tasks.runner.errors import InputError
 
+_FIRST = ("image", "label", "confidence")  # columns
+
 
 class Writer(Protocol):
     """Takes one batch of rows after the other."""
@@ -89,17 +91,40 @@ def _make_bitmap(valid: np.ndarray) -> pa.Buffer:
     return pa.py_buffer(np.packbits(valid, bitorder="little"))
 
 
-@contextmanager
-def open_writer(path: Path, schema: pa.Schema) -> Iterator[Writer]:
-    """Writes a table that is there when the block has succeeded.
+def claim_output(path: Path) -> Path:
+    """Where a table goes: to a path, or to where it leads if it is a link.
 
     Raises:
-        InputError: the name ends neither in .parquet nor in .csv.
+        InputError: the name ends neither in .parquet nor in .csv, or what is there is no table of
+            predictions, so that it is somebody's.
 
     """
     if path.suffix not in (".parquet", ".csv"):
         raise InputError(f"{path}: expected a name that ends in .parquet or .csv")
-    with replacing(path) as temporary:
+    if (path.is_symlink() or path.exists()) and not _is_prediction(path):
+        raise InputError(
+            f"{path} is there already and is no table of predictions; expected a new name, or an"
+            " earlier table. Name another file, or move this one away"
+        )
+    return path.resolve()
+
+
+def _is_prediction(path: Path) -> bool:
+    try:
+        if path.suffix == ".parquet":
+            from pyarrow.parquet import read_schema
+
+            return tuple(read_schema(path).names[: len(_FIRST)]) == _FIRST
+        with path.open("rb") as file:
+            return file.readline().startswith(",".join(f'"{name}"' for name in _FIRST).encode())
+    except (OSError, pa.ArrowException):
+        return False
+
+
+@contextmanager
+def open_writer(path: Path, schema: pa.Schema) -> Iterator[Writer]:
+    """Writes a table that is there when the block has succeeded; see `claim_output`."""
+    with replacing(claim_output(path)) as temporary:
         if path.suffix == ".parquet":
             from pyarrow.parquet import ParquetWriter
 

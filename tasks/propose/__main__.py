@@ -66,8 +66,8 @@ def propose(path: Path, output: Path) -> None:
         text = replace_values(text, "train", propose_recipe(splits["train"].labels))
         write_text(output, replace_values(text, "gate", propose_gate()))
         check(output, splits)
-    for line in faults:
-        print(f"left out: {line}")
+    for fault in faults:
+        print(f"left out: {fault.error}")
     print(f"{output} is a proposal that the images pass. Read it, then: cp {output} params.yaml")
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from tasks.core.dataset import ImageSplit, Selection, SplitName
-from tasks.images.decode import read_image
+from tasks.images.decode import decode_whole
+from tasks.images.errors import Tally
+from tasks.images.files import list_files, read_file
 from tasks.images.idx import parse_idx, unpack
-from tasks.ingest.collect import Collection, arrange
-from tasks.ingest.folders import list_folders, list_images
+from tasks.ingest.collect import Collection, Fault, arrange
+from tasks.ingest.folders import list_folders, split_into_parts
 from tasks.ingest.npz import image_shape, list_parts, read_labels
 from tasks.ingest.places import MAX_BYTES, Folder
 from tasks.ingest.source import PARTS, Source, TestChoice
@@ -74,7 +76,7 @@ def describe_counts(
 
 def arrange_with_some_seed(
     collection: Collection, source: Source, *, classes: tuple[str, ...]
-) -> tuple[dict[SplitName, Selection], list[str], int | None]:
+) -> tuple[dict[SplitName, Selection], list[Fault], int | None]:
     """Arranges the images with the first seed that gives each class test images.
 
     Returns:
@@ -135,11 +137,13 @@ def _describe_npz(path: Path) -> dict[str, Section]:
 
 
 def _describe_folders(path: Path) -> dict[str, Section]:
-    folders = list_folders(path)
-    if "train" in {folder.name for folder in folders} <= set(PARTS):
-        classes = _sorted({inner.name for folder in folders for inner in list_folders(folder)})
+    folders = list_folders(path, Tally())
+    if folders and folders.keys() == split_into_parts(folders).keys():
+        classes = _sorted(
+            {name for part in folders.values() for name in list_folders(part, Tally())}
+        )
     else:
-        classes = _sorted({folder.name for folder in folders})
+        classes = _sorted(folders)
     if len(classes) < _FEWEST_CLASSES:
         raise InputError(
             f"{path} holds {len(classes)} folders of classes; expected {_FEWEST_CLASSES} or more,"
@@ -147,7 +151,7 @@ def _describe_folders(path: Path) -> dict[str, Section]:
         )
     _check_classes(path, classes)
     return _describe_files(
-        path, classes, (file for folder in folders for file in list_images(folder))
+        path, classes, (file for folder in folders.values() for file in list_files(folder).files)
     )
 
 
@@ -196,7 +200,8 @@ def _describe_files(path: Path, classes: list[str], files: Iterable[Path]) -> di
     channels = 1
     for file in files:
         try:
-            pixels = read_image(file, channels=3)
+            content = read_file(file, name=str(file), follow_links=True)
+            pixels = decode_whole(content, name=str(file), channels=3, background=None, white=None)
         except InputError:
             continue  # named when the images are read with the parameters that are proposed
         sizes[pixels.shape[0], pixels.shape[1]] += 1
@@ -211,12 +216,17 @@ def _describe_files(path: Path, classes: list[str], files: Iterable[Path]) -> di
         "ingest": {
             "format": ("folders", ""),
             "path": (str(path), ""),
-            "resize": (
+            "size": (
                 "stretch" if others else "refuse",
                 f"{others:,} images have another size than {size[0]} × {size[1]}"
                 if others
-                else "all images have one size; stretch would take others",
+                else "all images have one size; stretch, fit or crop would take others",
             ),
+            "background": (
+                None,
+                "of transparent images; [255, 255, 255] is white; null refuses them",
+            ),
+            "white": (None, "the value of 16-bit grey that becomes 255; null refuses 16 bits"),
             "max_faulty_share": (1.0, ""),
             **_CHOICE,
         },

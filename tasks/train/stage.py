@@ -77,14 +77,15 @@ def describe(
     num_training: int,
 ) -> dict[str, Any]:
     """What a user of the model must know: its input, its classes, how it was trained, on what."""
+    manifest = load_manifest()
     best = history.iloc[int(history["val_loss"].to_numpy().argmin())]
     return {
-        "input": f"uint8 images (n, {data.height}, {data.width}, {data.channels}) in 0..255",
+        "input": manifest["origin"]["input"],
         "output": f"float32 probabilities (n, {len(data.classes)})",
         "classes": list(data.classes),
         "parameters": train.model_dump(),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        "data": load_manifest(),
+        "data": manifest,
         "num_parameters": exported.num_parameters,
         "chosen_epoch": int(best["epoch"]),
         "training_images": num_training,

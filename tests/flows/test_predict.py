@@ -21,10 +21,12 @@ def test_drift_and_broken_images_are_states_and_warnings_and_the_run_completes(
     (folder / "broken.png").write_text("no picture")
     for number in range(50):
         np.save(folder / f"{number}.npy", np.full((28, 28), 200 + number, np.uint8))
-    completed = run("flows.predict", "data/incoming", "predictions/incoming.parquet")
+    completed = run(
+        "flows.predict", "data/incoming", "predictions/incoming.parquet", "--model", "candidate"
+    )
     assert "50 of 51 images → predictions/incoming.parquet" in completed.stderr
     assert "Task run 'classify' - Finished in state CompletedWithErrors" in completed.stderr
-    assert "broken.png begins with" in completed.stderr
+    assert "broken.png is no PNG" in completed.stderr
     assert "drift: mean brightness: " in completed.stderr
     assert "Task run 'drift' - Finished in state Drifted" in completed.stderr
     assert "| ✗ | mean brightness |" in (workspace / "predictions" / "incoming.drift.md").read_text(

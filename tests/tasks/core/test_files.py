@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.files import replacing, sha256_of, write_json, write_text
+from tasks.runner.errors import InputError
 
 
 def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> None:
@@ -26,6 +27,22 @@ def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
             (temporary / content).write_text(content)
     assert [file.name for file in path.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="is a folder; expected a file"):
+        write_text(tmp_path / "folder", "text")
+    assert [path.is_dir() for path in tmp_path.iterdir()] == [True]
+
+
+def test_a_link_to_a_file_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
+    """It may lead into DVC's cache, whose objects nobody may change."""
+    (tmp_path / "cached").write_text("old")
+    (tmp_path / "file").symlink_to("cached")
+    write_text(tmp_path / "file", "new")
+    assert (tmp_path / "cached").read_text() == "old"
+    assert (tmp_path / "file").read_text() == "new"
 
 
 def test_what_a_killed_process_left_behind_is_removed(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.images.sources import Images, Wanted, open_source
+from tasks.images.policy import ImagePolicy
+from tasks.images.sources import Images, open_source
 from tasks.runner.errors import InputError
 
-WANTED = Wanted((28, 28, 1), "refuse")
+WANTED = ImagePolicy(height=28, width=28, channels=1, size="refuse", background=None, white=None)
 
 
 def read_all(path: Path, size: int = 32) -> list[Images]:
@@ -101,12 +102,12 @@ def save_pickle(path: Path) -> None:
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut off": (cut_off, "damaged"),
-    "of another size": (of_another_size, "28 × 30 pixels"),
+    "of another size": (of_another_size, "another size: 28 × 30 pixels"),
     "in colour": (lambda path: Image.new("RGB", (28, 28), "red").save(path, "PNG"), "in colour"),
-    "a text": (lambda path: path.write_text("hello"), "begins with the bytes"),
-    "empty": (lambda path: path.write_bytes(b""), "bytes none"),
-    "a pipe": (make_pipe, "isn't a regular file"),
-    "a link": (link_outside, "symbolic link"),
+    "a text": (lambda path: path.write_text("hello"), "is no PNG, JPEG"),
+    "a pipe": (make_pipe, "is no regular file"),
+    "a link": (link_outside, "is a link, which isn't followed"),
+    "a link to a folder": (lambda path: path.symlink_to("/etc"), "which isn't followed"),
     "of floats": (save_floats, "float32"),
     "a pickle": (save_pickle, "object"),
 }
@@ -126,7 +127,7 @@ def test_a_broken_image_among_good_ones_is_an_error_of_its_own(kind: str, pictur
 
 def test_an_image_of_another_size_is_scaled_where_that_is_asked_for(pictures: Path) -> None:
     of_another_size(pictures / "bad.png")
-    (batch,) = open_source(pictures, Wanted((28, 28, 1), "stretch")).batches(10)
+    (batch,) = open_source(pictures, WANTED.model_copy(update={"size": "stretch"})).batches(10)
     assert batch.errors == [None] * 4
     assert batch.pixels.shape == (4, 28, 28, 1)
 
@@ -135,10 +136,10 @@ def test_an_image_of_another_size_is_scaled_where_that_is_asked_for(pictures: Pa
     ("content", "message"),
     [
         (b"", "begins with the bytes none"),
-        (b"hello, I am a text", "Expected a PNG, JPEG"),
+        (b"hello, I am a text", "Expected a PNG, JPEG, MPO"),
         (b"\x93NUMPY\x01\x00\xff", "broken .npy header"),
-        (b"PK\x03\x04 and nothing more", "broken archive"),
-        (b"\x1f\x8b\x08 and nothing more", "broken gzip"),
+        (b"PK\x03\x04 and nothing more", "is broken"),
+        (b"\x1f\x8b\x08 and nothing more", "is broken"),
         (struct.pack(">4B3I", 0, 0, 8, 3, 2**31, 28, 28), "its header says"),
     ],
 )

@@ -15,7 +15,7 @@ from tasks.ingest.read import read_source, write_splits
 
 CLASSES = ("cat", "dog", "eel")
 CHOICE = {"test_share": 0.25, "test_seed": 1}
-FILES = CHOICE | {"resize": "refuse", "max_faulty_share": 0.0}
+FILES = CHOICE | {"size": "refuse", "background": None, "white": None, "max_faulty_share": 0.0}
 
 Splits = dict[SplitName, ImageSplit]
 Ingest = Callable[..., Splits]

@@ -2,14 +2,17 @@
 
 import os
 import shutil
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.images.decode import READ
 from tasks.ingest.folders import read_folders
-from tasks.ingest.parameters import FoldersParameters
+from tasks.ingest.parameters import FoldersParameters, require_source_outside_outputs
 from tasks.ingest.read import write_splits
 from tasks.runner.errors import InputError
 from tests.tasks.ingest.conftest import (
@@ -123,7 +126,7 @@ def test_a_corrupt_image_is_named_and_counted_and_left_out_up_to_a_limit(
     lines = str(caught.value).splitlines()
     assert lines[0] == "2 of 50 images can't be used; allowed are 0.0%:"
     assert lines[1].startswith(f"{folder}/dog/broken.png is damaged")
-    assert lines[2] == f"{folder}/dog/notes.txt is neither a PNG nor a JPEG file"
+    assert lines[2] == f"{folder}/dog/notes.txt is no {READ}"
     assert "ingest.max_faulty_share" in lines[3]
     assert as_sets(ingest(parameters(folder, max_faulty_share=0.06))) == before
 
@@ -137,9 +140,11 @@ def test_many_faults_are_counted_but_not_all_listed(folder: Path, ingest: Ingest
 
 def test_mixed_sizes_are_refused_or_stretched(folder: Path, ingest: Ingest) -> None:
     save_image(folder / "cat" / "large.png", np.full((8, 10, 1), 9, np.uint8))
-    with pytest.raises(InputError, match=r"large\.png has 8 × 10 pixels .* expected 4 × 5"):
+    with pytest.raises(
+        InputError, match=r"large\.png has another size: 8 × 10 pixels .* expected 4 × 5"
+    ):
         ingest(parameters(folder))
-    found = as_sets(ingest(parameters(folder, resize="stretch")))
+    found = as_sets(ingest(parameters(folder, size="stretch")))
     assert (bytes([9]) * 20, 0) in found["train"] | found["test"]
 
 
@@ -165,6 +170,86 @@ def test_a_missing_folder_and_an_unknown_part_are_refused(tmp_path: Path, ingest
         ingest(parameters(tmp_path / "animals"))
 
 
+@pytest.mark.parametrize(
+    ("train", "test"), [("Training", "Testing"), ("TRAIN", "test"), ("train", "Test")]
+)
+def test_parts_are_known_by_the_usual_words_in_any_case(
+    tmp_path: Path, ingest: Ingest, train: str, test: str
+) -> None:
+    for number, part in enumerate((train, "validation", test)):
+        save_classes(tmp_path / "animals" / part, seed=number)
+    found = ingest(parameters(tmp_path / "animals"))
+    assert {name: len(split.labels) for name, split in found.items()} == {"train": 96, "test": 48}
+
+
+def test_a_folder_may_be_called_train_where_it_is_a_class(tmp_path: Path, ingest: Ingest) -> None:
+    classes = ("bus", "test", "train")
+    for label, name in enumerate(classes):
+        for number, image in enumerate(make_pixels(16, seed=label)):
+            save_image(tmp_path / "traffic" / name / f"{number}.png", image)
+    found = ingest(parameters(tmp_path / "traffic"), classes=classes)
+    assert sum(len(split.labels) for split in found.values()) == 48
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_class_names_are_compared_in_one_form_of_unicode(
+    tmp_path: Path, ingest: Ingest, form: Literal["NFC", "NFD"]
+) -> None:
+    save_classes(tmp_path / "cafes")
+    (tmp_path / "cafes" / "cat").rename(tmp_path / "cafes" / unicodedata.normalize(form, "Café"))
+    for other in ("NFC", "NFD"):
+        classes = (unicodedata.normalize(other, "Café"), "dog", "eel")
+        found = ingest(parameters(tmp_path / "cafes"), classes=classes)
+        assert sum(len(split.labels) for split in found.values()) == 48
+
+
+def test_one_class_name_in_two_forms_of_unicode_is_refused(tmp_path: Path, ingest: Ingest) -> None:
+    save_classes(tmp_path / "cafes")
+    for form in ("NFC", "NFD"):
+        (tmp_path / "cafes" / unicodedata.normalize(form, "Café")).mkdir()
+    with pytest.raises(InputError, match="two folders of the name"):
+        ingest(parameters(tmp_path / "cafes"))
+
+
+def test_the_folder_of_a_class_that_is_a_link_is_refused_with_a_way_out(
+    folder: Path, tmp_path: Path, ingest: Ingest
+) -> None:
+    (folder / "cat").rename(tmp_path / "elsewhere")
+    (folder / "cat").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"cat is a link .* DVC doesn't see"):
+        ingest(parameters(folder))
+    (folder / "cat").unlink()
+    shutil.copytree(tmp_path / "elsewhere", folder / "cat")
+    ingest(parameters(folder))
+
+
+def test_a_class_without_an_image_that_can_be_used_is_refused_with_all_that_was_found(
+    folder: Path, ingest: Ingest
+) -> None:
+    for path in (folder / "eel").iterdir():
+        path.write_bytes(b"\0\0\0\x18ftypheic")
+    Image.new("CMYK", (5, 4)).save(folder / "eel" / "ink.jpg")
+    with pytest.raises(InputError) as caught:
+        ingest(parameters(folder, max_faulty_share=1.0))
+    first, heic, ink, last = str(caught.value).splitlines()
+    assert first == "Class 2 (eel) has no image that can be used; 17 can't:"
+    assert heic.startswith(f"is no {READ}, but HEIC or AVIF: 16 ({folder}/eel/0-0.png, ")
+    assert ink == f"has pixels of the kind CMYK: 1 ({folder}/eel/ink.jpg)"
+    assert "data.classes" in last
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_source_in_an_output_and_an_output_in_a_source_are_refused(
+    tmp_path: Path, inside: bool
+) -> None:
+    source, output = tmp_path / "data" / "raw" / "animals", tmp_path / "data" / "raw"
+    if not inside:
+        source = tmp_path / "data"
+    with pytest.raises(InputError, match=r"ingest\.path .* Move the images"):
+        require_source_outside_outputs(str(source), [output])
+    require_source_outside_outputs(str(tmp_path / "data" / "source"), [output])
+
+
 def test_one_image_in_two_classes_is_refused_or_left_out_of_both(
     folder: Path, ingest: Ingest
 ) -> None:
@@ -174,8 +259,8 @@ def test_one_image_in_two_classes_is_refused_or_left_out_of_both(
     message = str(caught.value)
     cat, dog = f"{folder}/cat/0-0.png (cat)", f"{folder}/dog/a cat.png (dog)"
     assert message.startswith("2 of 49 images can't be used")
-    assert f"{cat} holds the same image as {dog}" in message
-    assert f"{dog} holds the same image as {cat}" in message
+    assert f"{cat} holds the same image as one of another class: {dog}" in message
+    assert f"{dog} holds the same image as one of another class: {cat}" in message
     found = as_sets(ingest(parameters(folder, max_faulty_share=0.1)))
     cat_pixels = make_pixels(16)[0].tobytes()
     assert cat_pixels not in {pixels for pixels, _ in found["train"] | found["test"]}
@@ -192,7 +277,7 @@ def test_many_images_in_several_classes_are_each_named_with_another(
     lines = str(caught.value).splitlines()
     assert lines[0] == "48 of 80 images can't be used; allowed are 50.0%:"
     for line in lines[1:11]:
-        first, second = line.split(" holds the same image as ")
+        first, second = line.split(" holds the same image as one of another class: ")
         assert first.rpartition(" ")[2] != second.rpartition(" ")[2]
 
 
@@ -206,8 +291,8 @@ def test_a_name_that_is_not_utf_8_is_escaped_and_a_pipe_is_not_waited_for(
         FoldersParameters.model_validate(parameters(folder, max_faulty_share=0.1)), data
     )
     assert write_splits(source, tmp_path / "raw", data=data) == [
-        f"{folder}/cat/pipe.png is no file",
-        f"{folder}/cat/\\udcff.png is neither a PNG nor a JPEG file",
+        f"left out: {folder}/cat/pipe.png is no regular file",
+        f"left out: {folder}/cat/\\udcff.png is no {READ}",
     ]
 
 

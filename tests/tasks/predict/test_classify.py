@@ -1,20 +1,24 @@
 """A table of predictions has a row for every image, and nothing is written in part."""
 
 import csv
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from tasks.images.sources import Wanted, open_source
+from tasks.images.sources import open_source
 from tasks.predict.classify import Summary, classify_into, describe_errors, describe_summary
 from tasks.predict.model import Model
 from tasks.runner.errors import InputError
 
 
 def classify(images: Path, output: Path, model: Model, batch_size: int = 2) -> Summary:
-    source = open_source(images, Wanted(model.classifier.image_shape, "refuse"))
+    source = open_source(images, model.policy)
     counts: list[int] = []
     summary = classify_into(
         output, source, model, batch_size=batch_size, sample=None, on_images=counts.append
@@ -85,7 +89,7 @@ def test_a_source_that_breaks_halfway_leaves_the_earlier_table(
     np.save(path, images)
     classify(path, output, model)
     before = output.read_bytes()
-    source = open_source(path, Wanted((28, 28, 1), "refuse"))
+    source = open_source(path, model.policy)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="ends after"):
         classify_into(output, source, model, batch_size=8, sample=None, on_images=print)
@@ -96,3 +100,95 @@ def test_a_source_that_breaks_halfway_leaves_the_earlier_table(
 def test_a_table_of_another_ending_is_refused(tmp_path: Path, model: Model, pictures: Path) -> None:
     with pytest.raises(InputError, match=r"ends in \.parquet or \.csv"):
         classify(pictures, tmp_path / "table.xlsx", model)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_what_is_there_and_is_no_table_of_predictions_is_never_touched(
+    ending: str, tmp_path: Path, model: Model, pictures: Path
+) -> None:
+    output = tmp_path / f"day.{ending}"
+    output.mkdir()
+    (output / "part.0.parquet").write_bytes(b"theirs")
+    with pytest.raises(InputError, match=r"no table of predictions.*Name another file"):
+        classify(pictures, output, model)
+    assert (output / "part.0.parquet").read_bytes() == b"theirs"
+    other = tmp_path / f"labels.{ending}"
+    other.write_text("file,label\na.png,cat\n")
+    with pytest.raises(InputError, match="no table of predictions"):
+        classify(pictures, other, model)
+    assert other.read_text() == "file,label\na.png,cat\n"
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_an_earlier_table_is_replaced_also_behind_a_link(
+    ending: str, tmp_path: Path, model: Model, pictures: Path
+) -> None:
+    table, link = tmp_path / f"table.{ending}", tmp_path / f"link.{ending}"
+    classify(pictures, table, model)
+    link.symlink_to(table.name)
+    (pictures / "d.png").write_text("no picture")
+    assert classify(pictures, link, model).num_images == 4
+    assert link.is_symlink()
+    (pictures / "d.png").unlink()
+    before = table.read_bytes()
+    classify(pictures, table, model)
+    assert table.read_bytes() != before
+    link.unlink()
+    link.symlink_to("nowhere")
+    with pytest.raises(InputError, match="no table of predictions"):
+        classify(pictures, link, model)
+
+
+def test_its_own_tables_and_what_systems_leave_are_no_rows(
+    tmp_path: Path, model: Model, pictures: Path
+) -> None:
+    classify(pictures, pictures / "day.csv", model)
+    (pictures / ".DS_Store").write_bytes(b"finder")
+    (pictures / "deeper" / "._b.jpg").write_bytes(b"finder")
+    (pictures / "Thumbs.db").write_bytes(b"explorer")
+    (pictures / "empty.png").touch()
+    summary = classify(pictures, tmp_path / "table.parquet", model)
+    assert list(pd.read_parquet(tmp_path / "table.parquet")["image"]) == [
+        "a.png",
+        "c.npy",
+        "deeper/b.jpg",
+    ]
+    assert summary.aside == (
+        "hidden: 2 (.DS_Store, deeper/._b.jpg)",
+        "a table: 1 (day.csv)",
+        "empty: 1 (empty.png)",
+        "of a system or a program: 1 (Thumbs.db)",
+    )
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_name_that_is_not_utf_8_is_a_row_with_an_error(
+    ending: str, tmp_path: Path, model: Model, pictures: Path
+) -> None:
+    shutil.copy(pictures / "a.png", pictures / os.fsdecode(b"b\xff.png"))
+    output = tmp_path / f"table.{ending}"
+    assert classify(pictures, output, model).num_errors == 1
+    table = pd.read_parquet(output) if ending == "parquet" else pd.read_csv(output)
+    assert table["image"][1] == "b\\udcff.png"
+    assert "isn't in UTF-8; rename it" in table["error"][1]
+    assert list(table["label"].notna()) == [True, False, True, True]
+
+
+def test_pictures_are_fitted_as_those_of_the_training_were(
+    tmp_path: Path, model: Model, images: np.ndarray
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    wide = np.pad(images[0, ..., 0], ((0, 0), (10, 10)))
+    clear = np.stack([images[0, ..., 0], np.full((28, 28), 255, np.uint8)], axis=-1)
+    clear[images[0, ..., 0] == 0, 1] = 0
+    Image.fromarray(wide).save(folder / "wide.png")
+    Image.fromarray(clear, "LA").save(folder / "clear.png")
+    assert classify(folder, tmp_path / "refused.csv", model).num_errors == 2
+    fitting = replace(
+        model, policy=model.policy.model_copy(update={"size": "crop", "background": (0,)})
+    )
+    assert classify(folder, tmp_path / "table.parquet", fitting).num_errors == 0
+    table = pd.read_parquet(tmp_path / "table.parquet")
+    expected = model.classifier.predict(images[:1])[0].max()
+    np.testing.assert_allclose(table["confidence"], [expected, expected], atol=1e-6)

@@ -16,14 +16,14 @@ from tests.tasks.predict.conftest import MODEL
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the parameters and a candidate."""
-    shutil.copy(PARAMETERS, tmp_path)
+    shutil.copy(PARAMETERS, tmp_path / "params.yaml")
     shutil.copytree(MODEL, tmp_path / "models" / "candidate")
     return tmp_path
 
 
 def predict(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tasks.predict", *arguments],
+        [sys.executable, "-m", "tasks.predict", "--model", "candidate", *arguments],
         cwd=folder,
         env=environment() | {"PYTHONPATH": str(PROJECT)},
         stdin=subprocess.DEVNULL,
@@ -47,7 +47,7 @@ def test_one_image_is_answered_with_ten_probabilities(folder: Path, pictures: Pa
 def test_what_is_no_image_is_refused_in_one_line(folder: Path) -> None:
     completed = predict(folder, "params.yaml")
     assert completed.returncode == 1
-    assert "Expected a PNG, JPEG, .npy, .npz or IDX file" in completed.stderr
+    assert "Expected a PNG, JPEG, MPO" in completed.stderr
     assert completed.stderr.count("\n") == 1
 
 
@@ -65,7 +65,7 @@ def test_errors_and_drift_are_told_and_the_table_is_there(folder: Path, pictures
     completed = predict(folder, str(pictures), "--output", "table.csv")
     assert completed.returncode == 0
     assert "103 of 104 images → table.csv" in completed.stdout
-    assert "error: b.png begins with" in completed.stderr
+    assert "error: b.png is no PNG" in completed.stderr
     assert "drift: mean brightness: " in completed.stderr
     assert len((folder / "table.csv").read_text("utf-8").splitlines()) == 105
     assert json.loads((folder / "table.drift.json").read_text("utf-8"))["images"] == 103
@@ -79,7 +79,10 @@ def test_nothing_slow_is_imported_for_a_table(folder: Path, pictures: Path) -> N
         " 'scipy', 'great_expectations'})"
     )
     completed = subprocess.run(
-        [sys.executable, "-c", program, str(pictures), "--no-drift", "--output", "table.parquet"],
+        [
+            *(sys.executable, "-c", program, str(pictures), "--no-drift", "--model", "candidate"),
+            *("--output", "table.parquet"),
+        ],
         cwd=folder,
         env=environment() | {"PYTHONPATH": str(PROJECT)},
         capture_output=True,

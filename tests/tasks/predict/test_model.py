@@ -5,26 +5,35 @@ from pathlib import Path
 
 import pytest
 
+from tasks.core.seal import seal
 from tasks.models.store import Event, promote, version_of
 from tasks.predict.model import load_model
 from tasks.runner.errors import InputError
 from tests.tasks.predict.conftest import MODEL
 
 
-def test_the_champion_comes_first_and_the_candidate_in_its_place(
+def test_without_a_champion_nothing_takes_its_place_unasked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="no model in models/candidate"):
-        load_model(None, num_threads=1)
     shutil.copytree(MODEL, "models/candidate")
-    assert load_model(None, num_threads=1).folder == Path("models/candidate")
-    with pytest.raises(InputError, match="no champion yet"):
-        load_model("champion", num_threads=1)
+    for name in (None, "champion"):
+        with pytest.raises(InputError, match=r"no champion yet.*--model candidate"):
+            load_model(name, num_threads=1)
+    assert load_model("candidate", num_threads=1).folder == Path("models/candidate")
     version = version_of(MODEL / "classifier.tflite")
     promote(MODEL.iterdir(), Event("promoted", version, None, "2026-01-01", "good"))
     assert load_model(None, num_threads=1).folder == Path("models/champion") / version
-    assert load_model("candidate", num_threads=1).folder == Path("models/candidate")
+    with pytest.raises(InputError, match="no model in elsewhere"):
+        load_model("elsewhere", num_threads=1)
+
+
+def test_a_card_that_does_not_say_what_the_model_takes_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(MODEL, tmp_path / "model")
+    (tmp_path / "model" / "card.json").write_text('{"classes": ["a", "b"], "input": "images"}')
+    seal(tmp_path / "model")
+    with pytest.raises(InputError, match=r"doesn't say what images .*: dvc repro"):
+        load_model(str(tmp_path / "model"), num_threads=1)
 
 
 @pytest.mark.parametrize("name", ["classifier.tflite", "card.json"])

@@ -1,0 +1,116 @@
+"""Which files of a folder are meant as images, what is left aside, and the bytes of one.
+
+The same for ingest, propose and predict.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tasks.images.errors import ImageError, Tally
+
+# What is larger isn't one of many small images, and is refused before it is read.
+MAX_FILE_BYTES = 2**26
+
+# What nobody means as an image, by its name in lower case; the last kind is predict's own, too.
+_ASIDE = {
+    "hidden": (".*",),
+    "of a system or a program": (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin"),
+        *("#recycle", "@eadir", "system volume information", "lost+found", "__pycache__"),
+        *("*~", "~$*", "*.part", "*.partial", "*.crdownload"),
+    ),
+    "a table": ("*.csv", "*.parquet", "*.drift.json", "*.drift.md"),
+}
+
+
+@dataclass(frozen=True)
+class FileList:
+    """What lies in a folder and the folders in it.
+
+    Attributes:
+        files: in the order of their names. Whoever reads one may find that it can't be used: a
+            link to a folder and a folder that can't be opened are among them, so that they are
+            told like any other file that can't be used.
+        aside: what nobody means as an image, counted by its kind.
+
+    """
+
+    files: list[Path]
+    aside: Tally = field(default_factory=Tally)
+
+
+def list_files(folder: Path) -> FileList:
+    """Lists the files in a folder, at any depth; links to folders aren't followed.
+
+    DVC doesn't follow them either: it would never notice a change behind one.
+    """
+    aside = Tally()
+    return FileList(list(_walk(folder, folder, aside)), aside)
+
+
+def why_aside(path: Path) -> str | None:
+    """Why a file or folder is left aside; None if it is meant as an image or a folder of images."""
+    name = path.name.lower()
+    for reason, patterns in _ASIDE.items():
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            return reason
+    try:
+        status = path.lstat()
+    except OSError:
+        return None  # told when it is read
+    return "empty" if stat.S_ISREG(status.st_mode) and status.st_size == 0 else None
+
+
+def read_file(path: Path, *, name: str, follow_links: bool) -> bytes:
+    """Reads a file that is meant as an image, and never waits for one, as for a pipe.
+
+    Args:
+        path: of the file.
+        name: for messages.
+        follow_links: whether the file may be a link; DVC's cache may be made of them. Images from
+            outside may not: who sends them decides where a link leads.
+
+    Raises:
+        ImageError: it isn't such a file.
+
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError(name, "is no regular file")
+            if status.st_size > MAX_FILE_BYTES:
+                raise ImageError(name, f"is larger than {MAX_FILE_BYTES:,} bytes")
+            return file.read()
+    except IsADirectoryError:
+        raise ImageError(
+            name, "is a link to a folder", ", which isn't followed; put the folder in its place"
+        ) from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ImageError(name, "is a link", ", which isn't followed") from None
+        raise ImageError(name, "can't be read", f": {error.strerror}") from None
+
+
+def _walk(folder: Path, root: Path, aside: Tally) -> Iterator[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        yield folder
+        return
+    for entry in entries:
+        path = Path(entry)
+        reason = why_aside(path)
+        if reason:
+            aside.add(reason, str(path.relative_to(root)))
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk(path, root, aside)
+        else:
+            yield path
