@@ -34,10 +34,10 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
     page = workspace / paths.REPORT_PAGE
     nothing = run("cli", "status", check=False)
     assert (nothing.returncode, nothing.stdout) == (1, "")
-    assert nothing.stderr == "There is no reports/metrics.json. Make it: dvc repro\n"
+    assert nothing.stderr == "There is no reports/evaluation.json. Make it: dvc repro\n"
     refused = run("cli", "baseline", check=False)
     assert refused.returncode == 1
-    assert "reports/metrics.json" in refused.stderr
+    assert "reports/evaluation.json" in refused.stderr
     assert "Traceback" not in refused.stderr
 
     run("dvc", "repro")
@@ -87,11 +87,11 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
 
 
 def test_metrics_with_the_marks_of_a_merge_are_one_line(workspace: Path, run: Run) -> None:
-    (workspace / paths.METRICS).write_text('<<<<<<< HEAD\n{"accuracy": 1}\n=======\n')
+    (workspace / paths.EVALUATION).write_text('<<<<<<< HEAD\n{"accuracy": 1}\n=======\n')
     refused = run("cli", "status", check=False)
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert refused.stderr.endswith("Make it anew: rm reports/metrics.json; dvc repro\n")
+    assert refused.stderr.endswith("Make it anew: rm reports/evaluation.json; dvc repro\n")
 
 
 def test_a_run_at_work_writes_its_own_page(
