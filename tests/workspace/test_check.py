@@ -146,8 +146,9 @@ def test_the_command_ends_with_one_line_and_a_failing_status(
         ({"pth": "x"}, "ingest.pth = 'x' is unknown"),
         (
             {"sha256": {"train-images": "0" * 64}},
-            "ingest.sha256.train-images-idx3-ubyte is missing",
+            "ingest.sha256.train_images is missing",
         ),
+        ({"urls": ["example.org/images"]}, "Expected an address that begins with https://"),
     ],
 )
 def test_a_fault_in_the_section_of_the_source_is_named_without_its_format(
