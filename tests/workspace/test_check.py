@@ -188,8 +188,9 @@ def test_a_baseline_that_was_removed_is_told_and_the_remedy_helps(root: Path) ->
         ({"pth": "x"}, "ingest.pth = 'x' is unknown"),
         (
             {"sha256": {"train-images": "0" * 64}},
-            "ingest.sha256.train-images-idx3-ubyte is missing",
+            "ingest.sha256.train_images is missing",
         ),
+        ({"urls": ["example.org/images"]}, "Expected an address that begins with https://"),
     ],
 )
 def test_a_fault_in_the_section_of_the_source_is_named_without_its_format(
