@@ -18,9 +18,11 @@ from tasks.core.dataset import ImageSplit, load_manifest, load_split
 from tasks.core.files import sha256_of, write_text
 from tasks.core.parameters import DataParameters, load_section
 from tasks.core.seal import sealed
+from tasks.evaluate.metrics import Metrics, read_metrics
+from tasks.models.compare import Comparison, compare
 from tasks.page.images import show_images
 from tasks.prepare.parameters import PrepareParameters
-from tasks.report.comparison import Comparison, compare, is_comparable, unpack_predicted
+from tasks.report.baseline import Baseline, is_comparable, read_baseline
 from tasks.report.findings import (
     ask_neighbours,
     choose_samples,
@@ -48,8 +50,8 @@ def main() -> None:
     data: DataParameters = load_section("data", DataParameters)
     prepare: PrepareParameters = load_section("prepare", PrepareParameters)
     wanted: ReportParameters = load_section("report", ReportParameters)
-    metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
-    baseline = json.loads(paths.BASELINE.read_text(encoding="utf-8"))
+    metrics = read_metrics(paths.EVALUATION)
+    baseline = read_baseline(paths.BASELINE)
     validation = json.loads(paths.VALIDATION.read_text(encoding="utf-8"))
     card = json.loads(sealed(paths.MODEL_CARD, stage="train").read_text(encoding="utf-8"))
     history = pd.read_csv(paths.HISTORY)
@@ -82,11 +84,11 @@ def main() -> None:
             for name in ("loss", "accuracy")
         },
         "confusion": {
-            shares: draw_confusion(metrics["confusion_matrix"], classes, shares=shares)
+            shares: draw_confusion(metrics.confusion_matrix, classes, shares=shares)
             for shares in (True, False)
         },
-        "reliability": draw_reliability(bins, confidence=metrics["interval_confidence"]),
-        "confidences": draw_confidences(predictions, num_bins=metrics["calibration_bins"]),
+        "reliability": draw_reliability(bins, confidence=metrics.interval_confidence),
+        "confidences": draw_confidences(predictions, num_bins=metrics.calibration_bins),
         "samples": [
             show_images(training.images[positions]) if positions else None
             for positions in choose_samples(
@@ -106,21 +108,21 @@ def main() -> None:
 
 
 def compare_with(
-    baseline: dict[str, Any],
-    metrics: dict[str, Any],
+    baseline: Baseline | None,
+    metrics: Metrics,
     predictions: pd.DataFrame,
     *,
     classes: tuple[str, ...],
 ) -> Comparison | None:
     """The change against the baseline; None if there is none, or one for other test images."""
-    if not baseline or not is_comparable(baseline, metrics):
+    if not baseline or not is_comparable(baseline.metrics, metrics):
         return None
     return compare(
         predictions["label"].to_numpy(),
-        unpack_predicted(baseline),
+        baseline.predicted,
         predictions["predicted"].to_numpy(),
         classes=classes,
-        confidence=metrics["interval_confidence"],
+        confidence=metrics.interval_confidence,
     )
 
 
@@ -163,29 +165,31 @@ def choose_galleries(
 
 
 def describe_recipe(
-    prepare: dict[str, Any], card: dict[str, Any], metrics: dict[str, Any]
+    prepare: dict[str, Any], card: dict[str, Any], metrics: Metrics
 ) -> dict[str, dict[str, Any]]:
     """The parameters and versions from which this model and its figures came, a table each."""
     return {
         "train": card["parameters"],
         "prepare": prepare,
         "evaluate": {
-            "confidence": metrics["interval_confidence"],
-            "calibration_bins": metrics["calibration_bins"],
+            "confidence": metrics.interval_confidence,
+            "calibration_bins": metrics.calibration_bins,
         },
         "versions": card["versions"],
     }
 
 
-def take_fingerprints(metrics: dict[str, Any]) -> dict[str, Any]:
+def take_fingerprints(metrics: Metrics) -> dict[str, Any]:
     """SHA-256 of what went in and came out, and the MD5 by which dvc.lock knows the metrics."""
     arrays = load_manifest()["arrays"]
     return {
         "files": {
-            str(paths.EXPORTED_MODEL): metrics["sha256"]["model"],
+            str(paths.EXPORTED_MODEL): metrics.sha256.model,
             str(paths.KERAS_MODEL): sha256_of(paths.KERAS_MODEL),
             **{str(paths.RAW / name): array["sha256"] for name, array in arrays.items()},
-            str(paths.METRICS): sha256_of(paths.METRICS),
+            str(paths.EVALUATION): sha256_of(paths.EVALUATION),
         },
-        "metrics_md5": hashlib.md5(paths.METRICS.read_bytes(), usedforsecurity=False).hexdigest(),
+        "metrics_md5": hashlib.md5(
+            paths.EVALUATION.read_bytes(), usedforsecurity=False
+        ).hexdigest(),
     }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.evaluate.measure import tabulate_predictions
+from tasks.evaluate.tables import tabulate_predictions
 from tasks.report.findings import (
     ask_neighbours,
     choose_samples,

@@ -217,7 +217,7 @@ def test_the_commands_for_getting_the_model_again_find_the_commit_that_made_it(
         )
 
     git("init", "--quiet")
-    md5 = hashlib.md5(paths.METRICS.read_bytes(), usedforsecurity=False).hexdigest()
+    md5 = hashlib.md5(paths.EVALUATION.read_bytes(), usedforsecurity=False).hexdigest()
     for content in ("", md5, "another"):
         (tmp_path / "dvc.lock").write_text(content)
         git("add", "dvc.lock")
