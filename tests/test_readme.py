@@ -1,18 +1,18 @@
 """What the README says is what the repository holds."""
 
-import json
 import re
 
 import pandas as pd
 
 from docs.readme import describe_results
+from tasks.evaluate.metrics import read_metrics
 from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text("utf-8")
 
 
 def test_the_results_are_those_of_the_committed_reports() -> None:
-    metrics = json.loads((PROJECT / "reports" / "metrics.json").read_text("utf-8"))
+    metrics = read_metrics(PROJECT / "reports" / "evaluation.json")
     history = pd.read_csv(PROJECT / "reports" / "history.csv")
     assert describe_results(metrics, history) in README, "run: python -m docs.readme"
 

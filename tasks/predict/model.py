@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from tasks.core import paths
 from tasks.core.seal import check_seal
+from tasks.models.card import MODEL_NAME, version_of
 from tasks.models.classifier import Classifier
-from tasks.models.store import CHAMPIONS, MODEL_NAME, champion_folder, version_of
+from tasks.models.store import CHAMPIONS, champion_folder
 from tasks.runner.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Model:
     """A model, ready to predict.
 
     Attributes:
-        version: the first digits of the SHA-256 of the file that computes.
+        version: of all that its users depend on; see `tasks.models.card`.
         folder: where it lies.
         classes: their names, in the order of the probabilities.
         classifier: computes the probabilities.
@@ -65,7 +66,7 @@ def load_model(name: str | None, *, num_threads: int, champions: Path = CHAMPION
     model = check_seal(folder / MODEL_NAME, remedy=remedy)
     card = check_seal(folder / paths.MODEL_CARD.name, remedy=remedy)
     return Model(
-        version=version_of(model),
+        version=version_of(folder),
         folder=folder,
         classes=tuple(json.loads(card.read_text(encoding="utf-8"))["classes"]),
         classifier=Classifier(model.read_bytes(), num_threads=num_threads),
@@ -78,7 +79,7 @@ def find_folder(name: str | None, champions: Path) -> Path:
     if champion:
         return champion
     if name == "champion":
-        raise InputError("There is no champion yet. The first: python -m tasks.models.decide")
+        raise InputError("There is no champion yet. The first: pipeline gate")
     folder = paths.CANDIDATE if name in (None, "candidate") else Path(name)
     if not folder.is_dir():
         raise InputError(

@@ -83,7 +83,10 @@ def main() -> None:
         (folder / paths.EXPORTED_MODEL.name).write_bytes(model)
         write_text(folder / paths.MODEL_SUMMARY.name, tabulate_layers(network))
         write_json(folder / paths.MODEL_CARD.name, card)
-        statistics = describe_images(training.source.images).iloc[training.positions]
+        statistics = describe_images(training.source.images)
+        seen = np.concatenate([training.positions, held_out.positions])
+        np.save(folder / paths.SEEN_IMAGES.name, np.unique(statistics["content"].to_numpy()[seen]))
+        statistics = statistics.iloc[training.positions]
         write_json(folder / REFERENCE_NAME, summarize(statistics, probabilities))
         seal(folder)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))

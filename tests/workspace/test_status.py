@@ -30,10 +30,10 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
     page = workspace / paths.REPORT_PAGE
     nothing = run("cli", "status", check=False)
     assert (nothing.returncode, nothing.stdout) == (1, "")
-    assert nothing.stderr == "There is no reports/metrics.json. Make it: dvc repro\n"
+    assert nothing.stderr == "There is no reports/evaluation.json. Make it: dvc repro\n"
     refused = run("cli", "baseline", check=False)
     assert refused.returncode == 1
-    assert "reports/metrics.json" in refused.stderr
+    assert "reports/evaluation.json" in refused.stderr
     assert "Traceback" not in refused.stderr
 
     run("dvc", "repro")

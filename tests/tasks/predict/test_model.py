@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.models.store import Event, promote, version_of
+from tasks.models.card import version_of
+from tasks.models.store import Event, promote
 from tasks.predict.model import load_model
 from tasks.runner.errors import InputError
 from tests.tasks.predict.conftest import MODEL
@@ -21,7 +22,7 @@ def test_the_champion_comes_first_and_the_candidate_in_its_place(
     assert load_model(None, num_threads=1).folder == Path("models/candidate")
     with pytest.raises(InputError, match="no champion yet"):
         load_model("champion", num_threads=1)
-    version = version_of(MODEL / "classifier.tflite")
+    version = version_of(MODEL)
     promote(MODEL.iterdir(), Event("promoted", version, None, "2026-01-01", "good"))
     assert load_model(None, num_threads=1).folder == Path("models/champion") / version
     assert load_model("candidate", num_threads=1).folder == Path("models/candidate")
