@@ -145,7 +145,7 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_leads_to_its_images(
     link = page.locator("#confusion svg a").nth(3)
     anchor = link.get_attribute("href")
     link.click()
-    assert page.evaluate("location.hash") == anchor
+    page.wait_for_url(f"**{anchor}")
     assert page.locator(f"{anchor}:target img").is_visible()
     page.close()
 
