@@ -139,9 +139,7 @@ def find_wrong_labels(inputs: Inputs) -> dict[str, Any]:
 
 def find_calibration(inputs: Inputs) -> dict[str, Any]:
     """How sure the model is and how often it is right, with and without its temperature."""
-    confidence, num_bins = (
-        getattr(inputs.metrics, name) for name in ("interval_confidence", "calibration_bins")
-    )
+    num_bins = inputs.metrics.calibration_bins
     temperature = inputs.card.get("temperature")
     before = None
     if temperature is not None:
@@ -150,7 +148,9 @@ def find_calibration(inputs: Inputs) -> dict[str, Any]:
     return {
         "temperature": temperature,
         "error_before": None if before is None else calibration_error(before),
-        "reliability": draw_reliability(inputs.bins, before, confidence=confidence),
+        "reliability": draw_reliability(
+            inputs.bins, before, confidence=inputs.metrics.interval_confidence
+        ),
         "confidences": draw_confidences(inputs.predictions, num_bins=num_bins),
     }
 
