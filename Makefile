@@ -24,8 +24,9 @@ install: $(INSTALLED) ## make the environment that running needs
 repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@pipeline repro
 
+# In the order of their names, the slow files come first, and no worker waits for one at the end.
 test: $(TESTABLE) ## run the tests
-	@python -m pytest -n 2 --dist loadfile
+	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: $(TESTABLE) ## inject every fault, and write docs/faults.md
 	@mkdir -p docs

@@ -63,7 +63,7 @@ def describe_commands() -> str:
             "usage: pipeline COMMAND ...\n",
             *lines,
             "\npipeline COMMAND --help says more. Exit status: 0 done, 1 refused or failed,",
-            "2 misused, 75 a network didn't answer, 130 interrupted.",
+            "2 misused, 130 interrupted.",
         ]
     )
 

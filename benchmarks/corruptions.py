@@ -97,6 +97,14 @@ def _double_class(splits: Splits, amount: float, generator: np.random.Generator)
     return _with(splits, "train", split.images[order], split.labels[order])
 
 
+def _rename_shirts(splits: Splits, amount: float, generator: np.random.Generator) -> Splits:
+    split = splits["train"]
+    labels = np.array(split.labels)
+    members = np.flatnonzero(labels == 6)
+    labels[members[_some(len(members), amount, generator)]] = 0
+    return _with(splits, "train", split.images, labels)
+
+
 def _shift_labels(splits: Splits, amount: float, generator: np.random.Generator) -> Splits:
     """From some position on, each image gets the label of the image before it."""
     split = splits["train"]
@@ -193,6 +201,9 @@ CORRUPTIONS = (
         _on_labels(_wrong_label),
         IMAGES,
         0.01,
+    ),
+    Corruption(
+        "shirts labelled as T-shirts", BALANCE, _rename_shirts, "of the images of Shirt", 0.04
     ),
     Corruption("labels shifted by one image", ALIGNED, _shift_labels, IMAGES, 0.01),
     Corruption(

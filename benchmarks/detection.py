@@ -12,11 +12,15 @@ from types import SimpleNamespace
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.corruptions import CORRUPTIONS, Corruption, Splits
+from benchmarks.corruptions import ALIGNED, BALANCE, CORRUPTIONS, Corruption, Splits
 from benchmarks.pages import fill
 from tasks.core.dataset import ImageSplit, load_split
+from tasks.validate.expectations import OF_LABELS
 from tasks.validate.judge import Finding
-from tasks.validate.verdict import validate
+from tasks.validate.labels import choose_images
+from tasks.validate.parameters import ValidateParameters
+from tasks.validate.suspicion import count_suspicions
+from tasks.validate.verdict import is_critical, validate, validate_labels
 from workspace.check import check_parameters
 
 _STEPS = 9
@@ -27,21 +31,32 @@ def main() -> None:
     """Writes a Markdown table."""
     parameters = SimpleNamespace(**check_parameters())
     splits: Splits = {name: _in_memory(load_split(name)) for name in ("train", "test")}
+    parameters.validate = accept_labels(splits["train"], parameters)
     rows = ["| corruption | caught by | severity | smallest amount caught |", "|---|---|---|---|"]
     for corruption in tqdm(CORRUPTIONS, unit="corruption", disable=None):
+        amount = "all or nothing"
         finding = find(corruption, 1.0, splits, parameters)
+        if finding and corruption.amount:
+            share = smallest(corruption, splits, parameters)
+            finding = find(corruption, share, splits, parameters)
+            amount = describe_share(share, corruption.amount)
         if finding is None:
             rows.append(f"| {corruption.name} | nothing | | |")
             continue
-        amount = (
-            "all or nothing"
-            if corruption.amount is None
-            else describe_share(smallest(corruption, splits, parameters), corruption.amount)
-        )
         rows.append(
             f"| {corruption.name} | {finding['check']} | {finding['severity']} | {amount} |"
         )
     fill(Path("docs/validation.md"), "detection", "\n".join(rows))
+
+
+def accept_labels(training: ImageSplit, parameters: SimpleNamespace) -> ValidateParameters:
+    """The limits, with the suspicious labels of the clean data as what was accepted."""
+    data, limits = parameters.data, parameters.validate
+    suspicious, _ = validate_labels(training, data=data, limits=limits)
+    options = {"num_classes": len(data.classes), "seed": limits.seed}
+    looked_at = training.labels[choose_images(training.labels, **options)]
+    accepted = count_suspicions(suspicious, looked_at, num_classes=len(data.classes))
+    return limits.model_copy(update={"accepted_labels": accepted})
 
 
 def find(
@@ -54,8 +69,15 @@ def find(
         # Without declared counts, so that each corruption has to be seen for itself.
         data = data.model_copy(update={"train_images": None, "test_images": None})
     _, findings = validate(changed, data=data, limits=parameters.validate)
-    broken = [finding for finding in findings if not finding["success"]]
-    named = [finding for finding in broken if finding["check"] == corruption.check]
+    checks = {corruption.check}
+    if corruption.check in (ALIGNED, BALANCE):
+        checks |= {expectation.check for expectation in OF_LABELS}
+        if not any(is_critical(finding) for finding in findings):
+            _, found = validate_labels(changed["train"], data=data, limits=parameters.validate)
+            findings += found
+    named = [
+        finding for finding in findings if not finding["success"] and finding["check"] in checks
+    ]
     return (named or [None])[0]
 
 

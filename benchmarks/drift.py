@@ -38,7 +38,7 @@ _BATCH_SIZE = 100
 _SIZES = [(50, 20), (50, 1_000), (50, 100_000), (300, 300), (6_000, 100), (60_000, 20)]
 _SIZES += [(60_000, 1_000), (60_000, 100_000)]
 _NUM_CLASSES = (2, 10, 100)
-_SIMULATED = 60
+_SIMULATED = 20
 _NUM_SAMPLES = 1_000  # fewer than in use: the test is exact with any number
 
 Kind = Literal["even", "skewed", "rare"]

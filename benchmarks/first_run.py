@@ -42,7 +42,7 @@ def main() -> None:
             "machine": describe_machine("tensorflow", "keras", "dvc", "prefect"),
             "seconds": round(seconds),
             "megabytes": {"running": installed, "run": measure_megabytes(clone) - installed},
-            "metrics": json.loads((clone / paths.METRICS).read_text(encoding="utf-8")),
+            "metrics": json.loads((clone / paths.EVALUATION).read_text(encoding="utf-8")),
             "history": pd.read_csv(clone / paths.HISTORY).to_dict("records"),
         }
         run_make(".venv/installed-dev", root=clone)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.labels
 
-writes the table into docs/validation.md. Needs data/raw (dvc repro ingest). Takes minutes; no figure
-but the last line depends on the machine.
+writes the table into docs/validation.md. Needs data/raw (dvc repro ingest). Takes minutes; only the
+last line depends on the machine.
 """
 
 import sys

@@ -25,7 +25,8 @@ from pyarrow import parquet
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
 from tasks.core.dataset import load_split
-from tasks.models.store import CHAMPIONS, MODEL_NAME, version_of
+from tasks.models.card import MODEL_NAME, version_of
+from tasks.models.store import CHAMPIONS
 from tasks.predict.model import find_folder
 
 OURS = "`tasks.predict --no-drift`"
@@ -99,7 +100,7 @@ def measure(folder: Path, rival: str, num_rounds: int) -> str:
     about = (
         f"Most memory held by {OURS}: {memory:.0f} MiB for {len(images):,} images,"
         f" {tenfold.mebibytes:.0f} MiB for {10 * len(images):,}. The largest difference between two"
-        f" probabilities: {max(differences.values()):.0e}. Model {version_of(model / MODEL_NAME)},"
+        f" probabilities: {max(differences.values()):.0e}. Model {version_of(model)},"
         f" {num_rounds} rounds."
     )
     machine = describe_machine("ai-edge-litert", "keras", "tensorflow", "numpy", "pyarrow")

@@ -4,8 +4,7 @@
 
 writes two tables into docs/validation.md. The data must have been ingested. Each measurement is a
 process of its own; the rival, a process that only imports Great Expectations, runs in turn with it.
-The images are repeated to get more of
-them, which changes nothing but their number.
+The images are repeated to get more of them, which changes nothing but their number.
 """
 
 import statistics

@@ -31,7 +31,7 @@ def describe_results(results: dict[str, Any]) -> str:
     """A Markdown table of how good the model is, and where that was measured."""
     metrics, history = results["metrics"], results["history"]
     low, high = metrics["accuracy_interval"]
-    weakest, figures = min(metrics["classes"].items(), key=lambda item: item[1]["recall"])
+    weakest = min(metrics["classes"], key=lambda row: row["recall"])
     best = min(history, key=lambda epoch: epoch["val_loss"])
     interval = f"{metrics['interval_confidence']:.0%} interval {low:.2%} to {high:.2%}"
     return _make_table(
@@ -42,7 +42,7 @@ def describe_results(results: dict[str, Any]) -> str:
             "macro F1": f"{metrics['macro_f1']:.4f}",
             "loss": f"{metrics['loss']:.4f}",
             "expected calibration error": f"{metrics['expected_calibration_error']:.4f}",
-            "weakest class": f"{weakest}, recall {figures['recall']:.1%}",
+            "weakest class": f"{weakest['name']}, recall {weakest['recall']:.1%}",
             "validation accuracy": f"{best['val_accuracy']:.2%}",
             "epochs": f"{len(history)}, number {best['epoch']} kept, chosen on validation",
         }

@@ -1,6 +1,6 @@
 """Everything that unattended runs need, on one machine: server, work pool, deployments, worker.
 
-    python -m flows.serve
+    pipeline serve
 
 Runs until it is ended (Ctrl-C, or SIGTERM from a service manager), and takes its parts with it. It
 can be started again at any time: what is there already is kept, or brought up to date.

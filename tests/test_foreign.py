@@ -25,10 +25,7 @@ PART = (
     "tests/tasks/core",
     "tests/tasks/predict/test_command.py",
     "tests/tasks/prepare",
-    "tests/tasks/report/test_comparison.py",
     "tests/tasks/runner",
-    "tests/tasks/train/test_schedule.py",
-    "tests/workspace/test_check.py",
     "tests/workspace/test_graph.py",
 )
 THEIRS = ("params.yaml", "dvc.lock", "data", "models", "reports")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -31,14 +32,18 @@ def test_every_link_and_picture_leads_to_a_file() -> None:
             assert (page.parent / target).exists(), f"{page.name} → {target}"
 
 
-def test_every_make_target_that_it_names_exists() -> None:
+TOLD = [
+    file
+    for folder in ("README.md", "docs", "tasks", "workspace", "flows", "cli.py")
+    for file in [PROJECT / folder, *(PROJECT / folder).rglob("*")]
+    if file.suffix in (".md", ".py", ".j2", ".yaml")
+]
+
+
+@pytest.mark.parametrize("file", TOLD, ids=lambda file: str(file.relative_to(PROJECT)))
+def test_every_command_that_a_text_names_exists(file: Path) -> None:
+    text = file.read_text("utf-8")
     targets = re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    named = re.findall(r"`?make ([a-z-]+)`?", README)
-    assert named
-    assert set(named) <= set(targets)
-
-
-def test_every_command_that_it_names_exists() -> None:
-    named = re.findall(r"(?:^|`)pipeline ([a-z]+)", README, re.MULTILINE)
-    assert named
-    assert set(named) <= set(COMMANDS)
+    named = re.findall(r"(?:^|`|<code>)(make|pipeline) ([a-z][a-z-]*)", text, re.MULTILINE)
+    assert {name for door, name in named if door == "make"} <= set(targets)
+    assert {name for door, name in named if door == "pipeline"} <= set(COMMANDS)

@@ -30,6 +30,7 @@ _KEPT = (
     paths.REPORT_PAGE,
     paths.REPORT_TEXT,
     paths.METRICS,
+    paths.EVALUATION,
     paths.PREDICTIONS,
     paths.HISTORY,
     paths.VALIDATION,
@@ -165,7 +166,7 @@ def describe_run(
     failure: str | None,
 ) -> Run:
     """What is known of a run that has just ended."""
-    metrics = {} if failure else _read_json(root / paths.METRICS)
+    metrics = {} if failure else _read_json(root / paths.EVALUATION)
     verdict = {} if failure else _read_json(root / VERDICT)
     validation = _read_json(root / paths.VALIDATION)
     images: dict[str, int] = {}
@@ -184,7 +185,7 @@ def describe_run(
         commit=commit,
         edited=edited,
         accuracy=(accuracy, *metrics["accuracy_interval"]) if accuracy is not None else None,
-        recalls={name: row["recall"] for name, row in metrics.get("classes", {}).items()},
+        recalls={row["name"]: row["recall"] for row in metrics.get("classes", [])},
         images=images,
         decision=verdict.get("decision"),
         champion=read_record(root / "models" / "champion").current,

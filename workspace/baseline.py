@@ -9,7 +9,6 @@ DVC's cache or on its remote; then `dvc repro` renews the report. To be committe
 
 import argparse
 import io
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +17,7 @@ from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.files import write_json
+from tasks.evaluate.metrics import Metrics
 from tasks.report.baseline import pack_baseline
 from tasks.runner.errors import InputError
 from workspace.git import git
@@ -34,14 +34,14 @@ def read_baseline(revision: str, root: Path) -> dict[str, object]:
     commit = git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}", root=root)
     try:
         # The path is taken from here, which may lie below Git's top folder.
-        metrics = json.loads(git("show", f"{commit}:./{paths.METRICS}", root=root))
-    except ValueError as error:
-        raise InputError(f"{paths.METRICS} of commit {commit} can't be read: {error}") from None
-    if "sha256" not in metrics:
-        raise InputError(
-            f"{paths.METRICS} of commit {commit} doesn't say which images it was measured on."
-            " Choose a later commit."
+        metrics = Metrics.model_validate_json(
+            git("show", f"{commit}:./{paths.EVALUATION}", root=root)
         )
+    except ValueError as error:
+        cause = str(error).splitlines()[0]
+        raise InputError(
+            f"{paths.EVALUATION} of commit {commit} can't be read: {cause}. Choose a later commit."
+        ) from None
     content = _read_predictions(commit, root)
     predicted = pd.read_parquet(io.BytesIO(content), columns=["predicted"])["predicted"]
     return pack_baseline(metrics, predicted.to_numpy(), origin=f"commit {commit}")

@@ -1,34 +1,45 @@
 """The champion, by hand.
 
-python -m workspace.champion show
-python -m workspace.champion promote --because "REASON"   # also against the gate
-python -m workspace.champion rollback --because "REASON"  # to the one before, or --to VERSION
-python -m workspace.champion register                     # Git tags by GTO's convention
+pipeline champion show
+pipeline champion promote --because "REASON"   # also against the gate
+pipeline champion rollback --because "REASON"  # to the one before, or --to VERSION
+pipeline champion register                     # Git tags by GTO's convention
 """
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.core import paths
 from tasks.core.parameters import load_section
+from tasks.evaluate.metrics import read_metrics
 from tasks.models.parameters import GateParameters
-from tasks.models.store import CHAMPIONS, Record, find_predecessor, read_record, roll_back
+from tasks.models.store import (
+    CHAMPIONS,
+    Record,
+    find_predecessor,
+    read_record,
+    roll_back,
+    verify_store,
+)
 from tasks.runner.errors import InputError
 from tasks.runner.lock import hold_run
+from workspace.registry import read_stage
 
 
 def describe_champion(record: Record, folder: Path = CHAMPIONS) -> Iterator[str]:
     """The champion, the versions one can go back to, and what happened, in lines."""
     if record.current is None:
-        yield "There is no champion yet. The first: python -m tasks.models.decide"
+        yield "There is no champion yet. The first: pipeline gate"
         return
-    metrics = json.loads((folder / record.current / paths.METRICS.name).read_text("utf-8"))
-    low, high = metrics["accuracy_interval"]
     yield f"champion  {record.current}  {folder / record.current}"
-    yield f"accuracy  {metrics['accuracy']:.4f} [{low:.4f}, {high:.4f}] when it was promoted"
+    try:
+        verify_store(folder)
+        metrics = read_metrics(folder / record.current / paths.EVALUATION.name)
+        low, high = metrics.accuracy_interval
+        yield f"accuracy  {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}] when it was promoted"
+    except InputError as error:
+        yield str(error)
     for version, why in record.withdrawn.items():
         yield f"withdrawn {version}  {why}"
     for event in record.events:
@@ -38,7 +49,13 @@ def describe_champion(record: Record, folder: Path = CHAMPIONS) -> Iterator[str]
 
 def show(arguments: argparse.Namespace) -> None:
     """Prints the champion and its history."""
-    print("\n".join(describe_champion(read_record())))
+    print("\n".join(describe_champion(record := read_record())))
+    registered = read_stage(Path.cwd()) if Path(".git").exists() else None
+    if registered not in (None, record.current):
+        print(
+            f"registry  still hands out {registered} as the champion. To follow:"
+            " pipeline champion register"
+        )
 
 
 def promote(arguments: argparse.Namespace) -> None:
@@ -57,7 +74,7 @@ def rollback(arguments: argparse.Namespace) -> None:
     from tasks.models.decide import now
 
     with hold_run("a rollback"):
-        version = arguments.to or find_predecessor(read_record())
+        version = arguments.to or find_predecessor()
         roll_back(version, reason=arguments.because, time=now())
     show(arguments)
 
@@ -71,7 +88,7 @@ def register(arguments: argparse.Namespace) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(prog="python -m workspace.champion", description=__doc__)
+    parser = argparse.ArgumentParser(prog="pipeline champion", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("show", help="the champion and its history").set_defaults(run=show)
@@ -95,11 +112,4 @@ def _reason(text: str) -> str:
 def main() -> None:
     """Runs one command."""
     arguments = parse_arguments()
-    try:
-        arguments.run(arguments)
-    except InputError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    arguments.run(arguments)

@@ -6,12 +6,11 @@ What is out of date is also written at the top of the page, for those who only o
 taken off as soon as it no longer holds. Ends with 0 if the report is up to date, else with 1.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 from tasks.core import paths
 from tasks.core.files import write_text
+from tasks.evaluate.metrics import Metrics, read_metrics
 from tasks.runner.errors import InputError
 from tasks.runner.lock import WorkspaceBusyError, hold_run
 from tasks.runner.stage import read_marks, with_marks
@@ -21,12 +20,12 @@ from workspace.graph import Stage, read_stages
 _OWN_MARK = f"output {paths.REPORT_PAGE} is modified"
 
 
-def describe_metrics(metrics: dict[str, Any]) -> str:
+def describe_metrics(metrics: Metrics) -> str:
     """The numbers that matter, in one line."""
-    low, high = metrics["accuracy_interval"]
+    low, high = metrics.accuracy_interval
     return (
-        f"accuracy {metrics['accuracy']:.4f} [{low:.4f}, {high:.4f}],"
-        f" macro F1 {metrics['macro_f1']:.4f}, on {metrics['num_images']:,} test images"
+        f"accuracy {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}],"
+        f" macro F1 {metrics.macro_f1:.4f}, on {metrics.num_images:,} test images"
     )
 
 
@@ -59,20 +58,14 @@ def main() -> int:
     root = Path.cwd()
     check()
     try:
-        metrics = json.loads(paths.METRICS.read_text(encoding="utf-8"))
-        headline = describe_metrics(metrics)
+        headline = describe_metrics(read_metrics(paths.EVALUATION))
         page = paths.REPORT_PAGE.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise InputError(f"There is no {error.filename}. Make it: dvc repro") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{paths.METRICS} can't be read ({error!r})."
-            f" Make it anew: rm {paths.METRICS}; dvc repro"
-        ) from None
     reasons = find_reasons(read_stages(root), read_marks(page))
     print(headline)
     print(f"report: {paths.REPORT_PAGE.resolve().as_uri()}")
-    _mark(page, reasons)
+    mark_page(page, reasons)
     if not reasons:
         print("The report is up to date.")
         return 0
@@ -81,7 +74,7 @@ def main() -> int:
     return 1
 
 
-def _mark(page: str, reasons: list[str]) -> None:
+def mark_page(page: str, reasons: list[str]) -> None:
     """Writes the reasons on the page that was read; a run at work writes its own, new page."""
     marked = with_marks(page, reasons)
     if marked == page:

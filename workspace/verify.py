@@ -17,13 +17,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tasks.core import paths
+from tasks.models.store import CHAMPIONS, verify_store
 from tasks.runner.errors import InputError
 from tasks.runner.stage import with_marks
 from workspace.repository import find_places, shown
 
 
 def verify(root: Path) -> None:
-    """Compares every output, and every list of a folder in DVC's cache, with its record.
+    """Compares every output, every list of a folder in DVC's cache, and the champions.
 
     Raises:
         InputError: something is damaged.
@@ -32,6 +33,7 @@ def verify(root: Path) -> None:
     objects = find_places(root).objects
     require_sound_lists(root, objects)
     require_recorded_bytes(root, objects)
+    verify_store(root / CHAMPIONS)
 
 
 def require_recorded_bytes(root: Path, objects: Path) -> None:

@@ -26,13 +26,18 @@ def describe_images(images: np.ndarray) -> pd.DataFrame:
 
     """
     statistics = [_describe_chunk(chunk) for chunk in iterate_chunks(images)]
-    hashes = [_hash_chunk(chunk) for chunk in iterate_chunks(images)]
     frame = pd.DataFrame(
         np.concatenate(statistics) if statistics else np.empty((0, len(STATISTICS))),
         columns=list(STATISTICS),
     )
-    frame["content"] = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
+    frame["content"] = hash_images(images)
     return frame
+
+
+def hash_images(images: np.ndarray) -> np.ndarray:
+    """The column content of `describe_images` alone: (n, ...) → (n,) uint64."""
+    hashes = [_hash_chunk(chunk) for chunk in iterate_chunks(images)]
+    return np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
 
 
 def iterate_chunks(images: np.ndarray) -> Iterator[np.ndarray]:

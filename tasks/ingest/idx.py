@@ -9,49 +9,53 @@ from tasks.core.parameters import DataParameters
 from tasks.images.idx import parse_idx
 from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import IdxParameters
-from tasks.ingest.places import IdxFiles, fetch_first, places_of
+from tasks.ingest.places import IdxFile, fetch_first, places_of
 from tasks.ingest.source import Entry, Source
 from tasks.runner.errors import InputError
 
-_PREFIXES: dict[SplitName, str] = {"train": "train", "test": "t10k"}
+_SPLITS: tuple[SplitName, ...] = ("train", "test")
 
 
 def read_idx(source: IdxParameters, data: DataParameters) -> Source:
     """Gets the files from the first place that has them."""
-    files = fetch_first(places_of(source), source.sha256)
+    files = fetch_first(places_of(source), source)
     arrays: dict[SplitName, tuple[np.ndarray, np.ndarray]] = {
-        name: _read_split(files, prefix, data) for name, prefix in _PREFIXES.items()
+        split: _parse(files[f"{split}_images"], files[f"{split}_labels"], data) for split in _SPLITS
     }
     return Source(
-        entries=_list_entries(arrays),
+        entries=_list_entries(arrays, source.first_label),
         published=True,
         max_faulty_share=0.0,
         test_choice=None,
         policy=ImagePolicy.exact(data),
-        origin={"data_set": data.name, "format": "idx", "sha256": files.sha256},
+        origin={
+            "data_set": data.name,
+            "format": "idx",
+            "sha256": {key: file.sha256 for key, file in files.items()},
+        },
     )
 
 
-def _read_split(
-    files: IdxFiles, prefix: str, data: DataParameters
-) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
-    pixels = parse_idx(files.content[images], name=images, num_dimensions=3)
-    targets = parse_idx(files.content[labels], name=labels, num_dimensions=1)
+def _parse(images: IdxFile, labels: IdxFile, data: DataParameters) -> tuple[np.ndarray, np.ndarray]:
+    pixels = parse_idx(images.content, name=images.name, num_dimensions=3)
+    targets = parse_idx(labels.content, name=labels.name, num_dimensions=1)
     if (*pixels.shape[1:], 1) != (data.height, data.width, data.channels):
         raise InputError(
-            f"{images} holds images of {pixels.shape[1]} × {pixels.shape[2]} pixels in 1 channel;"
-            f" params.yaml says data.height {data.height}, data.width {data.width}, data.channels"
-            f" {data.channels}"
+            f"{images.name} holds images of {pixels.shape[1]} × {pixels.shape[2]} pixels in 1"
+            f" channel; params.yaml says data.height {data.height}, data.width {data.width},"
+            f" data.channels {data.channels}"
         )
     if len(pixels) != len(targets):
         raise InputError(
-            f"{images} holds {len(pixels):,} images, but {labels} {len(targets):,} labels"
+            f"{images.name} holds {len(pixels):,} images, but {labels.name} {len(targets):,} labels"
         )
     return pixels[..., None], targets
 
 
-def _list_entries(arrays: dict[SplitName, tuple[np.ndarray, np.ndarray]]) -> Iterator[Entry]:
+def _list_entries(
+    arrays: dict[SplitName, tuple[np.ndarray, np.ndarray]], first_label: int
+) -> Iterator[Entry]:
     for split, (images, labels) in arrays.items():
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            yield Entry(f"{split} image {index}", int(label), split, lambda image=image: image)
+            name = f"{split} image {index}"
+            yield Entry(name, int(label) - first_label, split, lambda image=image: image)

@@ -6,91 +6,122 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 from tasks.images.idx import unpack
-from tasks.ingest.parameters import IdxHashes, IdxParameters
+from tasks.ingest.parameters import IdxParameters
 from tasks.runner.errors import InputError, NetworkError
 
-FILE_NAMES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 # No member of the MNIST family is larger; whatever is larger isn't what we ask for.
 MAX_BYTES = 2**30
 
 
-@dataclass(frozen=True)
-class IdxFiles:
-    """The four files, unpacked.
+class Place(NamedTuple):
+    """A place that may have the files.
 
     Attributes:
-        content: file name → bytes.
-        sha256: file name → SHA-256 of those bytes.
+        name: as a person would say it.
+        fetch: gives each of some named files, gzipped or not, in order; or raises an InputError
+            where the place lacks one, a NetworkError where it can't be reached.
 
     """
 
-    content: dict[str, bytes]
-    sha256: dict[str, str]
+    name: str
+    fetch: Callable[[Sequence[str]], Iterator[bytes]]
 
 
-class Place(Protocol):
-    """A place that may have the files."""
+class IdxFile(NamedTuple):
+    """One of the four files.
 
-    def __str__(self) -> str:
-        """The place, as a person would name it."""
-        ...
+    Attributes:
+        name: of the file.
+        content: its bytes, unpacked.
+        sha256: of those bytes.
 
-    def fetch(self, name: str) -> bytes:
-        """The file's bytes, gzipped or not.
+    """
 
-        Raises:
-            InputError: the place doesn't have the file.
-            NetworkError: the place can't be reached.
-
-        """
-        ...
+    name: str
+    content: bytes
+    sha256: str
 
 
-@dataclass(frozen=True)
-class Folder:
-    """A folder with the files, gzipped or not."""
+def places_of(source: IdxParameters) -> list[Place]:
+    """The places that params.yaml names, in the order in which they are tried."""
+    folders = [source.path, *([source.system_folder] if source.system_folder else [])]
+    places = [
+        Place(f"the folder {folder}", partial(read_folder, folder=Path(folder)))
+        for folder in folders
+    ]
+    places += [
+        Place(url, partial(download, url=url, timeout=source.timeout)) for url in source.urls
+    ]
+    if source.debian_package and source.system_folder:
+        package = partial(
+            unpack_package, package=source.debian_package, folder=source.system_folder
+        )
+        places.append(Place(f"Debian's package {source.debian_package}", package))
+    return places
 
-    path: Path
 
-    def __str__(self) -> str:
-        return f"the folder {self.path}"
+def fetch_first(places: Iterable[Place], source: IdxParameters) -> dict[str, IdxFile]:
+    """Gets all four files from the first place that has them as they should be.
 
-    def fetch(self, name: str) -> bytes:
-        """Reads NAME, or else NAME.gz."""
-        for path in (self.path / name, self.path / f"{name}.gz"):
-            if path.is_file():
-                if path.stat().st_size > MAX_BYTES:
-                    raise InputError(f"{path} is larger than {MAX_BYTES:,} bytes")
-                return path.read_bytes()
-        raise InputError(f"has no {name} and no {name}.gz")
+    Args:
+        places: in the order in which they are tried.
+        source: says what the files are called, and which hashes they must have, if any.
 
+    Returns:
+        The files under the names of the parameters: `train_images` and so on.
 
-@dataclass(frozen=True)
-class Address:
-    """A web address under which the gzipped files lie."""
+    Raises:
+        NetworkError: no place had the files, but one that couldn't be reached may have.
+        InputError: no place has the files.
 
-    url: str
-    timeout: float
-
-    def __str__(self) -> str:
-        return self.url
-
-    def fetch(self, name: str) -> bytes:
-        """Downloads URL/NAME.gz into memory; an interrupted download leaves nothing behind."""
-        request = f"{self.url.rstrip('/')}/{name}.gz"
+    """
+    names: dict[str, str] = source.files.model_dump()
+    expected: dict[str, str] = source.sha256.model_dump() if source.sha256 else {}
+    unreachable = False
+    for place in places:
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310 - the user's own address
+            contents = place.fetch(list(names.values()))
+            files = {
+                key: _check(name, content, expected.get(key))
+                for (key, name), content in zip(names.items(), contents, strict=True)
+            }
+        except (InputError, NetworkError, OSError) as error:
+            unreachable |= isinstance(error, NetworkError)
+            print(f"not from {place.name}: {error}", flush=True)
+        else:
+            print(f"from {place.name}", flush=True)
+            return files
+    message = (
+        "No place has the data. Put the four files "
+        + ", ".join(f"{name}.gz" for name in names.values())
+        + " into the folder that ingest.path in params.yaml names, and run: dvc repro"
+    )
+    raise NetworkError(message) if unreachable else InputError(message)
+
+
+def read_folder(names: Sequence[str], *, folder: Path) -> Iterator[bytes]:
+    """Reads each NAME, or else NAME.gz."""
+    for name in names:
+        found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+        if not found:
+            raise InputError(f"has no {name} and no {name}.gz")
+        if found[0].stat().st_size > MAX_BYTES:
+            raise InputError(f"{found[0]} is larger than {MAX_BYTES:,} bytes")
+        yield found[0].read_bytes()
+
+
+def download(names: Sequence[str], *, url: str, timeout: float) -> Iterator[bytes]:
+    """Downloads each URL/NAME.gz into memory; an interrupted download leaves nothing behind."""
+    for name in names:
+        request = f"{url.rstrip('/')}/{name}.gz"
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310 - the user's own address
                 content = response.read(MAX_BYTES)
                 missing = response.length
         except urllib.error.HTTPError as error:
@@ -99,95 +130,35 @@ class Address:
             raise NetworkError(f"can't be reached: {error}") from None
         if missing:
             raise NetworkError(f"broke off: {missing:,} bytes of {name}.gz are missing")
-        return content
+        yield content
 
 
-@dataclass(frozen=True)
-class DebianPackage:
-    """A Debian package, downloaded and unpacked but not installed: it needs no root."""
-
-    package: str
-    folder: str
-
-    def __str__(self) -> str:
-        return f"Debian's package {self.package}"
-
-    def fetch(self, name: str) -> bytes:
-        """Downloads the package for one file of it.
-
-        The four downloads cost seconds once, and spare a folder that outlives the call.
-        """
-        with tempfile.TemporaryDirectory() as temporary:
-            self._run("apt-get", "download", self.package, folder=temporary)
-            archives = list(Path(temporary).glob("*.deb"))
-            if not archives:
-                raise InputError("apt-get downloaded nothing")
-            self._run("dpkg-deb", "--extract", str(archives[0]), temporary, folder=temporary)
-            return Folder(Path(temporary) / self.folder.lstrip("/")).fetch(name)
-
-    def _run(self, *command: str, folder: str) -> None:
-        try:
-            subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-        except FileNotFoundError:
-            raise InputError(f"needs {command[0]}, which this system doesn't have") from None
-        except subprocess.CalledProcessError as error:
-            lines = error.stderr.strip().splitlines() or ["no message"]
-            raise NetworkError(f"{' '.join(command[:2])} failed: {lines[-1]}") from None
+def unpack_package(names: Sequence[str], *, package: str, folder: str) -> Iterator[bytes]:
+    """Downloads and unpacks a Debian package, once; it isn't installed, which would need root."""
+    with tempfile.TemporaryDirectory() as temporary:
+        _run("apt-get", "download", package, folder=temporary)
+        archives = list(Path(temporary).glob("*.deb"))
+        if not archives:
+            raise InputError("apt-get downloaded nothing")
+        _run("dpkg-deb", "--extract", str(archives[0]), temporary, folder=temporary)
+        yield from read_folder(names, folder=Path(temporary) / folder.lstrip("/"))
 
 
-def places_of(source: IdxParameters) -> list[Place]:
-    """The places that params.yaml names, in the order in which they are tried."""
-    places: list[Place] = [Folder(Path(source.path))]
-    if source.system_folder:
-        places.append(Folder(Path(source.system_folder)))
-    places += [Address(url, source.timeout) for url in source.urls]
-    if source.debian_package and source.system_folder:
-        places.append(DebianPackage(source.debian_package, source.system_folder))
-    return places
+def _run(*command: str, folder: str) -> None:
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise InputError(f"needs {command[0]}, which this system doesn't have") from None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or ["no message"]
+        raise NetworkError(f"{' '.join(command[:2])} failed: {lines[-1]}") from None
 
 
-def fetch_first(places: Iterable[Place], sha256: IdxHashes | None) -> IdxFiles:
-    """Gets all four files from the first place that has them as they should be.
-
-    Args:
-        places: in the order in which they are tried.
-        sha256: what the unpacked bytes must be; None takes them as they are.
-
-    Raises:
-        NetworkError: no place had the files, but one that couldn't be reached may have.
-        InputError: no place has the files.
-
-    """
-    expected = sha256.by_file_name() if sha256 else {}
-    unreachable = False
-    for place in places:
-        try:
-            content = dict(_fetch_all(place, expected))
-        except (InputError, NetworkError, OSError) as error:
-            unreachable |= isinstance(error, NetworkError)
-            print(f"not from {place}: {error}", flush=True)
-        else:
-            print(f"from {place}", flush=True)
-            return IdxFiles(content, {name: _sha256(file) for name, file in content.items()})
-    message = (
-        "No place has the data. Put the four files "
-        + ", ".join(f"{name}.gz" for name in FILE_NAMES)
-        + " into the folder that ingest.path in params.yaml names, and run: dvc repro"
-    )
-    raise NetworkError(message) if unreachable else InputError(message)
-
-
-def _fetch_all(place: Place, expected: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    for name in FILE_NAMES:
-        content = unpack(place.fetch(name), name=name, max_bytes=MAX_BYTES)
-        found = _sha256(content)
-        if name in expected and found != expected[name]:
-            raise InputError(
-                f"{name} has the SHA-256 {found}; ingest.sha256 in params.yaml says"
-                f" {expected[name]}"
-            )
-        yield name, content
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _check(name: str, packed: bytes, expected: str | None) -> IdxFile:
+    content = unpack(packed, name=name, max_bytes=MAX_BYTES)
+    found = hashlib.sha256(content).hexdigest()
+    if expected not in (None, found):
+        raise InputError(
+            f"{name} has the SHA-256 {found}; ingest.sha256 in params.yaml says {expected}"
+        )
+    return IdxFile(name, content, found)

@@ -1,35 +1,19 @@
-"""From the parameters to data/raw: every source that `ingest.format` can name stands here."""
+"""From the parameters to data/raw: any source, whose format names its module."""
 
+from importlib import import_module
 from pathlib import Path
 
 from tasks.core.dataset import save_splits
 from tasks.core.parameters import DataParameters
 from tasks.ingest.collect import arrange, collect, tally
-from tasks.ingest.folders import read_folders
-from tasks.ingest.idx import read_idx
-from tasks.ingest.npz import read_npz
-from tasks.ingest.parameters import (
-    FoldersParameters,
-    IdxParameters,
-    IngestParameters,
-    NpzParameters,
-    TableParameters,
-)
+from tasks.ingest.parameters import IngestParameters
 from tasks.ingest.source import Source
-from tasks.ingest.table import read_table
 
 
 def read_source(ingest: IngestParameters, data: DataParameters) -> Source:
-    """The source that the parameters name."""
-    match ingest:
-        case IdxParameters():
-            return read_idx(ingest, data)
-        case NpzParameters():
-            return read_npz(ingest, data)
-        case FoldersParameters():
-            return read_folders(ingest, data)
-        case TableParameters():
-            return read_table(ingest, data)
+    """The source that the parameters name: `read_NAME` of the module of its format's name."""
+    module = import_module(f"tasks.ingest.{ingest.format}")
+    return getattr(module, f"read_{ingest.format}")(ingest, data)
 
 
 def write_splits(source: Source, folder: Path, *, data: DataParameters) -> list[str]:

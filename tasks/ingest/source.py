@@ -17,7 +17,7 @@ from tasks.images.policy import ImagePolicy
 # `prepare` holds out the validation split.
 PARTS: dict[str, SplitName] = {
     **dict.fromkeys(("train", "training", "val", "valid", "validation", "dev"), "train"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
 }
 
 

@@ -1,131 +1,209 @@
-"""Source table: a CSV or Parquet file that names PNG and JPEG files and their labels."""
+"""Source table: CSV or Parquet files of labels beside images, or with the images inside.
 
-import csv
+A row names the file of an image, holds that file, as the Hugging Face hub has it, or holds its
+pixels, in one cell or in a column for each.
+"""
+
+import math
+import operator
+import os
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from tasks.core.parameters import DataParameters
-from tasks.images.decode import read_image
+from tasks.images.decode import decode_image, read_image
+from tasks.images.errors import ImageError, Tally
 from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import TableParameters
+from tasks.ingest.rows import as_text, column_names, read_rows
 from tasks.ingest.source import PARTS, Entry, Source, TestChoice
 from tasks.runner.errors import InputError
 
 _SHOWN = 5
+_NO_LABEL = "without a label"
+
+
+class _Row(NamedTuple):
+    name: str
+    label: str
+    part: str
 
 
 def read_table(source: TableParameters, data: DataParameters) -> Source:
-    """Reads the table; the images' content is read later."""
+    """Reads labels and parts; images are read later, one by one."""
     root = Path(source.path)
     policy = ImagePolicy.of(data, source)
-    columns = [source.path_column, source.label_column]
-    if source.split_column:
-        columns.append(source.split_column)
-    rows = read_columns(root / source.table, columns)
-    paths = _inside(root, [row[0] for row in rows])
-    labels = _positions([row[1] for row in rows], data.classes, kind=source.labels)
-    parts = [row[2] for row in rows] if source.split_column else ["train"] * len(rows)
-    _refuse("parts", (part for part in parts if part not in PARTS), expected=", ".join(PARTS))
+    aside = Tally()
+    tables = [
+        (table, list(_read_labels(source, table, part, aside)))
+        for part, patterns in source.tables.items()
+        for table in find_tables(root, patterns)
+    ]
+    rows = [row for _, table_rows in tables for row in table_rows if row]
+    positions = _positions((row.label for row in rows), data.classes, kind=source.labels)
+    unknown = (row.part for row in rows if row.part.lower() not in PARTS)
+    _refuse(
+        "parts", unknown, f"{', '.join(PARTS)}, or ingest.split_values, which says what they are"
+    )
+    if source.images == "files":
+        resolved = root.resolve()
+        outside = (row.name for row in rows if not _stays_inside(resolved, Path(row.name)))
+        _refuse("paths", outside, f"paths that stay in the folder {root}")
     return Source(
-        entries=[
-            Entry(
-                name=str(path),
-                label=label,
-                split=PARTS[part],
-                load=partial(read_image, path, name=str(path), policy=policy, follow_links=True),
+        entries=(
+            Entry(row.name, positions[row.label], PARTS[row.part.lower()], load)
+            for table, table_rows in tables
+            for row, load in zip(
+                table_rows, _load_images(source, policy, table, table_rows), strict=True
             )
-            for path, label, part in zip(paths, labels, parts, strict=True)
-        ],
+            if row
+        ),
         published=False,
         max_faulty_share=source.max_faulty_share,
         test_choice=TestChoice(source.test_share, source.test_seed),
         policy=policy,
         origin={"data_set": data.name, "format": "table"},
+        aside=aside,
     )
 
 
-def read_columns(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
-    """The rows of a table, as text.
-
-    Args:
-        path: of a .parquet file, or of a CSV file with a header, in UTF-8.
-        columns: the ones that are read.
+def find_tables(root: Path, patterns: Iterable[str]) -> list[Path]:
+    """The tables in a folder that have such names.
 
     Raises:
-        InputError: the table can't be read or lacks a column.
+        InputError: there is none of a name, or it leads out of the folder.
 
     """
-    names, values = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
-    found = f"{path} has the columns {', '.join(names) or 'none'}"
-    missing = [column for column in columns if column not in names]
-    if missing:
-        raise InputError(f"{found}; missing: {', '.join(missing)}")
-    repeated = [column for column in columns if names.count(column) > 1]
-    if repeated:
-        raise InputError(f"{found}; more than once: {', '.join(repeated)}")
-    places = [names.index(column) for column in columns]
-    rows = []
-    for number, row in enumerate(values, start=1):
-        if len(row) != len(names):
-            raise InputError(f"{path}: row {number} has {len(row)} values for {len(names)} columns")
-        rows.append(tuple(str(row[place]) for place in places))
-    return rows
+    tables = []
+    for pattern in patterns:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            raise InputError(
+                f"ingest.tables in params.yaml names {pattern}; expected a name in {root}"
+            )
+        found = sorted(root.glob(pattern))
+        if not found:
+            raise InputError(f"{root / pattern} can't be read: there is no such table")
+        tables += found
+    return tables
 
 
-def column_names(path: Path) -> list[str]:
-    """The names of a table's columns."""
-    return (_read_parquet(path) if path.suffix == ".parquet" else _read_csv(path))[0]
+def pixel_columns(names: Iterable[str], pattern: str, *, others: Iterable[str | None]) -> list[str]:
+    """The columns of one pixel each: those of a pattern with `*`, but for the others."""
+    return [name for name in names if fnmatchcase(name, pattern) and name not in others]
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
+def image_path(source: TableParameters, table: Path, cell: str) -> Path:
+    """The file that a cell names, relative to the table's folder."""
+    path = table.parent / source.file_names.replace("{}", cell)
+    return table.parent / os.fspath(path).replace("\\", "/") if "\\" in cell else path
+
+
+def parse_pixels(cell: Any, *, shape: tuple[int, int, int], name: str) -> np.ndarray:
+    """The pixels of one image, from text or from numbers: (height, width, channels) uint8.
+
+    Raises:
+        ImageError: they aren't as many whole numbers from 0 to 255.
+
+    """
+    if isinstance(cell, str):
+        cell = cell.strip("[]() \n").replace(",", " ").split()
+    is_text = len(cell) > 0 and isinstance(cell[0], str)
+    values = cell if is_text else np.ravel(np.asarray(cell)).tolist()
+    if len(values) != math.prod(shape):
+        raise ImageError(
+            name, "has another number of pixels", f": {len(values):,}; expected {shape}"
+        )
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names, *rows = (row for row in csv.reader(file, strict=True) if row)
-    except ValueError as error:
-        cause = error if isinstance(error, UnicodeDecodeError) else "it is empty"
-        raise InputError(f"{path} can't be read as CSV in UTF-8: {cause}") from None
-    except (OSError, csv.Error) as error:
-        raise InputError(f"{path} can't be read as CSV: {error}") from None
-    return names, rows
+        # int() would cut the number 0.5 down to 0.
+        pixels = bytes(map(int if is_text else operator.index, values))
+    except (ValueError, TypeError) as error:
+        raise ImageError(
+            name, "holds a pixel that is no whole number from 0 to 255", f": {error}"
+        ) from None
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
-def _read_parquet(path: Path) -> tuple[list[str], Iterable[Sequence[object]]]:
-    # Most sources need no Parquet; its library takes longer to import than all else here.
-    from pyarrow import ArrowException, parquet
+def _read_labels(
+    source: TableParameters, table: Path, part: str, aside: Tally
+) -> Iterator[_Row | None]:
+    """A row of a table for each image; None where there is no label."""
+    columns = [source.label_column, source.split_column or source.label_column]
+    if source.images == "files":
+        columns.append(source.image_column)
+    words = source.split_values or {}
+    for number, values in enumerate(read_rows(table, columns, header=source.header), start=1):
+        label = as_text(values[0])
+        name = f"{table}: row {number}"
+        if source.images == "files":
+            name = str(image_path(source, table, as_text(values[2]) or ""))
+        if label is None:
+            aside.add(_NO_LABEL, name)
+            yield None
+            continue
+        if source.split_column:
+            value = as_text(values[1]) or ""
+            part = words.get(value, value)
+        yield _Row(name, label, part)
 
-    try:
-        table = parquet.read_table(path)
-    except (OSError, ArrowException) as error:
-        raise InputError(f"{path} can't be read as Parquet: {error}") from None
-    return table.column_names, list(zip(*table.to_pydict().values(), strict=True))
+
+def _load_images(
+    source: TableParameters, policy: ImagePolicy, table: Path, rows: list[_Row | None]
+) -> Iterator[Callable[[], np.ndarray]]:
+    """What loads the image of each row."""
+    names = [row.name if row else "" for row in rows]
+    if source.images == "files":
+        for name in names:
+            yield partial(read_image, Path(name), name=name, policy=policy, follow_links=True)
+        return
+    columns = [source.image_column]
+    if "*" in source.image_column:
+        columns = pixel_columns(
+            column_names(table, header=source.header),
+            source.image_column,
+            others=(source.label_column, source.split_column),
+        )
+    cells = read_rows(table, columns, header=source.header)
+    for name, values in zip(names, cells, strict=True):
+        cell = values if len(values) != 1 else values[0]
+        if source.images == "pixels":
+            yield partial(parse_pixels, cell, shape=policy.shape, name=name)
+        else:
+            yield partial(_decode_cell, cell, name=name, policy=policy)
 
 
-def _inside(root: Path, names: list[str]) -> list[Path]:
-    """The paths of the images, none of which leads out of the folder."""
-    resolved = root.resolve()
-    outside = [name for name in names if not _stays_inside(resolved, name)]
-    _refuse("paths", outside, expected=f"paths that stay in the folder {root}")
-    return [root / name for name in names]
+def _decode_cell(cell: object, *, name: str, policy: ImagePolicy) -> np.ndarray:
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(content, bytes):
+        raise ImageError(name, "holds no image")
+    return decode_image(content, name=name, policy=policy)
 
 
-def _stays_inside(root: Path, name: str) -> bool:
+def _stays_inside(root: Path, path: Path) -> bool:
     """Whether a path, its links followed, leads to a place in the folder."""
-    if PurePosixPath(name).is_absolute():
-        return False
     try:
-        return (root / name).resolve().is_relative_to(root)
-    except (ValueError, RuntimeError):
-        # A null byte; links that lead to each other.
+        return path.resolve().is_relative_to(root)
+    except (ValueError, RuntimeError, OSError):
+        # A null byte; links that lead to each other; a name that is too long.
         return False
 
 
-def _positions(labels: list[str], classes: tuple[str, ...], *, kind: str) -> list[int]:
+def _positions(labels: Iterable[str], classes: tuple[str, ...], *, kind: str) -> dict[str, int]:
+    """The class of each label that there is."""
     known = classes if kind == "names" else tuple(str(number) for number in range(len(classes)))
-    positions = {name: position for position, name in enumerate(known)}
-    _refuse("labels", (name for name in labels if name not in positions), ", ".join(known))
-    return [positions[name] for name in labels]
+    numbers = {name: place for place, name in enumerate(known)}
+    counts = Counter(labels)
+    # Classes are in this form already.
+    places = {label: numbers.get(unicodedata.normalize("NFC", label), -1) for label in counts}
+    wrong = (label for label in counts.elements() if places[label] < 0)
+    _refuse("labels", wrong, ", ".join(known))
+    return places
 
 
 def _refuse(what: str, wrong: Iterable[str], expected: str) -> None:

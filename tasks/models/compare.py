@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.stats import beta, binom, norm
+from scipy.special import bdtr, betaincinv, ndtr
 
 Verdict = Literal["better", "worse", "no clear difference", "the same answers"]
 
@@ -142,7 +142,7 @@ def inferiority_p_value(change: Change, number: int, *, margin: float) -> float:
     constant = change.broken * margin * (1 + margin)
     share = (linear + np.sqrt(linear**2 - 8 * number * constant)) / (4 * number)
     deviation = np.sqrt(number * (2 * share - margin * (1 + margin)))
-    return float(norm.sf((gain + number * margin) / deviation))
+    return float(ndtr(-(gain + number * margin) / deviation))
 
 
 def correct_for_number(p_values: Sequence[float]) -> list[float]:
@@ -162,8 +162,8 @@ def _measure(was_right: np.ndarray, is_right: np.ndarray, confidence: float) -> 
     broken = int((was_right & ~is_right).sum())
     moved = fixed + broken
     tail = (1 - confidence) / 2
-    low = beta.ppf(tail, fixed, broken + 1) if fixed else 0.0
-    high = beta.ppf(1 - tail, fixed + 1, broken) if broken else 1.0
+    low = betaincinv(fixed, broken + 1, tail) if fixed else 0.0
+    high = betaincinv(fixed + 1, broken, 1 - tail) if broken else 1.0
     return Change(
         fixed=fixed,
         broken=broken,
@@ -173,7 +173,7 @@ def _measure(was_right: np.ndarray, is_right: np.ndarray, confidence: float) -> 
             (2 * float(low) - 1) * moved / number,
             (2 * float(high) - 1) * moved / number,
         ),
-        p_value=min(1.0, 2 * float(binom.cdf(min(fixed, broken), moved, 0.5))),
+        p_value=min(1.0, 2 * float(bdtr(min(fixed, broken), moved, 0.5))),
         verdict="no clear difference",
     )
 

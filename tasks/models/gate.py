@@ -1,37 +1,74 @@
 """The gate: whether the candidate may become the champion, and why.
 
-A pure function of what was measured; flows/gate.py gives it the files, and promotes.
+A pure function of what was measured; tasks/models/decide.py gives it the files, and promotes.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from tasks.evaluate.metrics import Metrics
+from tasks.models.compare import Change, ClassChange, compare, inferiority_p_value
 from tasks.models.parameters import GateParameters
 
 Decision = Literal["accepted", "rejected", "unchanged"]
 
+# Of a test set of which a part was left out, at least as many images must be left.
+FEWEST_UNSEEN = 30
+
 
 @dataclass(frozen=True)
-class Judged:
+class Answers:
     """What a model made of the test images.
 
     Attributes:
+        version: of the model.
         classes: their names.
-        labels: (n,) the true classes.
-        predicted: (n,) the classes that the model gave.
-        test_set: SHA-256 of the test images' and labels' files, under their names.
-        judged_anew: the test images have changed since, and this is about the present ones.
+        predicted: (n,) positions in `classes`.
 
     """
 
+    version: str
+    classes: tuple[str, ...]
+    predicted: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The candidate and the champion on the same images.
+
+    Attributes:
+        champion: its version.
+        classes: their names.
+        labels: (n,) the true classes.
+        before: (n,) the classes that the champion named.
+        after: (n,) those that the candidate named.
+        notes: what a reader of the comparison must know.
+
+    """
+
+    champion: str
     classes: tuple[str, ...]
     labels: np.ndarray
-    predicted: np.ndarray
-    test_set: Mapping[str, str]
-    judged_anew: bool = False
+    before: np.ndarray
+    after: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why the candidate can't be compared with the champion: a person decides.
+
+    Attributes:
+        champion: its version.
+        sentence: in words.
+
+    """
+
+    champion: str
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -67,12 +104,65 @@ class Verdict:
     reasons: tuple[Reason, ...]
 
 
+def pair_up(
+    labels: np.ndarray,
+    candidate: Answers,
+    champion: Answers,
+    *,
+    seen: np.ndarray,
+    judged_anew: bool,
+) -> Pair | Obstacle:
+    """Puts two models side by side, on the images that neither was trained on.
+
+    Args:
+        labels: (n,) the true classes, positions in the candidate's classes.
+        candidate: its answers.
+        champion: its answers to the same images; its classes may stand in another order.
+        seen: (n,) bool, the images that one of them was trained on.
+        judged_anew: whether the champion had been promoted for its answers to other images.
+
+    """
+    if set(candidate.classes) != set(champion.classes):
+        return Obstacle(
+            champion.version,
+            f"the classes differ from the champion's ({', '.join(champion.classes)}): the two can't"
+            " be compared",
+        )
+    notes = []
+    if candidate.classes != champion.classes:
+        notes.append("the champion has the classes in another order: they were matched by name")
+    if judged_anew:
+        notes.append(
+            "the test images have changed: the champion was judged anew on the present ones"
+        )
+    unseen = np.flatnonzero(~seen)
+    if seen.any():
+        left = (
+            f"{int(seen.sum()):,} of {len(seen):,} test images were left out, on which one of the"
+        )
+        left += f" two models was trained: {len(unseen):,} are left"
+        if len(unseen) < FEWEST_UNSEEN:
+            return Obstacle(
+                champion.version,
+                f"{left}, fewer than {FEWEST_UNSEEN}: the two can't be compared",
+            )
+        notes.append(left)
+    numbers = np.array([candidate.classes.index(name) for name in champion.classes])
+    return Pair(
+        champion=champion.version,
+        classes=candidate.classes,
+        labels=labels[unseen],
+        before=numbers[champion.predicted[unseen]],
+        after=candidate.predicted[unseen],
+        notes=tuple(notes),
+    )
+
+
 def judge(
     version: str,
-    metrics: Mapping[str, Any],
-    candidate: Judged,
+    metrics: Metrics,
+    rival: Pair | Obstacle | None,
     *,
-    champion: tuple[str, Judged] | None,
     withdrawn: str | None,
     limits: GateParameters,
 ) -> Verdict:
@@ -80,34 +170,32 @@ def judge(
 
     Args:
         version: of the candidate.
-        metrics: of the candidate, as in reports/metrics.json.
-        candidate: its predictions.
-        champion: the champion's version and its predictions; None if there is no champion.
+        metrics: of the candidate.
+        rival: the comparison with the champion; None if there is no champion.
         withdrawn: why this very model was taken back before; None if it wasn't.
         limits: what is asked.
 
     """
-    champion_version = champion[0] if champion else None
-    if champion_version == version:
-        return unchanged(version)
     reasons = list(_check_thresholds(metrics, limits))
-    if champion:
+    if isinstance(rival, Pair):
         if not reasons:
             reasons.append(Reason(True, "no threshold is set: the champion alone is the measure"))
-        reasons += _compare(candidate, champion[1], limits)
+        reasons += [Reason(True, note) for note in rival.notes]
+        reasons += _compare(rival, limits)
+    elif isinstance(rival, Obstacle):
+        reasons.append(Reason(False, rival.sentence))
     elif reasons:
         reasons.append(Reason(True, "there is no champion yet: the thresholds decide"))
     else:
-        reasons.append(
-            Reason(
-                False, "there is neither a champion nor a threshold to judge by: set one in gate"
-            )
-        )
+        reasons.append(_compare_with_guessing(metrics))
     if withdrawn is not None:
         reasons.append(Reason(False, f"this very model was taken back before: {withdrawn}"))
     accepted = all(reason.holds for reason in reasons)
     return Verdict(
-        "accepted" if accepted else "rejected", version, champion_version, tuple(reasons)
+        decision="accepted" if accepted else "rejected",
+        version=version,
+        champion=rival.champion if rival else None,
+        reasons=tuple(reasons),
     )
 
 
@@ -117,114 +205,111 @@ def unchanged(version: str) -> Verdict:
     return Verdict("unchanged", version, version, (same,))
 
 
-def _check_thresholds(metrics: Mapping[str, Any], limits: GateParameters) -> Iterator[Reason]:
+def _check_thresholds(metrics: Metrics, limits: GateParameters) -> Iterator[Reason]:
+    # `>=` and `<=` don't hold for what isn't a number.
     if limits.min_accuracy is not None:
-        low, high = metrics["accuracy_interval"]
+        low, high = metrics.accuracy_interval
         holds = low >= limits.min_accuracy
         yield Reason(
             holds,
-            f"accuracy {metrics['accuracy']:.4f} [{low:.4f}, {high:.4f}]: the lower end"
-            f" {_compares(holds, '≥', '<')} {limits.min_accuracy:.4f}",
+            f"accuracy {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}]: the lower end"
+            f" {'≥' if holds else '<'} {limits.min_accuracy:.4f}",
         )
     if limits.min_recall is not None:
-        recalls = {name: row["recall"] for name, row in metrics["classes"].items()}
-        lowest = min(recalls, key=recalls.__getitem__)
-        # `not >=` also finds what is not a number.
-        low = {name: value for name, value in recalls.items() if not value >= limits.min_recall}
-        for name in low or [lowest]:
+        asked = limits.min_recall
+        below = [row for row in metrics.classes if not row.recall >= asked]
+        lowest = min(metrics.classes, key=lambda row: row.recall)
+        for row in below or [lowest]:
             yield Reason(
-                not low,
-                f"{name} recall {recalls[name]:.4f} {_compares(not low, '≥', '<')}"
-                f" {limits.min_recall:.4f}" + ("" if low else ", the lowest of all classes"),
+                not below,
+                f"{row.name} recall {row.recall:.4f} of {row.support:,} images"
+                f" {'<' if below else '≥'} {asked:.4f}"
+                + ("" if below else ", the lowest of all classes"),
             )
     if limits.max_calibration_error is not None:
-        error = metrics["expected_calibration_error"]
+        error = metrics.expected_calibration_error
         holds = error <= limits.max_calibration_error
         yield Reason(
             holds,
-            f"expected calibration error {error:.4f} {_compares(holds, '≤', '>')}"
+            f"expected calibration error {error:.4f} {'≤' if holds else '>'}"
             f" {limits.max_calibration_error:.4f}",
         )
 
 
-def _compare(candidate: Judged, champion: Judged, limits: GateParameters) -> Iterator[Reason]:
-    if candidate.classes != champion.classes:
-        yield Reason(
-            False,
-            f"the classes differ from the champion's ({', '.join(champion.classes)}):"
-            " the two can't be compared",
-        )
-        return
-    if candidate.test_set != champion.test_set:
-        yield Reason(
-            False,
-            f"the champion was judged on {len(champion.labels):,} other test images, the candidate"
-            f" on {len(candidate.labels):,}: the two can't be compared",
-        )
-        return
-    if champion.judged_anew:
-        yield Reason(
-            True, "the test images have changed: the champion was judged anew on the present ones"
-        )
-    yield _compare_accuracy(candidate, champion, limits)
-    yield from _compare_classes(candidate, champion, limits)
-
-
-def _compare_accuracy(candidate: Judged, champion: Judged, limits: GateParameters) -> Reason:
-    """McNemar's exact test on the images of which one model is right and the other wrong."""
-    from scipy.stats import binomtest  # imported late: an unchanged candidate needs none of it
-
-    right = candidate.predicted == candidate.labels
-    champion_right = champion.predicted == champion.labels
-    gained = int((right & ~champion_right).sum())
-    lost = int((~right & champion_right).sum())
-    points = 100 * (gained - lost) / max(1, len(right))
-    p_value = float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-    holds = gained > lost and p_value <= limits.significance
-    relation = "better than" if points > 0 else "worse than" if points < 0 else "equal to"
-    by = f" by {abs(points):.2f} points" if points else ""
+def _compare_with_guessing(metrics: Metrics) -> Reason:
+    """The least that a first model must do where no threshold is set."""
+    low, high = metrics.accuracy_interval
+    commonest = max(metrics.classes, key=lambda row: row.support)
+    guessed = commonest.support / metrics.num_images
+    holds = low > guessed
     return Reason(
         holds,
-        f"{relation} the champion{by} on the same {len(right):,} images ({gained} gained, {lost}"
-        f" lost), p = {p_value:.2g}; asked are a gain and p ≤ {limits.significance:g}",
+        "there is neither a champion nor a threshold, so that to beat guessing is enough: accuracy"
+        f" {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}], the lower end {'>' if holds else '≤'}"
+        f" {guessed:.4f}, which always saying {commonest.name} would have. To ask for more, set"
+        " gate.min_accuracy in params.yaml",
+    )
+
+
+def _compare(pair: Pair, limits: GateParameters) -> Iterator[Reason]:
+    comparison = compare(
+        pair.labels,
+        pair.before,
+        pair.after,
+        classes=pair.classes,
+        confidence=1 - limits.significance,
+    )
+    yield _compare_accuracy(comparison.overall, len(pair.labels), limits)
+    yield from _compare_classes(comparison.classes, limits)
+
+
+def _compare_accuracy(change: Change, number: int, limits: GateParameters) -> Reason:
+    gain = 100 * (change.fixed - change.broken) / number
+    relation = "better than" if gain > 0 else "worse than" if gain < 0 else "equal to"
+    found = (
+        f"{relation} the champion{f' by {abs(gain):.2f} points' if gain else ''} on the same"
+        f" {number:,} images ({change.fixed} gained, {change.broken} lost), p ="
+        f" {change.p_value:.2g}"
+    )
+    if limits.accepts == "better":
+        return Reason(
+            change.verdict == "better", f"{found}; asked are a gain and p ≤ {limits.significance:g}"
+        )
+    p_value = inferiority_p_value(change, number, margin=limits.margin)
+    return Reason(
+        p_value <= limits.significance,
+        f"{found}; that it isn't worse by {100 * limits.margin:g} points: p = {p_value:.2g},"
+        f" asked is p ≤ {limits.significance:g}",
     )
 
 
 def _compare_classes(
-    candidate: Judged, champion: Judged, limits: GateParameters
+    classes: Mapping[str, ClassChange], limits: GateParameters
 ) -> Iterator[Reason]:
-    before = f1_by_class(champion)
-    after = f1_by_class(candidate)
-    losses = {name: before[name] - after[name] for name in before}
+    """A class has a veto if it lost more F1 than is allowed, and than chance explains."""
+    losses = {name: row.f1[0] - row.f1[1] for name, row in classes.items()}
     greatest = max(losses, key=losses.__getitem__)
-    lost = [name for name, loss in losses.items() if loss > limits.max_f1_loss]
-    for name in lost:
-        yield Reason(
-            False,
-            f"{name} F1 {after[name]:.4f}, the champion's {before[name]:.4f}: a loss of"
-            f" {losses[name]:.4f} > {limits.max_f1_loss:.4f}",
-        )
-    if not lost:
-        yield Reason(
-            True,
-            f"no class lost more than {limits.max_f1_loss:.4f} of its F1; the worst is {greatest},"
-            f" {before[greatest]:.4f} → {after[greatest]:.4f}",
-        )
-
-
-def f1_by_class(judged: Judged) -> dict[str, float]:
-    """F1 = 2 · true positives / (true + predicted) of each class; 0 for a class of no image."""
-    scores = {}
-    for number, name in enumerate(judged.classes):
-        true = judged.labels == number
-        predicted = judged.predicted == number
-        total = int(true.sum() + predicted.sum())
-        scores[name] = 2 * int((true & predicted).sum()) / total if total else 0.0
-    return scores
-
-
-def _compares(holds: bool, yes: str, no: str) -> str:
-    return yes if holds else no
+    lost = [
+        name
+        for name, row in classes.items()
+        if losses[name] > limits.max_f1_loss and "worse" in (row.recall.verdict, row.others.verdict)
+    ]
+    for name in lost or [greatest]:
+        row = classes[name]
+        p_value = min(row.recall.p_value, row.others.p_value)
+        found = f"{name} F1 {row.f1[1]:.4f}, the champion's {row.f1[0]:.4f}"
+        if lost:
+            yield Reason(
+                False,
+                f"{found}: a loss of {losses[name]:.4f} > {limits.max_f1_loss:.4f}, which chance"
+                f" doesn't explain (p = {p_value:.2g})",
+            )
+        else:
+            yield Reason(
+                True,
+                f"no class lost more than {limits.max_f1_loss:.4f} of its F1 and than chance"
+                f" explains; the least favourable: {found} (p = {p_value:.2g})",
+            )
 
 
 def describe(verdict: Verdict) -> str:
@@ -236,9 +321,8 @@ def describe(verdict: Verdict) -> str:
 
 def to_markdown(verdict: Verdict) -> str:
     """The verdict as a short page."""
-    marks = {True: "✓", False: "✗"}
     compared = f", compared with the champion {verdict.champion}" if verdict.champion else ""
-    reasons = [f"- {marks[reason.holds]} {reason.sentence}" for reason in verdict.reasons]
+    reasons = [f"- {'✓' if reason.holds else '✗'} {reason.sentence}" for reason in verdict.reasons]
     return "\n".join(
         [f"**{verdict.decision.capitalize()}**: {verdict.version}{compared}", "", *reasons, ""]
     )

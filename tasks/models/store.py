@@ -6,20 +6,21 @@ rollback is the replacement of that one file: whoever reads sees the old champio
 """
 
 import json
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tasks.core.files import replacing, sha256_of, write_json
+from tasks.core.files import replacing, write_json
 from tasks.core.seal import SEAL_NAME, check_seal, read_seal, seal
+from tasks.models.card import version_of
 from tasks.runner.errors import InputError
 
 CHAMPIONS = Path("models/champion")
 RECORD_NAME = "champion.json"
-MODEL_NAME = "classifier.tflite"
-_VERSION_DIGITS = 12
+_COMMAND = "pipeline champion"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Event:
         version: the champion from then on.
         replaced: the champion until then.
         time: ISO 8601, UTC.
-        reason: the gate's sentences, or the person's words.
+        reason: the person's words, the gate's sentences, or both.
 
     """
 
@@ -59,161 +60,223 @@ class Record:
     events: tuple[Event, ...] = ()
 
 
-def version_of(model: Path) -> str:
-    """A model's version: the first digits of the SHA-256 of the file that ships."""
-    return sha256_of(model)[:_VERSION_DIGITS]
-
-
 def read_record(folder: Path = CHAMPIONS) -> Record:
     """Reads which version is the champion, and the history.
 
     Raises:
-        InputError: the record can't be read.
+        InputError: the record can't be read, or is missing where there are versions.
 
     """
     path = folder / RECORD_NAME
+    versions = _list_versions(folder)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         events = tuple(Event(**event) for event in content["events"])
-        return Record(content["current"], content["withdrawn"], events)
+        return Record(content["current"], dict(content["withdrawn"]), events)
     except FileNotFoundError:
-        return Record()
+        if not versions:
+            return Record()
+        cause = "it is missing"
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{path} can't be read ({error!r}). Mend it, or remove {folder} and promote anew"
-        ) from None
+        cause = repr(error)
+    raise InputError(
+        f"{path} can't be read ({cause}), so that nobody knows which version is the champion."
+        f" Versions in {folder}: {', '.join(versions) or 'none'}. Bring the file back, or begin a"
+        f" new record with one of them: {_COMMAND} rollback --to VERSION --because REASON; or with"
+        f" the candidate: {_COMMAND} promote --because REASON"
+    )
+
+
+def begin_record(folder: Path = CHAMPIONS) -> Record:
+    """The record, or, where it is lost, a new one that trusts no version that lies there.
+
+    What is left of a damaged record is kept beside the new one.
+    """
+    try:
+        return read_record(folder)
+    except InputError:
+        path = folder / RECORD_NAME
+        if path.exists():
+            os.replace(path, path.with_name(f"{RECORD_NAME}.damaged"))
+        unknown = "the record of champions was lost, and with it whether this version was withdrawn"
+        return Record(withdrawn=dict.fromkeys(_list_versions(folder), unknown))
 
 
 def promote(files: Iterable[Path], event: Event, folder: Path = CHAMPIONS) -> Record:
     """Makes a copy of a model the champion.
 
     Args:
-        files: what to copy, the model among it.
+        files: what to copy, the model and its card among it.
         event: the promotion; its version names the copy.
 
     Raises:
         InputError: the model is the champion already, or changed while it was copied.
 
     """
-    record = read_record(folder)
-    if event.version == record.current:
+    record = begin_record(folder)
+    if event.version == record.current and not find_damage(folder / event.version):
         raise InputError(f"{event.version} is the champion already")
+    if not (folder / RECORD_NAME).exists():
+        # Killed before its own record is written, this leaves versions, but no lost record.
+        write_json(folder / RECORD_NAME, asdict(record))
     with replacing(folder / event.version) as target:
         target.mkdir()
         for source in files:
             if source.name != SEAL_NAME:
                 shutil.copyfile(source, target / source.name)
-        if version_of(target / MODEL_NAME) != event.version:
+        if version_of(target) != event.version:
             raise InputError("The candidate changed while it was copied. Run this again")
         seal(target)
-    withdrawn = {key: why for key, why in record.withdrawn.items() if key != event.version}
-    return _write(
-        replace(
-            record,
-            current=event.version,
-            withdrawn=withdrawn,
-            events=(*record.events, event),
-        ),
-        folder,
-    )
+    return _follow(record, event, record.withdrawn, folder)
 
 
-def find_predecessor(record: Record, folder: Path = CHAMPIONS) -> str:
-    """The version that was the champion before the current one and is still good.
+def roll_back(version: str, *, reason: str, time: str, folder: Path = CHAMPIONS) -> Record:
+    """Makes an earlier version the champion again, and withdraws the current one.
+
+    Raises:
+        InputError: there is no such version, it is damaged, or it is the champion.
+
+    """
+    versions = _list_versions(folder)
+    if version not in versions:
+        raise InputError(
+            f"There is no version {version}. Versions in {folder}: {', '.join(versions) or 'none'}."
+            + ("" if versions else " The first champion: pipeline gate")
+        )
+    if damage := find_damage(folder / version):
+        others = [name for name in versions if not find_damage(folder / name)]
+        raise InputError(
+            f"{damage}. Go back to another: {', '.join(others) or 'no version is whole'}; or"
+            f" promote the candidate: {_COMMAND} promote --because REASON"
+        )
+    record = begin_record(folder)
+    if version == record.current:
+        raise InputError(f"{version} is the champion already")
+    event = Event("rolled back", version, record.current, time, reason)
+    withdrawn = {record.current: reason} if record.current else {}
+    return _follow(record, event, {**record.withdrawn, **withdrawn}, folder)
+
+
+def find_predecessor(folder: Path = CHAMPIONS) -> str:
+    """The version that was the champion before the current one, is whole and isn't withdrawn.
 
     Raises:
         InputError: there is none.
 
     """
-    for event in reversed(record.events):
-        version = event.version
-        if (
-            version != record.current
-            and version not in record.withdrawn
-            and (folder / version).is_dir()
-        ):
-            return version
-    raise InputError(
-        f"There is no earlier champion in {folder} to go back to"
-        + (f"; the only one is {record.current}" if record.current else "")
-    )
-
-
-def roll_back(version: str, *, reason: str, time: str, folder: Path = CHAMPIONS) -> Record:
-    """Makes an earlier version the champion again, and withdraws the current one."""
     record = read_record(folder)
-    if record.current is None:
-        raise InputError("There is no champion yet, so there is nothing to go back from")
-    if version == record.current:
-        raise InputError(f"{version} is the champion already")
-    verify(folder / version)
-    event = Event("rolled back", version, record.current, time, reason)
-    kept = {key: why for key, why in record.withdrawn.items() if key != version}
-    return _write(
-        replace(
-            record,
-            current=version,
-            withdrawn=kept | {record.current: reason},
-            events=(*record.events, event),
-        ),
-        folder,
+    for version in _trusted(record, folder):
+        return version
+    raise InputError(
+        f"There is no earlier champion in {folder} to go back to. {_tell_remedies(record, folder)}"
     )
 
 
 def remove_old_versions(record: Record, *, keep: int, folder: Path = CHAMPIONS) -> list[str]:
-    """Removes all but the champion and the versions that were it most recently.
+    """Removes versions that were replaced, but for the champion and the most recent ones.
 
     Returns:
         The removed versions.
 
     """
-    recent = dict.fromkeys(
-        [record.current, *(event.version for event in reversed(record.events))], None
-    )
-    kept = {version for version in list(recent)[:keep] if version}
-    removed = sorted(
-        path.name for path in folder.iterdir() if path.is_dir() and path.name not in kept
-    )
+    recent = dict.fromkeys([record.current, *(event.version for event in reversed(record.events))])
+    replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
+    removed = [name for name in _list_versions(folder) if name in replaced]
     for name in removed:
         shutil.rmtree(folder / name)
     return removed
 
 
 def champion_folder(folder: Path = CHAMPIONS) -> Path | None:
-    """The folder of the champion, after a check of its bytes; None if there is no champion."""
+    """The folder of the champion, after a check of its bytes; None if there is no champion.
+
+    Raises:
+        InputError: the record is lost, or the champion is missing or damaged.
+
+    """
     record = read_record(folder)
     if record.current is None:
         return None
-    verify(folder / record.current)
+    if damage := find_damage(folder / record.current):
+        raise InputError(f"The champion can't be used: {damage}. {_tell_remedies(record, folder)}")
     return folder / record.current
 
 
-def verify(version_folder: Path) -> None:
-    """Compares a version's bytes with those that were promoted.
+def verify_store(folder: Path = CHAMPIONS) -> None:
+    """Checks the record and every version: all that promotion and rollback build on.
 
     Raises:
-        InputError: the version isn't there, or a file is missing or damaged.
+        InputError: with a line per fault, each with what to do.
 
     """
-    parent = version_folder.parent
-    versions = sorted(path.name for path in parent.iterdir() if path.is_dir())
-    if version_folder.name not in versions:
-        raise InputError(
-            f"There is no version {version_folder.name}. Versions in {parent}:"
-            f" {', '.join(versions) or 'none'}"
-        )
-    remedy = "Go back to an earlier champion: python -m workspace.champion rollback"
-    for name in read_seal(version_folder, remedy=remedy):
-        check_seal(version_folder / name, remedy=remedy)
+    record = read_record(folder)
+    faults = []
+    for version in dict.fromkeys([*_list_versions(folder), *filter(None, [record.current])]):
+        damage = find_damage(folder / version)
+        if damage and version == record.current:
+            faults.append(f"The champion can't be used: {damage}. {_tell_remedies(record, folder)}")
+        elif damage:
+            faults.append(f"{damage}. Nobody can go back to it: rm -r {folder / version}")
+    if faults:
+        raise InputError("\n".join(faults))
 
 
-def _write(record: Record, folder: Path) -> Record:
-    write_json(
-        folder / RECORD_NAME,
-        {
-            "current": record.current,
-            "withdrawn": dict(record.withdrawn),
-            "events": [asdict(event) for event in record.events],
-        },
+def find_damage(version_folder: Path) -> str | None:
+    """What is wrong with a version; None if its bytes are those that were promoted."""
+    if not version_folder.is_dir():
+        return f"{version_folder} is missing"
+    try:
+        for name in read_seal(version_folder, remedy=""):
+            check_seal(version_folder / name, remedy="")
+        version = version_of(version_folder)
+    except InputError as error:
+        return str(error).rstrip(". ")
+    if version != version_folder.name:
+        return f"{version_folder} holds another version, {version}"
+    return None
+
+
+def _tell_remedies(record: Record, folder: Path) -> str:
+    """All ways to a whole champion, the best first."""
+    ways = [
+        f"go back to {version}: {_COMMAND} rollback --to {version} --because REASON"
+        for version in _trusted(record, folder)
+    ][:1]
+    ways += [
+        f"go back to {version}, which was withdrawn ({reason}): {_COMMAND} rollback --to {version}"
+        " --because REASON"
+        for version, reason in record.withdrawn.items()
+        if not find_damage(folder / version)
+    ]
+    ways.append(f"promote the candidate: {_COMMAND} promote --because REASON")
+    return "You can " + "; or ".join(ways)
+
+
+def _trusted(record: Record, folder: Path) -> Iterator[str]:
+    for version in dict.fromkeys(event.version for event in reversed(record.events)):
+        if (
+            version != record.current
+            and version not in record.withdrawn
+            and not find_damage(folder / version)
+        ):
+            yield version
+
+
+def _list_versions(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
-    return record
+
+
+def _follow(record: Record, event: Event, withdrawn: Mapping[str, str], folder: Path) -> Record:
+    """Writes the record of an event: its version is the champion, and no longer withdrawn."""
+    following = replace(
+        record,
+        current=event.version,
+        withdrawn={key: why for key, why in withdrawn.items() if key != event.version},
+        events=(*record.events, event),
+    )
+    write_json(folder / RECORD_NAME, asdict(following))
+    return following

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from tasks.core import paths
 from tasks.core.seal import check_seal
 from tasks.images.policy import ImagePolicy, read_policy
+from tasks.models.card import MODEL_NAME, version_of
 from tasks.models.classifier import Classifier
-from tasks.models.store import CHAMPIONS, MODEL_NAME, champion_folder, version_of
+from tasks.models.store import CHAMPIONS, champion_folder
 from tasks.runner.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Model:
     """A model, ready to predict.
 
     Attributes:
-        version: the first digits of the SHA-256 of the file that computes.
+        version: of all that its users depend on; see `tasks.models.card`.
         folder: where it lies.
         classes: their names, in the order of the probabilities.
         policy: what was done with the pictures of its training, and is done with others.
@@ -68,7 +69,7 @@ def load_model(name: str | None, *, num_threads: int, champions: Path = CHAMPION
     card_path = check_seal(folder / paths.MODEL_CARD.name, remedy=remedy)
     card = json.loads(card_path.read_text(encoding="utf-8"))
     return Model(
-        version=version_of(model),
+        version=version_of(folder),
         folder=folder,
         classes=tuple(card["classes"]),
         policy=read_policy(card, name=str(card_path)),

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.stats import entropy
+from scipy.stats import binomtest, entropy
 
 from tasks.propose.sections import Section
 from tasks.validate.tables import Splits, tabulate_classes, tabulate_images, tabulate_splits
@@ -14,11 +14,18 @@ _ROOM = 1.5
 _STEPS = 900
 # Between the largest and the smallest class.
 _EVEN = 1.1
+# That of the gate's interval.
+_CONFIDENCE = 0.95
 _BATCH_SIZES = (16, 32, 64, 128, 256)
 
 
-def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> Section:
-    """The section validate, each value with what was found as its comment."""
+def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> tuple[Section, float]:
+    """The section validate, each value with what was found as its comment.
+
+    Returns:
+        The section, and the recall of the nearest mean image on the test images.
+
+    """
     images = tabulate_images(splits)
     even = (1 / len(classes),) * len(classes)
     table = tabulate_classes(images, classes=classes, shares=even)
@@ -45,7 +52,7 @@ def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> Section:
     lowest, highest = int(images["minimum"].min()), int(images["maximum"].max())
     dimmest = int(by_split["maximum"].max().min())
     constant = int(whole["constant_pixels"].max())
-    return {
+    section: Section = {
         "shares": (
             None if is_even else shares,
             "of the classes, in their order; null expects even shares",
@@ -96,6 +103,9 @@ def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> Section:
             f"images nearest to their class's mean; {recall:.2f} found, {chance:.2f} if shuffled",
         ),
     }
+    # Those of other images.
+    section["accepted_labels"] = (None, "")
+    return section, float(whole.set_index("split")["centroid_recall"]["test"])
 
 
 def propose_recipe(labels: np.ndarray) -> Section:
@@ -124,15 +134,35 @@ def propose_recipe(labels: np.ndarray) -> Section:
     }
 
 
-def propose_gate() -> Section:
-    """The demands on a model, which nobody can know before the first one."""
-    unknown = (None, "null asks for nothing; set it when you know what is good")
-    return dict.fromkeys(("min_accuracy", "min_recall", "max_calibration_error"), unknown)
+def propose_gate(labels: np.ndarray, *, centroid_recall: float) -> Section:
+    """What a first model must reach: half as many mistakes as the best of two that learn nothing.
+
+    These are the guess of the most frequent class, and the class of the nearest mean image. The
+    gate compares the lower end of an interval around the accuracy, so that this is what is set.
+
+    Args:
+        labels: (n,) of the test images.
+        centroid_recall: of the nearest mean image, on the test images.
+
+    """
+    number = len(labels)
+    simple = max(np.unique_counts(labels).counts.max() / number, np.nan_to_num(centroid_recall))
+    right = min(round(number * (1 + simple) / 2), number - 1)
+    lowest = binomtest(right, number).proportion_ci(_CONFIDENCE, method="wilson").low
+    return {
+        "min_accuracy": (
+            round_down(float(lowest), 2),
+            f"of the interval's lower end; half the mistakes of a guess that is {simple:.0%} right",
+        ),
+        "min_recall": (None, "of every class; null asks for nothing: set what you need"),
+        "max_calibration_error": (None, "null asks for nothing"),
+    }
 
 
 def round_shares(counts: np.ndarray) -> tuple[float, ...]:
     """The share of each count, in a few digits that still sum to 1."""
-    shares = [round(count / counts.sum(), 6) for count in counts.tolist()]
+    total = int(counts.sum())
+    shares = [round(count / total, 6) for count in counts.tolist()]
     largest = shares.index(max(shares))
     shares[largest] = round(1 - sum(shares[:largest]) - sum(shares[largest + 1 :]), 6)
     return tuple(shares)

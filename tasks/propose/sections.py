@@ -1,16 +1,25 @@
 """Sections of a parameters file, with a comment for each value, put into an existing file."""
 
-import json
-import re
+import io
+from typing import Any
 
-from tasks.core.parameters import PARAMETERS_PATH
-from tasks.runner.errors import InputError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
 
 # Key → value and comment; no comment where it is empty.
 Section = dict[str, tuple[object, str]]
 
-_HEADING = re.compile(r"^(?=\w+:)", re.MULTILINE)
-_ON_ONE_LINE = re.compile(r"\w+:\s*[^#\s]")
+_NO_LINE_BREAKS = 2**20
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null, as we do, where ruamel writes nothing."""
+
+
+_Representer.add_representer(
+    type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+)
 
 
 def values_of(section: Section) -> dict[str, object]:
@@ -18,54 +27,47 @@ def values_of(section: Section) -> dict[str, object]:
     return {key: value for key, (value, _) in section.items()}
 
 
-def replace_sections(template: str, sections: dict[str, Section]) -> str:
-    """Writes some sections of a parameters file anew; the rest of it is kept, with its comments.
+def replace_sections(
+    template: str, *, whole: dict[str, Section], values: dict[str, Section]
+) -> str:
+    """Writes sections of a parameters file anew; the rest of it is kept, with its comments.
 
-    Raises:
-        InputError: such a section doesn't have a line for each value.
-
-    """
-    head, *blocks = _HEADING.split(template)
-    for number, block in enumerate(blocks):
-        heading = block.splitlines()[0]
-        section = sections.get(heading.partition(":")[0])
-        if section is not None:
-            _require_lines(block)
-            lines = [heading, *(_render(key, *entry) for key, entry in section.items())]
-            blocks[number] = "\n".join(lines) + "\n\n"
-    return head + "".join(blocks)
-
-
-def replace_values(template: str, name: str, values: Section) -> str:
-    """Changes some values of one section of a parameters file.
-
-    Raises:
-        InputError: the section doesn't have a line for each value.
+    Args:
+        template: the file's text.
+        whole: sections that are replaced as a whole.
+        values: some values of other sections; their comments are replaced where there are new ones.
 
     """
-    head, *blocks = _HEADING.split(template)
-    for number, block in enumerate(blocks):
-        if block.startswith(f"{name}:"):
-            _require_lines(block)
-            lines = block.split("\n")
-            for place, line in enumerate(lines):
-                key = line.partition(":")[0].strip()
-                if line.startswith("  ") and key in values:
-                    lines[place] = _render(key, *values[key])
-            blocks[number] = "\n".join(lines)
-    return head + "".join(blocks)
+    yaml = YAML()
+    yaml.Representer = _Representer
+    yaml.width = _NO_LINE_BREAKS
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    content = yaml.load(template)
+    for name, section in whole.items():
+        content[name] = CommentedMap()
+        _fill(content[name], section)
+        # A blank line after a section belongs to the comment of its last value.
+        content[name].ca.items[list(section)[-1]][2].value += "\n\n"
+    for name, section in values.items():
+        _fill(content[name], section)
+    text = io.StringIO()
+    yaml.dump(content, text)
+    return text.getvalue()
 
 
-def _require_lines(block: str) -> None:
-    line = block.splitlines()[0]
-    if _ON_ONE_LINE.match(line):
-        raise InputError(
-            f"{PARAMETERS_PATH} has a section on one line: {line[:60]}; expected a line of its own"
-            f" for each value. Write it so, or: git checkout {PARAMETERS_PATH}"
-        )
+def _fill(target: CommentedMap, section: Section) -> None:
+    for key, (value, comment) in section.items():
+        target[key] = _flow(value)
+        if comment:
+            target.yaml_add_eol_comment(comment, key, column=0)
 
 
-def _render(key: str, value: object, comment: str) -> str:
-    # JSON is YAML.
-    text = f"  {key}: {json.dumps(value, ensure_ascii=False)}"
-    return f"{text} # {comment}" if comment else text
+def _flow(value: Any) -> Any:
+    """Lists and maps on one line, as they stand in params.yaml."""
+    if isinstance(value, list | tuple):
+        value = CommentedSeq(value)
+        value.fa.set_flow_style()
+    elif isinstance(value, dict):
+        value = CommentedMap({key: _flow(inner) for key, inner in value.items()})
+        value.fa.set_flow_style()
+    return value

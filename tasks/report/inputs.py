@@ -13,9 +13,10 @@ from tasks.core import paths
 from tasks.core.dataset import ImageSplit, SplitName, load_manifest, load_split
 from tasks.core.parameters import DataParameters, load_section
 from tasks.core.seal import sealed
+from tasks.evaluate.metrics import Metrics, read_metrics
 from tasks.models.compare import Comparison, compare
 from tasks.prepare.parameters import PrepareParameters
-from tasks.report.baseline import is_comparable, unpack_predicted
+from tasks.report.baseline import Baseline, is_comparable, read_baseline
 from tasks.report.parameters import ReportParameters
 
 
@@ -28,7 +29,7 @@ class Inputs:
         prepare: how the validation split was chosen.
         wanted: how much the report shows.
         metrics: as evaluate wrote them.
-        baseline: the model that this one is compared with; empty if there is none.
+        baseline: the model that this one is compared with; None if there is none.
         validation: the counts of the classes, and the findings of the guard.
         suspicious: a row per training label that is probably wrong, the most suspicious first.
         card: what the model says about itself.
@@ -44,8 +45,8 @@ class Inputs:
     data: DataParameters
     prepare: PrepareParameters
     wanted: ReportParameters
-    metrics: dict[str, Any]
-    baseline: dict[str, Any]
+    metrics: Metrics
+    baseline: Baseline | None
     validation: dict[str, Any]
     suspicious: pd.DataFrame
     card: dict[str, Any]
@@ -59,14 +60,14 @@ class Inputs:
     @cached_property
     def comparison(self) -> Comparison | None:
         """The change against the baseline; None without one, or if it saw other test images."""
-        if not self.baseline or not is_comparable(self.baseline, self.metrics):
+        if not self.baseline or not is_comparable(self.baseline.metrics, self.metrics):
             return None
         return compare(
             self.predictions["label"].to_numpy(),
-            unpack_predicted(self.baseline),
+            self.baseline.predicted,
             self.predictions["predicted"].to_numpy(),
             classes=self.data.classes,
-            confidence=self.metrics["interval_confidence"],
+            confidence=self.metrics.interval_confidence,
         )
 
     @cached_property
@@ -91,8 +92,8 @@ def load_inputs() -> Inputs:
         data=load_section("data", DataParameters),
         prepare=load_section("prepare", PrepareParameters),
         wanted=load_section("report", ReportParameters),
-        metrics=_load(paths.METRICS),
-        baseline=_load(paths.BASELINE),
+        metrics=read_metrics(paths.EVALUATION),
+        baseline=read_baseline(paths.BASELINE),
         validation=_load(paths.VALIDATION),
         suspicious=pd.read_csv(paths.SUSPICIOUS_LABELS),
         card=_load(sealed(paths.MODEL_CARD, stage="train")),

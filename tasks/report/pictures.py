@@ -238,7 +238,8 @@ def _as_svg(figure: Figure) -> Markup:
         r"(stroke|fill): (#0000f\d)", lambda found: f"{found[1]}: {_NAMES[found[2]]}", drawing
     )
     # The list of the cells below the drawing is for the keyboard.
-    drawing = drawing.replace("<a xlink:href=", '<a tabindex="-1" href=')
+    link = r'<a xlink:href="([^"]*)" target="_blank">'
+    drawing = re.sub(link, r'<a tabindex="-1" href="\1">', drawing)
     # matplotlib escapes the texts that it draws, so the drawing is safe as markup.
     return Markup(drawing)  # noqa: S704
 

@@ -65,7 +65,7 @@ def _name_inputs(inputs: Inputs) -> dict[str, Any]:
         "validation": inputs.validation,
         "failed": inputs.failed,
         "card": inputs.card,
-        "interval": f"{100 * inputs.metrics['interval_confidence']:g}%",
+        "interval": f"{100 * inputs.metrics.interval_confidence:g}%",
     }
 
 

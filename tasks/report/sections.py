@@ -13,7 +13,7 @@ import numpy as np
 
 from tasks.core import paths
 from tasks.core.files import sha256_of
-from tasks.evaluate.measure import bin_confidences, calibration_error
+from tasks.evaluate.tables import bin_confidences, calibration_error
 from tasks.report.findings import (
     ask_neighbours,
     choose_surest,
@@ -95,7 +95,7 @@ def find_confusion(inputs: Inputs) -> dict[str, Any]:
         inputs.predictions, number=inputs.wanted.cells, examples=inputs.wanted.examples_per_cell
     )
     linked = tuple(cell.labels for cell in cells)
-    matrix, classes = inputs.metrics["confusion_matrix"], inputs.data.classes
+    matrix, classes = inputs.metrics.confusion_matrix, inputs.data.classes
     return {
         "cells": cells,
         "normalized": draw_confusion(matrix, classes, shares=True, linked=linked),
@@ -139,9 +139,7 @@ def find_wrong_labels(inputs: Inputs) -> dict[str, Any]:
 
 def find_calibration(inputs: Inputs) -> dict[str, Any]:
     """How sure the model is and how often it is right, with and without its temperature."""
-    confidence, num_bins = (
-        inputs.metrics[name] for name in ("interval_confidence", "calibration_bins")
-    )
+    num_bins = inputs.metrics.calibration_bins
     temperature = inputs.card.get("temperature")
     before = None
     if temperature is not None:
@@ -150,7 +148,9 @@ def find_calibration(inputs: Inputs) -> dict[str, Any]:
     return {
         "temperature": temperature,
         "error_before": None if before is None else calibration_error(before),
-        "reliability": draw_reliability(inputs.bins, before, confidence=confidence),
+        "reliability": draw_reliability(
+            inputs.bins, before, confidence=inputs.metrics.interval_confidence
+        ),
         "confidences": draw_confidences(inputs.predictions, num_bins=num_bins),
     }
 
@@ -170,19 +170,21 @@ def find_origin(inputs: Inputs) -> dict[str, Any]:
             "train": inputs.card["parameters"],
             "prepare": inputs.prepare.model_dump(),
             "evaluate": {
-                "confidence": metrics["interval_confidence"],
-                "calibration_bins": metrics["calibration_bins"],
+                "confidence": metrics.interval_confidence,
+                "calibration_bins": metrics.calibration_bins,
             },
             "versions": inputs.card["versions"],
         },
         "files": {
-            str(paths.EXPORTED_MODEL): metrics["sha256"]["model"],
+            str(paths.EXPORTED_MODEL): metrics.sha256.model,
             str(paths.KERAS_MODEL): sha256_of(paths.KERAS_MODEL),
             **{str(paths.RAW / name): array["sha256"] for name, array in arrays.items()},
-            str(paths.METRICS): sha256_of(paths.METRICS),
+            str(paths.EVALUATION): sha256_of(paths.EVALUATION),
         },
         # By this, dvc.lock knows the metrics.
-        "metrics_md5": hashlib.md5(paths.METRICS.read_bytes(), usedforsecurity=False).hexdigest(),
+        "metrics_md5": hashlib.md5(
+            paths.EVALUATION.read_bytes(), usedforsecurity=False
+        ).hexdigest(),
     }
 
 

@@ -3,7 +3,7 @@
 python -m tasks.report
 
 The page is one file: no script, no address outside it. What a page can't do is look at the
-workspace; a failing stage and `make status` write into it that it is out of date.
+workspace; a failing stage and `pipeline status` write into it that it is out of date.
 """
 
 from tasks.core import paths

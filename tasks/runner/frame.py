@@ -26,24 +26,25 @@ _REMEDIES = {
 }
 
 
-def run_framed(main: Callable[[], int | None], *, prefix: str = "") -> NoReturn:
+def run_framed(main: Callable[[], int | None], *, prefix: str = "", try_again: int = 1) -> NoReturn:
     """Runs a command's `main` and ends the process.
 
     Args:
         main: gives the exit status; None is 0.
         prefix: stands before each line of what went wrong.
+        try_again: the exit status where a second try may succeed, because the network failed.
 
-    Exit status: what `main` gives; 75 the network failed and a second try may succeed; 130 it was
-    interrupted, 143 asked to end; 1 any other failure. An error of the code keeps its traceback.
+    Exit status: what `main` gives; 130 if interrupted, 143 if asked to end; 1 any other failure.
+    An error of the code keeps its traceback.
 
     """
     end_in_order_on_term()
-    adapt_to_surroundings()
     try:
+        adapt_to_surroundings()
         status = main() or 0
         sys.stdout.flush()
     except NetworkError as error:
-        status = _tell(prefix, str(error), EXIT_TRY_AGAIN)
+        status = _tell(prefix, str(error), try_again)
     except InputError as error:
         status = _tell(prefix, str(error), 1)
     except BrokenPipeError:

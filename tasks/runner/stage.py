@@ -20,7 +20,7 @@ from tasks.runner.declared import (
     require_same_state,
     take_state,
 )
-from tasks.runner.frame import run_framed
+from tasks.runner.frame import EXIT_TRY_AGAIN, run_framed
 from tasks.runner.lock import hold_stage
 from tasks.runner.processor import pin_processor
 
@@ -52,7 +52,7 @@ def run_stage(name: str, module: str) -> NoReturn:
 
     end_with_parent()
     pin_processor()
-    run_framed(run, prefix=f"{name}: ")
+    run_framed(run, prefix=f"{name}: ", try_again=EXIT_TRY_AGAIN)
 
 
 def mark_report_stale(path: Path, reason: str) -> None:

@@ -31,84 +31,49 @@ def train_network(
     held_out: Selection,
     checkpoint: Checkpoint,
 ) -> tuple[keras.Model, Validator, pd.DataFrame]:
-    """Builds a network and trains it by the recipe.
+    """Builds a network and trains it by the recipe, from where a killed training left its state.
 
     Returns:
-        The network with the weights of its best epoch, what validates it, and the history.
+        The network with the weights of its best epoch; what measures it as it ships, by which that
+        epoch was chosen; and a row per epoch: epoch (from 1), loss, accuracy, val_loss,
+        val_accuracy. Both losses are cross-entropies without smoothing or weights of classes; the
+        training's is a mean over the epoch, of images as they were changed for training.
+
+    Raises:
+        InputError: the network can't be built, or the loss is no longer a number.
 
     """
-
-    def build(precision: str) -> keras.Model:
-        return build_network(
+    network, trained = (
+        build_network(
             parameters.architecture,
             image_shape=(data.height, data.width, data.channels),
             num_classes=len(data.classes),
             precision=precision,
         )
-
-    network = build("float32")
+        for precision in ("float32", parameters.precision)
+    )
     if parameters.whitening:
         whiten_first_convolution(network, training)
-    validator = Validator(network, held_out.copy(), mirror=parameters.mirror)
-    history = fit(
-        network,
-        build(parameters.precision),
-        validator,
-        training=training,
-        parameters=parameters,
-        checkpoint=checkpoint,
-    )
-    return network, validator, history
-
-
-def fit(
-    network: keras.Model,
-    trained: keras.Model,
-    validate: Validator,
-    *,
-    training: Selection,
-    parameters: TrainParameters,
-    checkpoint: Checkpoint,
-) -> pd.DataFrame:
-    """Trains, and leaves the network with the weights of its best epoch.
-
-    Args:
-        network: from images to logits, in float32.
-        trained: the same network in the precision of training.
-        validate: measures the network as it ships; the best epoch is chosen by that.
-        training: the images.
-        parameters: the recipe.
-        checkpoint: where a killed training left its state, and where this one leaves it.
-
-    Returns:
-        One row per epoch: epoch (from 1), loss, accuracy, val_loss, val_accuracy. Both losses are
-        cross-entropies without smoothing or weights of classes; the training's is a mean over the
-        epoch, of images as they were changed for training.
-
-    Raises:
-        InputError: the loss is no longer a number.
-
-    """
-    num_classes = network.output_shape[-1]
-    batches = Batches(training, num_classes=num_classes, parameters=parameters)
+    batches = Batches(training, num_classes=len(data.classes), parameters=parameters)
     model = compile_network(trained, parameters, steps_per_epoch=len(batches))
     model.set_weights(network.get_weights())
-    keeper = Keeper(network, validate, batches, checkpoint, patience=parameters.patience)
+    validator = Validator(network, held_out.copy(), mirror=parameters.mirror)
+    keeper = Keeper(network, validator, batches, checkpoint, patience=parameters.patience)
     keeper.resume(model)
     if not keeper.has_waited_enough():
         model.fit(
             batches,
             class_weight=class_weights(
-                training.labels, num_classes=num_classes, kind=parameters.class_weights
+                training.labels, num_classes=len(data.classes), kind=parameters.class_weights
             ),
             epochs=parameters.epochs,
             initial_epoch=len(keeper.history),
             shuffle=False,  # the batches are in their order
             callbacks=[keeper, Progress(parameters.epochs, len(batches), done=len(keeper.history))],
-            verbose=0,
+            verbose=0,  # pyright: ignore[reportArgumentType]
         )
     network.set_weights(keeper.best)
-    return pd.DataFrame(keeper.history)
+    return network, validator, pd.DataFrame(keeper.history)
 
 
 def compile_network(
@@ -126,7 +91,8 @@ def compile_network(
             keras.metrics.CategoricalCrossentropy(name="cross_entropy", from_logits=True),
         ],
         steps_per_execution=min(_STEPS_PER_EXECUTION, steps_per_epoch),
-        jit_compile=False,  # XLA's code isn't faster here, and its bits depend on the processor
+        # XLA's code isn't faster here, and its bits depend on the processor.
+        jit_compile=False,  # pyright: ignore[reportArgumentType]
     )
     return model
 

@@ -39,7 +39,10 @@ def main() -> None:
     network, validator, history = train_network(data, train, training, held_out, checkpoint)
     exported = export(network, validator, train)
     card = describe(data, train, history, exported, num_training=len(training.positions))
-    save(exported, card, describe_images(training.source.images).iloc[training.positions])
+    statistics = describe_images(training.source.images)
+    contents = statistics["content"].to_numpy()
+    seen = np.unique(contents[np.concatenate([training.positions, held_out.positions])])
+    save(exported, card, statistics.iloc[training.positions], seen)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     checkpoint.remove()
     print(
@@ -97,7 +100,9 @@ def describe(
     }
 
 
-def save(exported: "Exported", card: dict[str, Any], statistics: pd.DataFrame) -> None:
+def save(
+    exported: "Exported", card: dict[str, Any], statistics: pd.DataFrame, seen: np.ndarray
+) -> None:
     """Writes the folder of the candidate, whole or not at all."""
     with replacing(paths.CANDIDATE) as folder:
         folder.mkdir()
@@ -106,4 +111,5 @@ def save(exported: "Exported", card: dict[str, Any], statistics: pd.DataFrame) -
         write_text(folder / paths.MODEL_SUMMARY.name, exported.summary)
         write_json(folder / paths.MODEL_CARD.name, card)
         write_json(folder / REFERENCE_NAME, summarize(statistics, exported.probabilities))
+        np.save(folder / paths.SEEN_IMAGES.name, seen)
         seal(folder)

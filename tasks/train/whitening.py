@@ -25,7 +25,7 @@ def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
         InputError: it has no convolution that looks at pixels.
 
     """
-    convolution = _find_convolution(network)
+    convolution: Any = _find_convolution(network)
     shape = () if convolution is None else tuple(convolution.kernel.shape)
     channels = network.input_shape[-1]
     if not shape or shape[0] != shape[1] or shape[2] != channels:

@@ -95,11 +95,7 @@ def project(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def score_held_out(
-    components: np.ndarray,
-    labels: np.ndarray,
-    *,
-    num_classes: int,
-    seed: int,
+    components: np.ndarray, labels: np.ndarray, *, num_classes: int, seed: int
 ) -> np.ndarray:
     """The log-likelihood of each class for each image, by the images of the other folds.
 
@@ -114,9 +110,8 @@ def score_held_out(
     folds[by_class] = np.arange(len(labels)) % _NUM_FOLDS
     for fold in range(_NUM_FOLDS):
         known, asked = components[folds != fold], components[folds == fold]
-        groups = {
-            label: known[labels[folds != fold] == label] for label in np.unique(labels).tolist()
-        }
+        given = labels[folds != fold]
+        groups = {label: known[given == label] for label in np.unique(labels).tolist()}
         scatters = {label: _scatter(group) for label, group in groups.items()}
         pooled = sum(scatters.values()) / len(known) + np.eye(components.shape[1])
         for label, group in groups.items():
@@ -153,9 +148,8 @@ def suggest(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     thresholds = np.full(probabilities.shape[1], np.inf)
     thresholds[classes] = [probabilities[labels == label, label].mean() for label in classes]
     confident = np.where(probabilities >= thresholds, probabilities, 0)
-    suggested = confident.argmax(axis=1)
     own = probabilities[np.arange(len(labels)), labels]
-    return np.where(confident.max(axis=1) > own, suggested, labels)
+    return np.where(confident.max(axis=1) > own, confident.argmax(axis=1), labels)
 
 
 def _scatter(group: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """From images to a report at both ends of what the pipeline is for, as proposed for them."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tasks.core import paths
+from tasks.evaluate.metrics import read_metrics
 from tasks.models.classifier import Classifier
 from tests.conftest import PARAMETERS, Run
 from tests.flows.test_pipeline import STAGES, stages_run
@@ -68,9 +68,9 @@ def test_images_of_any_size_become_a_model_and_a_report(
         proposal = re.sub(r"\n  epochs: \d+", "\n  epochs: 2", proposal)
     (workspace / "params.yaml").write_text(proposal, "utf-8")
     assert stages_run(run("dvc", "repro").stdout) == STAGES
-    metrics = json.loads((workspace / paths.METRICS).read_text("utf-8"))
-    assert len(metrics["classes"]) == num_classes
-    assert metrics["accuracy"] > 1.5 / num_classes
+    metrics = read_metrics(workspace / paths.EVALUATION)
+    assert len(metrics.classes) == num_classes
+    assert metrics.accuracy > 1.5 / num_classes
     classifier = Classifier((workspace / paths.EXPORTED_MODEL).read_bytes())
     assert classifier.image_shape == shape
     assert (workspace / paths.REPORT_PAGE).is_file()

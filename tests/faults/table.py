@@ -29,10 +29,10 @@ other clock needs a C compiler.
 ## What doesn't hold
 
 - DVC alone doesn't notice an object that rotted in its cache: it checks it out and says “up to
-  date”. `make repro`, the flow and `make verify` read every byte again, and say how to mend it.
+  date”. `make repro`, the flow and `pipeline verify` read every byte again, and say how to mend it.
 - A kill in the instant in which DVC writes its list of busy paths (`.dvc/tmp/rwlock`) leaves it
   empty, and a plain `dvc repro` then refuses to run. `make repro` and the flow heal it, as does
-  `python -m workspace.heal`.
+  `pipeline heal`.
 - DVC takes a killed process for alive until its parent has noticed its end, and names it as the
   holder for that moment. A second run completes.
 - `dvc pull` trusts a remote unless it is told not to: `dvc config remote.NAME.verify true`. It then

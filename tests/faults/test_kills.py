@@ -122,7 +122,7 @@ def test_a_storm_of_kills_tears_nothing(
             assert digest_files(root) == reference.files
     result = f"{KILLS} strikes in a row: {tell(strikes)}"
     if healed:
-        result += f"; left broken by DVC, and healed by `python -m workspace.heal`: {tell(healed)}"
+        result += f"; left broken by DVC, and healed by `pipeline heal`: {tell(healed)}"
     record_property("result", result)
 
 

@@ -12,8 +12,8 @@ from tests.flows.service import await_true
 pytestmark = pytest.mark.faults(
     "a failed run with an old report present: a stage that fails, under `dvc repro` and the flow; a"
     " stage that is killed",
-    "the old report is visibly stale: the page itself says so, after a kill once `make status` or"
-    " the next run has looked; the mark goes once it no longer holds",
+    "the old report is visibly stale: the page itself says so, after a kill once `pipeline status`"
+    " or the next run has looked; the mark goes once it no longer holds",
 )
 
 

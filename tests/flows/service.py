@@ -1,4 +1,4 @@
-"""A workspace that is served as `make serve` does, and what one looks at there."""
+"""A workspace that is served as `pipeline serve` does, and what one looks at there."""
 
 import shutil
 import signal

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from flows.serve import require_free, require_safe
+from flows.address import require_free, require_safe
 from tasks.runner.errors import InputError
 from tests.conftest import PARAMETERS, PROJECT, environment
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_loopback_needs_no_password(host: str) -> None:
-    require_safe(host, has_auth=False)
+    require_safe(host, auth=None)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.invalid"])
 def test_any_other_host_needs_one(host: str) -> None:
     with pytest.raises(InputError, match="PREFECT_SERVER_API_AUTH_STRING"):
-        require_safe(host, has_auth=False)
-    require_safe(host, has_auth=True)
+        require_safe(host, auth=None)
+    require_safe(host, auth="user:word")
 
 
 def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Unattended runs on a real server with a real worker: `python -m flows.serve` in a workspace."""
+"""Unattended runs on a real server with a real worker: `pipeline serve` in a workspace."""
 
 import gzip
 import json

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from tasks.runner.errors import InputError
 from tests.conftest import PROJECT, read_parameters, write_parameters
-from workspace.check import check_parameters
+from workspace.check import check, check_parameters
 
 GRAPH = PROJECT / "dvc.yaml"
 
@@ -138,6 +138,48 @@ def test_the_command_ends_with_one_line_and_a_failing_status(
     assert completed.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def root(tmp_path: Path, raw_parameters: dict, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that the command looks at."""
+    raw_parameters["ingest"]["path"] = "data/source"
+    write_parameters(tmp_path, raw_parameters)
+    shutil.copy(GRAPH, tmp_path)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "baseline.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("output", ["data/raw", "data/prepared", "models/candidate"])
+def test_what_a_person_put_into_an_output_is_refused_before_dvc_removes_it(
+    root: Path, output: str
+) -> None:
+    check()
+    (root / output).mkdir(parents=True)
+    check()
+    (root / output / "mine.npy").touch()
+    with pytest.raises(InputError, match=rf"^{output} holds what no run wrote: mine\.npy; "):
+        check()
+    subprocess.run(["mv", output, "mine"], cwd=root, check=True)
+    check()
+
+
+@pytest.mark.parametrize("path", ["data/raw", "data/raw/cats", "data"])
+def test_a_source_inside_an_output_is_refused(root: Path, raw_parameters: dict, path: str) -> None:
+    raw_parameters["ingest"]["path"] = path
+    write_parameters(root, raw_parameters)
+    with pytest.raises(InputError, match=f"^{path} is an input of ingest, and data/raw is its out"):
+        check()
+
+
+def test_a_baseline_that_was_removed_is_told_and_the_remedy_helps(root: Path) -> None:
+    (root / "reports" / "baseline.json").unlink()
+    with pytest.raises(InputError, match=r"reports/baseline\.json is missing") as caught:
+        check()
+    subprocess.run(["sh", "-c", str(caught.value).partition(": ")[2]], cwd=root, check=True)
+    check()
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -146,8 +188,9 @@ def test_the_command_ends_with_one_line_and_a_failing_status(
         ({"pth": "x"}, "ingest.pth = 'x' is unknown"),
         (
             {"sha256": {"train-images": "0" * 64}},
-            "ingest.sha256.train-images-idx3-ubyte is missing",
+            "ingest.sha256.train_images is missing",
         ),
+        ({"urls": ["example.org/images"]}, "Expected an address that begins with https://"),
     ],
 )
 def test_a_fault_in_the_section_of_the_source_is_named_without_its_format(

@@ -6,7 +6,7 @@ import pytest
 from dvc.repo import Repo
 
 from tests.conftest import PROJECT, configure_dvc
-from workspace.graph import StageFailedError, bring_up_to_date
+from workspace.graph import StageFailedError, bring_up_to_date, read_stages
 
 GRAPH = """
 stages:
@@ -19,6 +19,19 @@ stages:
     deps: [nothing]
   wait:
     cmd: exit 75
+  die:
+    cmd: kill -9 $$
+"""
+PULLED = """
+stages:
+  collect:
+    cmd: cp source collected
+    deps: [source]
+    outs: [collected]
+  count:
+    cmd: wc -c < collected > counted
+    deps: [collected]
+    outs: [counted]
 """
 CRASH = "for number in range(20):\n    print('epoch', number)\nprint(1 / 0)\n"
 REFUSE = "import sys\nprint('loading')\nsys.exit('refuse: 3 images are blank. Mend them.')\n"
@@ -66,3 +79,25 @@ def test_what_keeps_dvc_from_starting_a_stage_is_told_in_dvcs_words(root: Path) 
 def test_only_what_says_so_may_pass_at_a_second_try(root: Path) -> None:
     assert failure_of("wait", root).may_pass
     assert not failure_of("crash", root).may_pass
+
+
+def test_a_death_by_signal_is_explained(root: Path) -> None:
+    assert "It was ended by a signal. If nobody sent one, the kernel did" in str(
+        failure_of("die", root)
+    )
+
+
+def test_where_the_outputs_are_pulled_a_source_that_is_gone_is_no_reason_to_run(root: Path) -> None:
+    (root / "dvc.yaml").write_text(PULLED)
+    (root / "source").write_text("four")
+    for stage in ("collect", "count"):
+        bring_up_to_date(stage, root=root, token="none", on_line=print)
+    (root / "source").unlink()
+    assert [stage.reasons for stage in read_stages(root)] == [(), ()]
+    (root / "counted").unlink()
+    assert [stage.reasons for stage in read_stages(root)] == [(), ("output counted is deleted",)]
+    (root / "collected").unlink()
+    assert set(read_stages(root)[0].reasons) == {
+        "input source is deleted",
+        "output collected is deleted",
+    }

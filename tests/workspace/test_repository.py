@@ -1,13 +1,14 @@
 """DVC where people have it: a shared cache of links, below Git's top, a worktree, without Git."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.evaluate.metrics import Judged, measure
 from tasks.runner.errors import InputError
 from tests.conftest import environment
 from workspace.baseline import read_baseline
@@ -24,10 +25,9 @@ stages:
     outs:
       - folder
       - reports/predictions.parquet
-      - reports/metrics.json:
+      - reports/evaluation.json:
           cache: false
 """
-METRICS = {"sha256": {"test_labels": "0"}, "accuracy": 0.5}
 
 
 def do(*command: str, root: Path) -> str:
@@ -43,7 +43,15 @@ def begin(root: Path) -> None:
     (prepared / "folder").mkdir(parents=True)
     (prepared / "reports").mkdir()
     (prepared / "folder" / "a").write_text("a\n")
-    (prepared / "reports" / "metrics.json").write_text(json.dumps(METRICS))
+    metrics = measure(
+        np.array([0, 1]),
+        np.array([[0.9, 0.1], [0.2, 0.8]], np.float32),
+        classes=("cat", "dog"),
+        confidence=0.95,
+        num_bins=10,
+        sha256=Judged(version="v", model="m", test_images="i", test_labels="l"),
+    )
+    (prepared / "reports" / "evaluation.json").write_text(metrics.model_dump_json())
     table = pd.DataFrame({"predicted": [0, 1]})
     table.to_parquet(prepared / "reports" / "predictions.parquet")
     (root / "reports").mkdir()
@@ -84,7 +92,7 @@ def test_a_project_below_gits_top_is_verified_healed_published_and_compared(root
     assert str(baseline["origin"]).startswith("commit ")
     commit_results("results", root)
     names = do("git", "ls-tree", "-r", "--name-only", "--full-tree", "results", root=root).split()
-    assert {"below/project/dvc.lock", "below/project/reports/metrics.json"} <= set(names)
+    assert {"below/project/dvc.lock", "below/project/reports/evaluation.json"} <= set(names)
 
 
 def test_a_git_worktree_is_a_workspace_of_its_own(root: Path, tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tasks.core import paths
+from tasks.runner.lock import hold_run
+from tasks.runner.stage import STALE_SLOT
 from tests.conftest import Run, write_parameters
 from tests.flows.test_pipeline import stages_run
 from workspace.graph import Stage
-from workspace.status import find_reasons
+from workspace.status import find_reasons, mark_page
 
 
 def commit(workspace: Path) -> str:
@@ -30,10 +34,10 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
     page = workspace / paths.REPORT_PAGE
     nothing = run("cli", "status", check=False)
     assert (nothing.returncode, nothing.stdout) == (1, "")
-    assert nothing.stderr == "There is no reports/metrics.json. Make it: dvc repro\n"
+    assert nothing.stderr == "There is no reports/evaluation.json. Make it: dvc repro\n"
     refused = run("cli", "baseline", check=False)
     assert refused.returncode == 1
-    assert "reports/metrics.json" in refused.stderr
+    assert "reports/evaluation.json" in refused.stderr
     assert "Traceback" not in refused.stderr
 
     run("dvc", "repro")
@@ -53,6 +57,7 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
             "The report is out of date:\n  train: parameter train.seed: 0 → 7\n"
         )
         assert "<li>train: parameter train.seed: 0 → 7</li>" in page.read_text("utf-8")
+        run("cli", "verify")  # the mark is no damage
     small_parameters["train"]["seed"] = 0
     write_parameters(workspace, small_parameters)
     assert run("cli", "status").stdout.endswith("The report is up to date.\n")
@@ -79,6 +84,30 @@ def test_a_report_that_is_made_gets_stale_is_renewed_and_compared_and_fails(
     status = run("cli", "status", check=False)
     assert status.returncode == 1
     assert "out of date:\n  the stage validate has failed\n  validate: " in status.stdout
+
+
+def test_metrics_with_the_marks_of_a_merge_are_one_line(workspace: Path, run: Run) -> None:
+    (workspace / paths.EVALUATION).write_text('<<<<<<< HEAD\n{"accuracy": 1}\n=======\n')
+    refused = run("cli", "status", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert refused.stderr.endswith("Make it anew: rm reports/evaluation.json; dvc repro\n")
+
+
+def test_a_run_at_work_writes_its_own_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths.REPORT_PAGE.parent.mkdir()
+    page = f"<body>{STALE_SLOT}</body>"
+    paths.REPORT_PAGE.write_text(page)
+    with hold_run("a run"):
+        mark_page(page, ["reason"])
+    assert paths.REPORT_PAGE.read_text() == page
+    assert "The page isn't marked. This workspace is in use by a run" in capsys.readouterr().out
+    paths.REPORT_PAGE.write_text("a newer page")
+    mark_page(page, ["reason"])
+    assert paths.REPORT_PAGE.read_text() == "a newer page"
 
 
 def stage(*reasons: str) -> Stage:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.runner.errors import InputError
+from tests.conftest import read_parameters
 from tests.fixtures.make import write_idx
 from tests.tasks.ingest.conftest import Ingest, make_pixels
 
@@ -14,6 +15,7 @@ LABELS = np.arange(30) % 3
 
 def parameters(folder: Path) -> dict:
     places = {"system_folder": None, "urls": [], "debian_package": None}
+    places |= {"files": read_parameters()["ingest"]["files"], "first_label": 0}
     return places | {"format": "idx", "path": str(folder), "timeout": 1.0, "sha256": None}
 
 
@@ -51,3 +53,15 @@ def test_labels_outside_the_classes_are_counted(folder: Path, ingest: Ingest) ->
     write_idx(folder / "train-labels-idx1-ubyte.gz", np.full(30, 7))
     with pytest.raises(InputError, match=r"^30 images have labels outside 0 to 2, .*: 7 \(30\)"):
         ingest(parameters(folder))
+
+
+def test_labels_may_count_from_another_number_and_files_have_names_of_their_own(
+    folder: Path, ingest: Ingest
+) -> None:
+    files = {}
+    for part, prefix in (("train", "train"), ("test", "t10k")):
+        write_idx(folder / f"letters-{part}-labels.gz", LABELS + 1)
+        files[f"{part}_labels"] = f"letters-{part}-labels"
+        files[f"{part}_images"] = f"{prefix}-images-idx3-ubyte"
+    found = ingest(parameters(folder) | {"files": files, "first_label": 1})
+    np.testing.assert_array_equal(found["train"].labels, LABELS)

@@ -14,7 +14,7 @@ LABELS = np.arange(30) % 3
 
 
 def parameters(path: Path) -> dict:
-    return CHOICE | {"format": "npz", "path": str(path)}
+    return CHOICE | {"format": "npz", "first_label": 0, "path": str(path)}
 
 
 def save(path: Path, *, channels: int = 1, **changes: np.ndarray | None) -> Path:
@@ -60,8 +60,8 @@ def test_without_test_images_some_are_chosen_by_content(tmp_path: Path, ingest: 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train_images": None}, "missing: train_images.npy"),
-        ({"test_labels": None}, "missing: test_labels.npy"),
+        ({"train_images": None}, "missing: train_images"),
+        ({"test_labels": None}, "missing: test_labels"),
         ({"train_images": make_pixels(30) / 255}, r"type float64; expected uint8"),
         ({"train_images": make_pixels(30).astype(np.uint16)}, r"type uint16; expected uint8"),
         ({"val_images": make_pixels(30)[:, :3]}, r"3 × 5 pixels in 1 channel; .* says 4 × 5"),
@@ -88,7 +88,7 @@ def test_a_name_that_leads_out_of_the_file_is_refused(tmp_path: Path, ingest: In
     path = save(tmp_path / "a.npz")
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("../../train_images.npy", b"")
-    with pytest.raises(InputError, match=r"a file with the name \.\./\.\./train_images\.npy"):
+    with pytest.raises(InputError, match=r"a file with the name \.\./\.\./train_images:"):
         ingest(parameters(path))
 
 
@@ -96,12 +96,12 @@ def test_labels_that_would_fill_the_memory_are_refused_unread(
     tmp_path: Path, ingest: Ingest
 ) -> None:
     path = tmp_path / "a.npz"
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        header, {"descr": "|u1", "fortran_order": False, "shape": (2**40,)}
-    )
     with zipfile.ZipFile(path, "w") as archive:
-        for kind in ("images", "labels"):
+        for kind, shape in (("images", (2**40, 4, 5)), ("labels", (2**40,))):
+            header = io.BytesIO()
+            np.lib.format.write_array_header_1_0(
+                header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+            )
             archive.writestr(f"train_{kind}.npy", header.getvalue())
     with pytest.raises(InputError, match=r"train_labels asks for [0-9,]+ bytes"):
         ingest(parameters(path))

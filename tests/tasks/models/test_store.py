@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.models.card import version_of
 from tasks.models.store import (
     Event,
     Record,
@@ -19,7 +21,7 @@ from tasks.models.store import (
     read_record,
     remove_old_versions,
     roll_back,
-    version_of,
+    verify_store,
 )
 from tasks.runner.errors import InputError
 from tests.conftest import PROJECT
@@ -35,13 +37,13 @@ def champions(tmp_path: Path) -> Path:
 def write_candidate(folder: Path, content: bytes) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classifier.tflite").write_bytes(content)
-    (folder / "card.json").write_text("{}")
+    (folder / "card.json").write_text('{"classes": ["cat", "dog"]}')
     return [folder / "classifier.tflite", folder / "card.json"]
 
 
 def promote_content(content: bytes, champions: Path) -> str:
     files = write_candidate(champions.parent / "candidate", content)
-    version = version_of(files[0])
+    version = version_of(files[0].parent)
     replaced = read_record(champions).current
     promote(files, Event("promoted", version, replaced, NOON, "good"), champions)
     return version
@@ -61,12 +63,13 @@ def test_a_promotion_copies_what_retraining_will_overwrite(champions: Path) -> N
 
 def test_a_candidate_that_is_a_link_into_the_cache_is_copied_as_a_file(champions: Path) -> None:
     files = write_candidate(champions.parent / "candidate", b"first")
-    linked = champions.parent / "links" / "classifier.tflite"
-    linked.parent.mkdir()
-    linked.symlink_to(files[0])
-    version = version_of(linked)
+    links = champions.parent / "links"
+    links.mkdir()
+    for file in files:
+        (links / file.name).symlink_to(file)
+    version = version_of(links)
     event = Event("promoted", version, None, NOON, "good")
-    promote([linked], event, champions)
+    promote(sorted(links.iterdir()), event, champions)
     assert not (champions / version / "classifier.tflite").is_symlink()
 
 
@@ -75,14 +78,14 @@ def test_a_rollback_brings_back_the_champion_before_and_withdraws_the_present_on
 ) -> None:
     first = promote_content(b"first", champions)
     second = promote_content(b"second", champions)
-    assert find_predecessor(read_record(champions), champions) == first
+    assert find_predecessor(champions) == first
     record = roll_back(first, reason="wrong on bags", time=NOON, folder=champions)
     assert record == read_record(champions)
     assert record.current == first
     assert record.withdrawn == {second: "wrong on bags"}
     assert record.events[-1] == Event("rolled back", first, second, NOON, "wrong on bags")
     with pytest.raises(InputError, match="no earlier champion"):
-        find_predecessor(record, champions)
+        find_predecessor(champions)
 
 
 def test_what_was_withdrawn_is_no_more_when_a_person_promotes_it_again(champions: Path) -> None:
@@ -94,11 +97,11 @@ def test_what_was_withdrawn_is_no_more_when_a_person_promotes_it_again(champions
 
 
 def test_there_is_nothing_to_go_back_to_from_the_first_champion(champions: Path) -> None:
-    with pytest.raises(InputError, match="no champion yet"):
+    with pytest.raises(InputError, match="The first champion: python -m"):
         roll_back("abc", reason="?", time=NOON, folder=champions)
     first = promote_content(b"first", champions)
-    with pytest.raises(InputError, match=f"the only one is {first}"):
-        find_predecessor(read_record(champions), champions)
+    with pytest.raises(InputError, match=r"no earlier champion.*promote the candidate"):
+        find_predecessor(champions)
     with pytest.raises(InputError, match=f"no version abc.*Versions in .*: {first}"):
         roll_back("abc", reason="?", time=NOON, folder=champions)
 
@@ -111,8 +114,13 @@ def test_a_damaged_champion_is_refused_with_the_remedy(champions: Path, damage: 
         model.write_bytes(b"fIrst")
     else:
         model.unlink()
-    with pytest.raises(InputError, match=r"is damaged.*flows\.champion rollback"):
+    with pytest.raises(InputError, match=r"is damaged.*You can promote the candidate: python"):
         champion_folder(champions)
+    with pytest.raises(InputError, match=r"is damaged.*You can promote the candidate: python"):
+        verify_store(champions)
+    assert promote_content(b"first", champions) == version
+    assert champion_folder(champions) == champions / version
+    verify_store(champions)
 
 
 def test_a_damaged_champion_can_be_left(champions: Path) -> None:
@@ -128,13 +136,15 @@ def test_a_broken_record_is_an_error_and_not_an_empty_one(champions: Path) -> No
     (champions / "champion.json").write_text('{"current"')
     with pytest.raises(InputError, match=r"champion\.json can't be read"):
         read_record(champions)
+    with pytest.raises(InputError, match=r"champion\.json can't be read"):
+        verify_store(champions)
 
 
 def test_a_promotion_that_fails_leaves_the_champion(champions: Path) -> None:
     first = promote_content(b"first", champions)
     files = write_candidate(champions.parent / "candidate", b"second")
-    version = version_of(files[0])
-    files[1].unlink()
+    version = version_of(files[0].parent)
+    files.append(files[0].parent / "reference.json")
     with pytest.raises(FileNotFoundError):
         promote(files, Event("promoted", version, first, NOON, ""), champions)
     assert champion_folder(champions) == champions / first
@@ -162,7 +172,7 @@ def test_a_promotion_that_is_killed_at_any_moment_leaves_a_whole_champion(
     promote_content(b"first", champions)
     program = (
         "import os, sys; from pathlib import Path;"
-        "from tests.tasks.test_champion import promote_content;"
+        "from tests.tasks.models.test_store import promote_content;"
         "[print(promote_content(b'%d %d' % (os.getpid(), n), Path(sys.argv[1])), flush=True)"
         " for n in range(1000)]"
     )
@@ -180,3 +190,102 @@ def test_a_promotion_that_is_killed_at_any_moment_leaves_a_whole_champion(
         assert folder is not None
         seen.add(folder.name)
     assert len(seen) > 1
+
+
+def test_a_champion_that_is_gone_is_left_by_each_way_that_the_message_names(
+    champions: Path,
+) -> None:
+    first, second, third = (
+        promote_content(content, champions) for content in (b"first", b"second", b"third")
+    )
+    roll_back(second, reason="wrong on bags", time=NOON, folder=champions)
+    shutil.rmtree(champions / second)
+    with pytest.raises(InputError) as raised:
+        champion_folder(champions)
+    message = str(raised.value)
+    assert f"{champions / second} is missing" in message
+    assert f"rollback --to {first} --because REASON" in message
+    assert f"go back to {third}, which was withdrawn (wrong on bags)" in message
+    for version in (first, third):
+        copied = champions.parent / f"copy {version}"
+        shutil.copytree(champions, copied)
+        roll_back(version, reason="it is gone", time=NOON, folder=copied)
+        assert champion_folder(copied) == copied / version
+        verify_store(copied)
+    promote_content(b"fourth", champions)
+    verify_store(champions)
+
+
+def test_the_way_back_passes_over_a_damaged_version(champions: Path) -> None:
+    first, second, _ = (
+        promote_content(content, champions) for content in (b"first", b"second", b"third")
+    )
+    (champions / second / "card.json").write_text("?")
+    assert find_predecessor(champions) == first
+    with pytest.raises(InputError, match=rf"is damaged.*Go back to another: .*{first}"):
+        roll_back(second, reason="?", time=NOON, folder=champions)
+    with pytest.raises(InputError, match=f"Nobody can go back to it: rm -r {champions / second}"):
+        verify_store(champions)
+    shutil.rmtree(champions / second)
+    verify_store(champions)
+
+
+@pytest.mark.parametrize("record", [None, '{"current"', "<<<<<<< HEAD"])
+def test_a_lost_record_begins_anew_with_a_version_that_a_person_names(
+    champions: Path, record: str | None
+) -> None:
+    """Nothing is removed, and what may have been withdrawn isn't trusted."""
+    versions = [promote_content(content, champions) for content in (b"first", b"second")]
+    path = champions / "champion.json"
+    path.unlink()
+    if record is not None:
+        path.write_text(record)
+    with pytest.raises(InputError, match=r"rollback --to VERSION --because REASON"):
+        champion_folder(champions)
+    found = roll_back(versions[0], reason="it was in use", time=NOON, folder=champions)
+    assert found.current == versions[0]
+    assert "record of champions was lost" in found.withdrawn[versions[1]]
+    verify_store(champions)
+    assert path.with_name("champion.json.damaged").exists() == (record is not None)
+    assert remove_old_versions(found, keep=2, folder=champions) == []
+    assert (champions / versions[1]).is_dir()
+
+
+def test_a_lost_record_begins_anew_with_the_candidate(champions: Path) -> None:
+    first = promote_content(b"first", champions)
+    (champions / "champion.json").unlink()
+    files = write_candidate(champions.parent / "candidate", b"second")
+    version = version_of(files[0].parent)
+    record = promote(files, Event("overridden", version, None, NOON, "now"), champions)
+    assert (record.current, list(record.withdrawn)) == (version, [first])
+    assert remove_old_versions(record, keep=2, folder=champions) == []
+
+
+def test_a_version_that_no_event_replaced_is_not_removed(champions: Path) -> None:
+    for number in range(4):
+        promote_content(f"{number}".encode(), champions)
+    write_candidate(champions / "mine", b"mine")
+    removed = remove_old_versions(read_record(champions), keep=2, folder=champions)
+    assert len(removed) == 2
+    assert (champions / "mine").is_dir()
+
+
+def test_a_first_promotion_that_was_killed_before_its_record_is_no_lost_record(
+    champions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tasks.models.store._follow", die)
+    with pytest.raises(KeyboardInterrupt):
+        promote_content(b"first", champions)
+    monkeypatch.undo()
+    assert champion_folder(champions) is None
+    assert promote_content(b"first", champions) == read_record(champions).current
+
+
+def test_a_copy_under_another_name_is_no_version(champions: Path) -> None:
+    version = promote_content(b"first", champions)
+    (champions / version).rename(champions / "abc")
+    with pytest.raises(InputError, match=f"holds another version, {version}"):
+        roll_back("abc", reason="?", time=NOON, folder=champions)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tasks.core.seal import seal
-from tasks.models.store import Event, promote, version_of
+from tasks.models.card import version_of
+from tasks.models.store import Event, promote
 from tasks.predict.model import load_model
 from tasks.runner.errors import InputError
 from tests.tasks.predict.conftest import MODEL
@@ -21,7 +22,7 @@ def test_without_a_champion_nothing_takes_its_place_unasked(
         with pytest.raises(InputError, match=r"no champion yet.*--model candidate"):
             load_model(name, num_threads=1)
     assert load_model("candidate", num_threads=1).folder == Path("models/candidate")
-    version = version_of(MODEL / "classifier.tflite")
+    version = version_of(MODEL)
     promote(MODEL.iterdir(), Event("promoted", version, None, "2026-01-01", "good"))
     assert load_model(None, num_threads=1).folder == Path("models/champion") / version
     with pytest.raises(InputError, match="no model in elsewhere"):

@@ -1,27 +1,37 @@
-"""A proposal holds what was found in the images, and the images pass it."""
+"""A proposal holds what was found, passes the stages, and asks for what it can't know."""
 
+import csv
+import gzip
+import io
+import json
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from PIL import Image
+from pyarrow import parquet
 
 from tasks.propose.__main__ import propose
-from tasks.propose.limits import propose_recipe, round_down, round_shares, round_up
-from tasks.propose.sections import replace_sections, replace_values
+from tasks.propose.limits import propose_gate, propose_recipe, round_down, round_shares, round_up
+from tasks.propose.options import Options, make_parser, read_options
+from tasks.propose.sections import replace_sections
 from tasks.runner.errors import InputError
-from tests.conftest import FIXTURE, PARAMETERS, PROJECT, read_parameters, typed
+from tests.conftest import FIXTURE, PROJECT, read_parameters, typed
+from tests.fixtures.make import write_idx
 from tests.tasks.ingest.conftest import CLASSES, make_pixels, save_classes, save_image
 from tests.tasks.ingest.test_npz import save
 from workspace.check import check_parameters
 
 
 @pytest.fixture(autouse=True)
-def _among_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where what isn't about the data is taken from the tests' own params.yaml."""
-    monkeypatch.chdir(PARAMETERS.parent)
+def _in_a_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "tests" / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -30,105 +40,371 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "animals"
 
 
-def proposed(path: Path, output: Path) -> SimpleNamespace:
-    propose(path, output)
+def proposed(path: Path, **options: object) -> SimpleNamespace:
+    output = Path(f"proposal-{len(list(Path().glob('proposal-*')))}.yaml")
+    propose(path, output, Options(**options))  # pyright: ignore[reportArgumentType]
     return SimpleNamespace(**check_parameters(output, PROJECT / "dvc.yaml"))
 
 
-def test_imbalanced_folders_in_colour_with_faults_and_two_sizes(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def refused(path: Path, **options: object) -> str:
+    """Why there is no proposal; nothing is left behind."""
+    with pytest.raises(InputError) as caught:
+        propose(path, Path("refused.yaml"), Options(**options))  # pyright: ignore[reportArgumentType]
+    assert not [file for file in Path().iterdir() if file.name.startswith((".propose", "refused"))]
+    return str(caught.value)
+
+
+def rows_of(folder: Path, *, part: str = "", per_class: int = 16) -> list[list[str]]:
+    """A row for each file of the folder: path, class, part."""
+    return [
+        [f"{name}/0-{number}.png", name, part or ("test" if number < 4 else "train")]
+        for name in CLASSES
+        for number in range(per_class)
+    ]
+
+
+def into_one_folder(folder: Path) -> Path:
+    """The same files where no folder says the class: pictures/cat_0-0.png."""
+    pictures = folder.parent / "set" / "pictures"
+    pictures.mkdir(parents=True)
+    for file in folder.glob("*/*.png"):
+        shutil.copy(file, pictures / f"{file.parent.name}_{file.name}")
+    return pictures.parent
+
+
+def write(path: Path, rows: list[list], **options) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, **options).writerows(rows)
+    return path
+
+
+def flat_rows(**options) -> list[list[str]]:
+    rows = rows_of(Path(), **options)
+    return [[f"pictures/{name.replace('/', '_')}", kind, part] for name, kind, part in rows]
+
+
+def test_imbalanced_folders_in_colour_with_a_fault_and_two_sizes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number, image in enumerate(make_pixels(40, seed=9, channels=3)):
         save_image(folder / "cat" / f"more-{number}.png", image)
     save_image(folder / "dog" / "large.png", make_pixels(1, seed=7)[0].repeat(2, axis=0))
     (folder / "eel" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    found = proposed(folder, tmp_path / "proposal.yaml")
+    (folder / "eel" / ".hidden").touch()
+    found = proposed(folder)
     assert found.data.classes == CLASSES
     assert (found.data.height, found.data.width, found.data.channels) == (4, 5, 3)
-    assert (found.data.train_images or 0) + (found.data.test_images or 0) == 89
-    assert found.ingest.format == "folders"
-    assert found.ingest.resize == "stretch"
+    assert (found.data.train_images, found.data.test_images) == (None, None)
+    assert (found.ingest.format, found.ingest.size, found.ingest.background) == (
+        *("folders", "fit"),
+        (0,),
+    )
     assert 1 / 90 <= found.ingest.max_faulty_share < 0.012
     assert found.validate.shares is not None
     np.testing.assert_allclose(found.validate.shares, np.array([56, 17, 16]) / 89, atol=1e-6)
     assert found.train.class_weights == "balanced"
-    assert found.gate.min_accuracy is None
-    assert f"left out: {folder}/eel/broken.png is neither a PNG nor" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "left out, is damaged: 1" in told
+    assert "left aside, hidden: 1" in told
+    assert "3 classes" in told
+    assert f"dvc add {folder}" in told
 
 
-def test_what_is_not_about_the_data_is_kept_with_its_comments(folder: Path, tmp_path: Path) -> None:
+def test_what_is_not_about_the_data_is_kept_with_its_comments(folder: Path) -> None:
     present = typed(read_parameters())
-    found = proposed(folder, tmp_path / "proposal.yaml")
+    found = proposed(folder)
     for name in ("prepare", "evaluate", "report", "flow", "predict", "drift"):
         assert getattr(found, name) == getattr(present, name)
-    text = (tmp_path / "proposal.yaml").read_text()
+    text = Path("proposal-0.yaml").read_text("utf-8")
     assert "  confidence: 0.95 # of the interval around the accuracy\n" in text
+    assert "\n\nprepare:\n" in text
 
 
-def test_a_table_with_numbers_and_splits(folder: Path, tmp_path: Path) -> None:
-    rows = [
-        (f"{name}/0-{number}.png", label, "test" if number < 4 else "train", "Bern")
-        for label, name in enumerate(CLASSES)
-        for number in range(16)
-    ]
-    table = pd.DataFrame(rows, columns=["image", "label", "part", "town"])
-    table.to_csv(folder / "table.csv", index=False)
-    found = proposed(folder, tmp_path / "proposal.yaml")
-    assert found.ingest.format == "table"
-    assert (found.ingest.table, found.ingest.path_column) == ("table.csv", "image")
-    assert (found.ingest.label_column, found.ingest.split_column) == ("label", "part")
-    assert (found.ingest.labels, found.data.classes) == ("numbers", ("0", "1", "2"))
-    assert (found.data.train_images, found.data.test_images) == (36, 12)
+@pytest.mark.parametrize(
+    ("words", "num_test"),
+    [
+        (("Training", "Validation"), None),
+        (("TRAIN", "dev", "Eval"), 48),
+        (("train", "Testing"), 48),
+    ],
+)
+def test_folders_called_like_parts_are_no_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], num_test: int | None
+) -> None:
+    for seed, word in enumerate(words):
+        save_classes(tmp_path / "animals" / word, seed=seed)
+    (tmp_path / "animals" / "__MACOSX" / "cat").mkdir(parents=True)
+    assert proposed(tmp_path / "animals").data.classes == CLASSES
+    told = capsys.readouterr().out
+    assert f"together: {48 * len(words) - (num_test or 0)} + {num_test}" in told or not num_test
 
 
-def test_numbers_that_do_not_count_from_0_are_names(folder: Path, tmp_path: Path) -> None:
-    rows = [
-        (f"{name}/0-{number}.png", 3 * label + 2)
-        for label, name in enumerate(CLASSES)
-        for number in range(16)
-    ]
-    rows[0] = ("cat/missing.png", 2)
-    pd.DataFrame(rows, columns=["image", "label"]).to_csv(folder / "table.csv", index=False)
-    found = proposed(folder / "table.csv", tmp_path / "proposal.yaml")
-    assert found.ingest.format == "table"
-    assert (found.ingest.labels, found.data.classes) == ("names", ("2", "5", "8"))
+def test_a_class_called_train_is_a_class(folder: Path) -> None:
+    (folder / "eel").rename(folder / "train")
+    assert proposed(folder).data.classes == ("cat", "dog", "train")
+
+
+def test_folders_that_all_hold_the_same_folders_are_asked_about(tmp_path: Path) -> None:
+    save_classes(tmp_path / "animals" / "lot 1")
+    save_classes(tmp_path / "animals" / "lot 2", seed=1)
+    assert "If they are parts, call them train, val and test" in refused(tmp_path / "animals")
+    assert proposed(tmp_path / "animals", format="folders").data.classes == ("lot 1", "lot 2")
+    (tmp_path / "animals" / "lot 1").rename(tmp_path / "animals" / "train")
+    assert "lot 2 beside train" in refused(tmp_path / "animals")
+
+
+def test_class_folders_win_over_a_table_that_lies_beside_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder / "classes.csv", [["index", "name"], *map(list, enumerate(CLASSES))])
+    assert proposed(folder).ingest.format == "folders"
+    assert "not read as table: " in capsys.readouterr().out
+    write(folder / "classes.csv", [["file", "label"], *(row[:2] for row in rows_of(folder))])
+    assert proposed(folder).ingest.format == "folders"
+    rows = [[row[0], "ab"[number % 2]] for number, row in enumerate(rows_of(folder))]
+    write(folder / "classes.csv", [["file", "label"], *rows])
+    assert "--format folders, or --format table" in refused(folder)
+    assert proposed(folder, format="table").data.classes == ("a", "b")
+
+
+def test_sizes_that_all_differ_become_one_and_photographs_smaller(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator = np.random.default_rng(0)
+    for label, name in enumerate(("cat", "dog")):
+        for number in range(24):
+            size = (300 + 2 * number, 200 + label)
+            pixels = generator.integers(0, 256, (*size, 1), np.uint8)
+            save_image(tmp_path / "photographs" / name / f"{number}.png", pixels)
+    found = proposed(tmp_path / "photographs")
+    assert (found.data.height, found.ingest.size) == (128, "fit")
+    assert 75 <= found.data.width <= 85
+    assert "GiB of memory" in capsys.readouterr().out
+    found = proposed(tmp_path / "photographs", size=(32, 40), fit="crop")
+    assert (found.data.height, found.data.width, found.ingest.size) == (32, 40, "crop")
+
+
+def test_what_can_not_be_used_is_told_with_the_option_that_would_take_it(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for number, image in enumerate(make_pixels(24, seed=len(name) + ord(name[0]), channels=3)):
+            alpha = np.full((4, 5, 1), 255, np.uint8)
+            alpha[0, 0] = 0
+            path = tmp_path / "emoji" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.dstack([image, alpha])).save(path)
+    message = refused(tmp_path / "emoji")
+    assert "is transparent in places: 48" in message
+    assert "--background white" in message
+    found = proposed(tmp_path / "emoji", background=(255, 255, 255))
+    assert found.ingest.background == (255, 255, 255)
+
+
+def test_a_share_of_faults_above_two_percent_is_no_proposal(folder: Path) -> None:
+    (folder / "eel" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "eel" / "text.png").write_bytes(b"eel")
+    message = refused(folder)
+    assert "2 of 50 images can't be used" in message
+    assert "is damaged: 1" in message
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "column"),
+    [
+        (["path", "label", "split"], {"train": "Train", "test": "TEST"}, "split"),
+        (["path", "breed", "part"], {"train": "valid", "test": "test"}, "part"),
+        (["path", "y", "is_test"], {"train": "0", "test": "1"}, "is_test"),
+        (["path", "target", "isTrain"], {"train": "True", "test": "False"}, "isTrain"),
+        (["path", "emotion", "Usage"], {"train": "Training", "test": "PrivateTest"}, "Usage"),
+    ],
+)
+def test_a_column_of_parts_is_used(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    names: list[str],
+    values: dict[str, str],
+    column: str,
+) -> None:
+    root = into_one_folder(folder)
+    rows = [[path, kind, values[part]] for path, kind, part in flat_rows()]
+    write(root / "labels.csv", [names, *rows])
+    found = proposed(root)
+    assert (found.ingest.label_column, found.ingest.split_column) == (names[1], column)
+    assert "together: 36 + 12; test images: given" in capsys.readouterr().out
+
+
+def test_a_column_that_may_say_the_parts_is_asked_about(folder: Path) -> None:
+    root = into_one_folder(folder)
+    rows = [[path, kind, number % 4] for number, (path, kind, _) in enumerate(flat_rows())]
+    write(root / "labels.csv", [["path", "label", "fold"], *rows])
+    assert "--split-column 'fold' --test-values" in refused(root)
+    found = proposed(root, split_column="fold", test_values=("3",))
+    assert found.ingest.split_values == {"0": "train", "1": "train", "2": "train", "3": "test"}
+    assert proposed(root, split_column="none").ingest.split_column is None
+
+
+def test_several_columns_of_labels_are_asked_about(folder: Path) -> None:
+    root = into_one_folder(folder)
+    rows = [[path, kind, kind[0]] for path, kind, _ in flat_rows()]
+    write(root / "labels.csv", [["path", "species", "class"], *rows])
+    assert "2 columns that may hold labels (species, class)" in refused(root)
+    assert proposed(root, label_column="class").data.classes == ("c", "d", "e")
+    assert "--label-column" in refused(root, label_column="kind")
+
+
+def test_ids_without_ending_long_captions_and_no_header_are_understood(folder: Path) -> None:
+    root = into_one_folder(folder)
+    caption = "a picture of an animal " * 20
+    ids = [[Path(path).stem, kind, caption] for path, kind, _ in flat_rows()]
+    write(root / "labels.csv", [["id", "breed", "caption"], *ids], delimiter=";")
+    found = proposed(root)
+    assert (found.ingest.file_names, found.ingest.header) == ("pictures/{}.png", True)
+    write(root / "labels.csv", [row[:2] for row in flat_rows()], delimiter="\t")
+    found = proposed(root)
+    assert (found.ingest.header, found.ingest.image_column, found.ingest.label_column) == (
+        *(False, "1"),
+        "2",
+    )
+
+
+def test_two_tables_are_two_parts_and_others_are_left_aside(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = into_one_folder(folder)
+    for part in ("train", "test"):
+        rows = [row[:2] for row in flat_rows() if row[2] == part]
+        write(root / f"{part}.csv", [["path", "label"], *rows])
+    write(root / "sample_submission.csv", [["id", "label"], ["1", "cat"]])
+    found = proposed(root)
+    assert found.ingest.tables == {"train": ("train.csv",), "test": ("test.csv",)}
+    told = capsys.readouterr().out
+    assert "left aside: the table sample_submission.csv" in told
+    assert "together: 36 + 12; test images: given" in told
+    # A test table without labels, as competitions have it.
+    write(root / "test.csv", [["path"], ["pictures/cat_0-0.png"]])
+    assert proposed(root).ingest.tables == {"train": ("train.csv",)}
+    for part in ("train", "test"):
+        (root / f"{part}.csv").rename(root / f"{part[:2]}.csv")
+    assert "name one as PATH" in refused(root)
+
+
+def test_a_table_most_of_whose_files_are_gone_is_refused(folder: Path) -> None:
+    root = into_one_folder(folder)
+    gone = [[f"pictures/gone_{number}.png", "cat"] for number in range(200)]
+    write(root / "labels.csv", [["path", "label"], *(row[:2] for row in flat_rows()), *gone])
+    assert "200 of 248 images can't be used" in refused(root)
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["cat"] * 48, r"holds 1 classes \(cat, …\); expected 2 to 256"),
-        ([""] * 24 + ["cat"] * 24, "the class ''; expected a name in UTF-8"),
+        (["cat"] * 48, r"holds 1 classes (cat); expected 2 to 256"),
+        ([""] * 30 + ["cat"] * 9 + ["dog"] * 9, "30 of 48 rows have no label in the column label"),
     ],
 )
-def test_a_table_without_classes_is_refused(
-    folder: Path, tmp_path: Path, labels: list[str], message: str
+def test_a_table_without_classes_is_refused(folder: Path, labels: list[str], message: str) -> None:
+    root = into_one_folder(folder)
+    rows = [[row[0], label] for row, label in zip(flat_rows(), labels, strict=True)]
+    write(root / "labels.csv", [["path", "label"], *rows])
+    assert message in refused(root)
+
+
+def test_numbers_that_do_not_count_from_0_are_names_and_whole_numbers_are_whole(
+    folder: Path,
 ) -> None:
-    names = [f"{name}/0-{number}.png" for name in CLASSES for number in range(16)]
-    pd.DataFrame({"image": names, "label": labels}).to_csv(folder / "table.csv", index=False)
-    with pytest.raises(InputError, match=message):
-        propose(folder, tmp_path / "proposal.yaml")
+    root = into_one_folder(folder)
+    table = pd.DataFrame(flat_rows(), columns=["image", "label", "part"]).drop(columns="part")
+    numbers = table["label"].map(CLASSES.index).astype(float)
+    table.assign(label=numbers).to_parquet(root / "labels.parquet")
+    found = proposed(root)
+    assert (found.ingest.labels, found.data.classes) == ("numbers", ("0", "1", "2"))
+    table.assign(label=3 * numbers - 1).to_parquet(root / "labels.parquet")
+    found = proposed(root)
+    assert (found.ingest.labels, found.data.classes) == ("names", ("-1", "2", "5"))
 
 
-def test_labels_that_are_no_classes_are_refused(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.npz", train_labels=np.arange(30) * 10**9)
-    with pytest.raises(InputError, match="holds the label 29000000000; expected 0 to 255"):
-        propose(path, tmp_path / "proposal.yaml")
+def test_pixels_are_images_of_their_own_size(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 36))
+    header = ["label", *(f"{row}x{column}" for row in range(6) for column in range(6))]
+    rows = [[number % 3, *image] for number, image in enumerate(pixels.tolist())]
+    write(root / "mnist_train.csv", [header, *rows])
+    found = proposed(root)
+    assert (found.ingest.images, found.ingest.image_column) == ("pixels", "*x*")
+    assert (found.data.height, found.data.width, found.data.channels) == (6, 6, 1)
+    found = proposed(root, size=(4, 9))
+    assert (found.data.height, found.data.width) == (4, 9)
+    write(root / "mnist_train.csv", rows)
+    assert "--label-column" in refused(root)
+    assert proposed(root, label_column="1").ingest.header is False
+    cells = [[row[0], " ".join(map(str, row[1:])), "Training"] for row in rows]
+    write(root / "mnist_train.csv", [["emotion", "pixels", "Usage"], *cells])
+    found = proposed(root)
+    assert (found.ingest.image_column, found.ingest.label_column) == ("pixels", "emotion")
+    cells = [[row[0], " ".join(map(str, row[1:36]))] for row in rows]
+    write(root / "mnist_train.csv", [["emotion", "pixels"], *cells])
+    assert "35 pixels, which is no square" in refused(root)
 
 
-def test_a_folder_whose_name_is_not_utf_8_is_refused(folder: Path, tmp_path: Path) -> None:
-    (folder / os.fsdecode(b"\xff")).mkdir()
-    with pytest.raises(InputError, match=r"the class '\\udcff'; expected a name in UTF-8"):
-        propose(folder, tmp_path / "proposal.yaml")
+def test_files_inside_parquet_with_the_names_of_the_classes(tmp_path: Path) -> None:
+    """As the Hugging Face hub has them."""
+    names = ["cat", "dog", "eel"]
+    feature = {"names": names, "_type": "ClassLabel"}
+    info = {"info": {"features": {"image": {"_type": "Image"}, "label": feature}}}
+    for part, number in (("train", 48), ("test", 18)):
+        cells = []
+        for image in make_pixels(number, seed=number):
+            content = io.BytesIO()
+            Image.fromarray(image[..., 0]).save(content, "PNG")
+            cells.append({"bytes": content.getvalue(), "path": None})
+        table = pa.table({"image": cells, "label": [place % 3 for place in range(number)]})
+        table = table.replace_schema_metadata({"huggingface": json.dumps(info)})
+        (tmp_path / "set" / "data").mkdir(parents=True, exist_ok=True)
+        parquet.write_table(table, tmp_path / "set" / "data" / f"{part}-00000-of-00001.parquet")
+    found = proposed(tmp_path / "set")
+    assert (found.ingest.images, found.ingest.labels) == ("bytes", "numbers")
+    assert found.data.classes == tuple(names)
+    assert found.ingest.tables["test"] == ("data/test-00000-of-00001.parquet",)
 
 
-def test_an_npz_file_and_idx_files(tmp_path: Path) -> None:
-    found = proposed(save(tmp_path / "a.npz", channels=3), tmp_path / "npz.yaml")
+def test_an_npz_file_has_the_counts_that_it_has(tmp_path: Path) -> None:
+    found = proposed(save(tmp_path / "a.npz", channels=3))
     assert (found.ingest.format, found.data.channels) == ("npz", 3)
+    assert (found.data.train_images, found.data.test_images) == (60, 30)
     assert found.validate.shares is None
-    found = proposed(FIXTURE, tmp_path / "idx.yaml")
-    assert (found.ingest.format, len(found.data.classes)) == ("idx", 10)
+    path = save(tmp_path / "b.npz", train_labels=np.arange(30) * 10**9)
+    assert "expected 2 to 256 that count on" in refused(path)
+    odd = np.arange(30) % 3 * 2
+    path = save(tmp_path / "c.npz", train_labels=odd, val_labels=odd, test_labels=odd)
+    assert "none is 1: number them without a gap" in refused(path)
+
+
+@pytest.mark.parametrize("names", ["letters-{}-{}-ubyte", "{}-{}.ubyte"])
+def test_idx_files_have_names_of_their_own_and_labels_from_1(tmp_path: Path, names: str) -> None:
+    root = tmp_path / "set"
+    root.mkdir()
+    for part, word in (("train", "train"), ("t10k", "t10k")):
+        for kind in ("images-idx3", "labels-idx1"):
+            content = gzip.decompress((FIXTURE / f"{part}-{kind}-ubyte.gz").read_bytes())
+            name = names.format(word, kind.replace("-", "." if "." in names else "-"))
+            path = root / (name.replace(".ubyte", "-ubyte") + ".gz")
+            path.write_bytes(gzip.compress(content))
+    found = proposed(root)
+    assert (found.ingest.format, found.ingest.first_label) == ("idx", 0)
     assert (found.data.height, found.data.train_images) == (28, 400)
+    for part in ("train", "t10k"):
+        (labels,) = root.glob(f"*{part}*labels*")
+        content = gzip.decompress(labels.read_bytes())
+        write_idx(labels, np.frombuffer(content[8:], np.uint8) + 1)
+    found = proposed(root)
+    assert (found.ingest.first_label, found.data.classes[0]) == (1, "1")
+    labels.unlink()
+    assert "missing: test_labels" in refused(root)
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_refused(folder: Path) -> None:
+    (folder / os.fsdecode(b"\xff")).mkdir()
+    assert "expected a name in UTF-8" in refused(folder)
 
 
 def test_blank_and_bright_images_pass_limits_of_their_own(tmp_path: Path) -> None:
@@ -141,44 +417,56 @@ def test_blank_and_bright_images_pass_limits_of_their_own(tmp_path: Path) -> Non
     for part in ("train", "test"):
         blank = np.full((6, 7, 1), 250, np.uint8)
         save_image(tmp_path / "white" / part / "cat" / "blank.png", blank)
-    limits = proposed(tmp_path / "white", tmp_path / "proposal.yaml").validate
+    limits = proposed(tmp_path / "white").validate
     assert (limits.pixel_maximum, limits.max_constant_pixels, limits.min_spread) == (250, 22, 0.0)
     assert limits.max_leaked_share >= 1 / 28
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("nowhere", "is no folder, and no .npz"), ("", "holds 1 folders of classes; expected 2")],
-)
-def test_what_is_no_source_is_refused(
-    folder: Path, tmp_path: Path, name: str, message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        propose(tmp_path / name, tmp_path / "proposal.yaml")
+def test_what_prepare_would_refuse_is_no_proposal(tmp_path: Path) -> None:
+    for part, per_class in (("train", 1), ("test", 4)):
+        save_classes(tmp_path / "animals" / part, per_class=per_class, seed=per_class)
+    assert "at least 2 are needed" in refused(tmp_path / "animals")
 
 
-def test_a_file_that_is_there_is_not_overwritten(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "proposal.yaml").write_text("mine")
+def test_what_is_no_source_is_refused(folder: Path, tmp_path: Path) -> None:
+    assert "is no folder, and no .npz" in refused(tmp_path / "nowhere")
+    assert f"Is it {folder} that you mean?" in refused(folder.parent)
+
+
+def test_a_file_that_is_there_is_not_overwritten(folder: Path) -> None:
+    Path("proposal.yaml").write_text("mine")
     with pytest.raises(InputError, match="is there already"):
-        propose(folder, tmp_path / "proposal.yaml")
+        propose(folder, Path("proposal.yaml"), Options())
+    assert Path("proposal.yaml").read_text() == "mine"
+
+
+def test_a_source_inside_an_output_is_refused(folder: Path) -> None:
+    shutil.copytree(folder, "data/raw/animals")
+    assert "Move the images" in refused(Path("data/raw/animals"))
+
+
+def test_options_are_read_from_the_command_line() -> None:
+    line = "a b --size 64x48 --background #ff8000 --test-values 3 4 --split-column fold"
+    options = read_options(make_parser().parse_args(line.split()))
+    assert options == Options(
+        size=(64, 48), background=(255, 128, 0), test_values=("3", "4"), split_column="fold"
+    )
+    for wrong in ("--size 64", "--size 0x3", "--background purplish"):
+        with pytest.raises(SystemExit):
+            make_parser().parse_args(["a", "b", *wrong.split()])
 
 
 def test_sections_and_values_are_replaced_in_place() -> None:
-    template = "# Head.\n\na: # first\n  x: 1 # one\n\nb:\n  y: 2 # two\n  z: 3 # three\n"
-    text = replace_sections(template, {"a": {"w": (["p, q"], "new"), "v": (None, "")}})
-    text = replace_values(text, "b", {"z": (4, "four")})
-    assert text == (
-        '# Head.\n\na: # first\n  w: ["p, q"] # new\n  v: null\n\nb:\n  y: 2 # two\n  z: 4 # four\n'
+    template = "# Head.\n\na: # first\n  x: 1 # one\n\nb:\n  y: 2 # two\n  z: null # three\n"
+    text = replace_sections(
+        template,
+        whole={"a": {"w": (["p, q"], "new"), "v": (None, "none")}},
+        values={"b": {"y": (4, "four")}},
     )
-
-
-def test_a_section_on_one_line_is_refused_with_the_remedy() -> None:
-    template = "a: {v: 1} # first\nb:\n  x: 2\n"
-    with pytest.raises(InputError, match=r"a: \{v: 1\}.*git checkout params\.yaml"):
-        replace_sections(template, {"a": {"v": (3, "")}})
-    with pytest.raises(InputError, match=r"a: \{v: 1\}.*git checkout params\.yaml"):
-        replace_values(template, "a", {"v": (3, "")})
-    assert replace_values(template, "b", {"x": (3, "")}).endswith("b:\n  x: 3\n")
+    assert text == (
+        "# Head.\n\na: # first\n  w: ['p, q'] # new\n  v: null # none\n\n"
+        "b:\n  y: 4 # four\n  z: null # three\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,6 +477,16 @@ def test_small_data_sets_get_small_batches_and_more_epochs(
 ) -> None:
     recipe = propose_recipe(np.arange(number) % 2)
     assert (recipe["batch_size"][0], recipe["epochs"][0]) == (size, epochs)
+
+
+@pytest.mark.parametrize(
+    ("number", "recall", "lowest"), [(10_000, 0.68, 0.83), (10_000, 0.1, 0.54), (24, 1.0, 0.79)]
+)
+def test_the_gate_asks_for_half_the_mistakes_of_a_guess(
+    number: int, recall: float, lowest: float
+) -> None:
+    labels = np.arange(number) % 10
+    assert propose_gate(labels, centroid_recall=recall)["min_accuracy"][0] == lowest
 
 
 def test_shares_sum_to_one_and_limits_are_rounded_to_the_safe_side() -> None:

@@ -13,7 +13,8 @@ from tasks.core import paths
 from tasks.core.dataset import ImageSplit, Selection, SplitName, save_splits
 from tasks.core.files import write_json, write_text
 from tasks.core.seal import seal
-from tasks.evaluate.measure import bin_confidences, calibration_error, measure, tabulate_predictions
+from tasks.evaluate.metrics import Judged, measure
+from tasks.evaluate.tables import bin_confidences, tabulate_predictions
 from tasks.images.idx import parse_idx
 from tasks.report.baseline import pack_baseline
 from tasks.report.stage import main
@@ -104,13 +105,17 @@ def make_report(
         labels = splits["test"].labels
         probabilities = made_up_answers(labels, num_classes=len(classes), seed=1)
         bins = bin_confidences(labels, probabilities, num_bins=15)
-        metrics = {
-            **measure(labels, probabilities, classes=tuple(classes), confidence=0.95),
-            "expected_calibration_error": calibration_error(bins),
-            "calibration_bins": 15,
-            "sha256": {"model": "0" * 64, "test_images": "1" * 64, "test_labels": "2" * 64},
+        judged = Judged(
+            version="0" * 12, model="0" * 64, test_images="1" * 64, test_labels="2" * 64
+        )
+        options = {
+            "classes": tuple(classes),
+            "confidence": 0.95,
+            "num_bins": 15,
+            "sha256": judged,
         }
-        write_json(paths.METRICS, metrics)
+        metrics = measure(labels, probabilities, **options)
+        write_json(paths.EVALUATION, metrics.model_dump(mode="json"))
         write_text(paths.CALIBRATION, bins.to_csv(index=False))
         tabulate_predictions(labels, probabilities, classes=tuple(classes)).to_parquet(
             paths.PREDICTIONS
@@ -118,13 +123,9 @@ def make_report(
         write_json(paths.BASELINE, {})
         if baseline_seed is not None:
             before = made_up_answers(labels, num_classes=len(classes), seed=baseline_seed)
-            old = measure(labels, before, classes=tuple(classes), confidence=0.95)
-            write_json(
-                paths.BASELINE,
-                pack_baseline(
-                    metrics | old, before.argmax(axis=1).astype(np.uint8), origin="commit 1234567"
-                ),
-            )
+            old = measure(labels, before, **options)
+            predicted = before.argmax(axis=1).astype(np.uint8)
+            write_json(paths.BASELINE, pack_baseline(old, predicted, origin="commit 1234567"))
         write_json(
             paths.VALIDATION,
             {

@@ -1,31 +1,66 @@
 """A baseline is small, unpacks to what it was, and knows which images it was judged on."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.report.baseline import is_comparable, pack_baseline, unpack_predicted
+from tasks.evaluate.metrics import Judged, Metrics, measure
+from tasks.report.baseline import (
+    is_comparable,
+    pack_baseline,
+    read_baseline,
+    unpack_predicted,
+)
+from tasks.runner.errors import InputError
+
+CLASSES = ("cat", "dog")
+
+
+def metrics_of(classes: tuple[str, ...] = CLASSES, **sha256: str) -> Metrics:
+    hashes = {"version": "v", "model": "a", "test_images": "b", "test_labels": "c"} | sha256
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    return measure(
+        np.array([0, 1]),
+        probabilities,
+        classes=classes,
+        confidence=0.95,
+        num_bins=10,
+        sha256=Judged(**hashes),
+    )
 
 
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=300))
 def test_a_packed_baseline_unpacks_to_what_it_was(predicted: list[int]) -> None:
-    baseline = pack_baseline({}, np.array(predicted), origin="commit 1234567")
+    baseline = pack_baseline(metrics_of(), np.array(predicted), origin="commit 1234567")
     assert unpack_predicted(baseline).tolist() == predicted
 
 
 def test_ten_thousand_answers_take_a_few_kilobytes() -> None:
     answers = np.random.default_rng(0).integers(0, 10, 10_000)
-    baseline = pack_baseline({}, answers, origin="commit 1234567")
+    baseline = pack_baseline(metrics_of(), answers, origin="commit 1234567")
     assert len(str(baseline["predicted"])) < 7_000
 
 
 @pytest.mark.parametrize("name", ["test_images", "test_labels"])
 def test_models_judged_on_other_images_or_labels_are_not_compared(name: str) -> None:
-    hashes = {"model": "a", "test_images": "b", "test_labels": "c"}
-    metrics = {"sha256": hashes, "classes": {"cat": {}}}
-    baseline = pack_baseline(metrics, np.zeros(1), origin="commit 1234567")
-    assert is_comparable(baseline, metrics)
-    assert is_comparable(baseline, metrics | {"sha256": hashes | {"model": "d"}})
-    assert not is_comparable(baseline, metrics | {"sha256": hashes | {name: "d"}})
-    assert not is_comparable(baseline, metrics | {"classes": {"dog": {}}})
+    assert is_comparable(metrics_of(), metrics_of(model="d"))
+    assert not is_comparable(metrics_of(), metrics_of(CLASSES, **{name: "d"}))
+    assert not is_comparable(metrics_of(), metrics_of(("dog", "cat")))
+
+
+def test_what_make_baseline_wrote_is_read_and_anything_else_refused(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text("{}")
+    assert read_baseline(path) is None
+    path.write_text(json.dumps(pack_baseline(metrics_of(), np.array([0, 1]), origin="here")))
+    baseline = read_baseline(path)
+    assert baseline is not None
+    assert (baseline.origin, baseline.metrics) == ("here", metrics_of())
+    assert baseline.predicted.tolist() == [0, 1]
+    path.write_text('{"origin": "an older version"}')
+    with pytest.raises(InputError, match="Make it anew: pipeline baseline"):
+        read_baseline(path)

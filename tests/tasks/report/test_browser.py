@@ -137,6 +137,19 @@ def test_the_keyboard_reaches_the_sections(browser: Browser, report: Path) -> No
     page.close()
 
 
+def test_a_click_on_a_cell_of_the_confusion_matrix_leads_to_its_images(
+    browser: Browser, report: Path
+) -> None:
+    """Also where a number stands in it."""
+    page, _ = open_page(browser, report, viewport={"width": 1280, "height": 844})
+    link = page.locator("#confusion svg a").nth(3)
+    anchor = link.get_attribute("href")
+    link.click()
+    page.wait_for_url(f"**{anchor}")
+    assert page.locator(f"{anchor}:target img").is_visible()
+    page.close()
+
+
 def test_on_paper_what_was_folded_is_there(browser: Browser, report: Path) -> None:
     page, _ = open_page(browser, report, color_scheme="dark")
     page.emulate_media(media="print")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.core.dataset import ImageSplit
-from tasks.evaluate.measure import tabulate_predictions
+from tasks.evaluate.tables import tabulate_predictions
 from tasks.report.findings import (
     ask_neighbours,
     find_cells,

@@ -179,7 +179,7 @@ def test_neighbours_are_asked_about_the_most_doubtful_labels_only_and_the_page_s
 def test_without_a_baseline_the_report_says_how_to_get_one(make_report: MakeReport) -> None:
     page = make_report()
     assert "No baseline yet" in page
-    assert "make baseline" in page
+    assert "pipeline baseline" in page
 
 
 def test_the_answers_of_the_baseline_are_recognized(make_report: MakeReport) -> None:
@@ -222,7 +222,7 @@ def test_the_commands_for_getting_the_model_again_find_the_commit_that_made_it(
         )
 
     git("init", "--quiet")
-    md5 = hashlib.md5(paths.METRICS.read_bytes(), usedforsecurity=False).hexdigest()
+    md5 = hashlib.md5(paths.EVALUATION.read_bytes(), usedforsecurity=False).hexdigest()
     for content in ("", md5, "another"):
         (tmp_path / "dvc.lock").write_text(content)
         git("add", "dvc.lock")
@@ -245,7 +245,7 @@ def test_a_cell_of_the_confusion_matrix_leads_to_its_images(make_report: MakeRep
     linked = re.findall(r'<a tabindex="-1" href="#(cell-\d+-\d+)"', page)
     anchors = re.findall(r'id="(cell-\d+-\d+)"', page)
     assert sorted(linked) == sorted(2 * anchors)
-    metrics = json.loads(paths.METRICS.read_text("utf-8"))
+    metrics = json.loads(paths.EVALUATION.read_text("utf-8"))
     filled = np.argwhere(metrics["confusion_matrix"]).tolist()
     assert anchors == [f"cell-{label}-{said}" for label, said in filled]
 

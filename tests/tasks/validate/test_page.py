@@ -13,7 +13,7 @@ from benchmarks.corruptions import CORRUPTIONS, Splits
 from tasks.core import paths
 from tasks.core.dataset import ImageSplit, Selection, SplitName, save_splits
 from tasks.validate.page import render_findings
-from tasks.validate.suspicion import count_suspicions
+from tasks.validate.suspicion import Suspicion, count_suspicions
 from tasks.validate.verdict import is_critical, validate, validate_labels
 from tests.conftest import PROJECT, environment, write_parameters
 
@@ -79,9 +79,13 @@ def test_the_most_suspicious_labels_are_shown_with_what_they_look_like(
 def test_more_suspicious_labels_than_in_the_accepted_data_stop_the_pipeline(
     splits: Splits, parameters: SimpleNamespace
 ) -> None:
+    """A hundred times as many images were accepted, with the same share of suspicious labels."""
     train, classes = splits["train"], len(parameters.data.classes)
     suspicious, _ = validate_labels(train, data=parameters.data, limits=parameters.validate)
-    accepted = count_suspicions(suspicious, train.labels, num_classes=classes)
+    counts = count_suspicions(suspicious, train.labels, num_classes=classes)
+    accepted = Suspicion(
+        **{name: [100 * count for count in values] for name, values in counts.model_dump().items()}
+    )
     limits = parameters.validate.model_copy(update={"accepted_labels": accepted})
     _, (finding,) = validate_labels(train, data=parameters.data, limits=limits)
     assert finding["success"]

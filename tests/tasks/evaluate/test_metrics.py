@@ -1,13 +1,29 @@
 """The metrics say of a classifier what is true of its answers."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.evaluate.measure import bin_confidences, calibration_error, measure, tabulate_predictions
+from tasks.core.files import write_json
+from tasks.evaluate.metrics import Judged, Metrics, measure, read_metrics
+from tasks.evaluate.tables import bin_confidences, calibration_error, tabulate_predictions
+from tasks.runner.errors import InputError
 
 CLASSES = ("cat", "dog", "owl")
+
+
+JUDGED = Judged(version="v", model="m", test_images="i", test_labels="l")
+
+
+def measured(
+    labels: np.ndarray, probabilities: np.ndarray, *, classes: tuple[str, ...] = CLASSES
+) -> Metrics:
+    return measure(
+        labels, probabilities, classes=classes, confidence=0.95, num_bins=10, sha256=JUDGED
+    )
 
 
 def answers(*rows: list[float]) -> np.ndarray:
@@ -16,45 +32,52 @@ def answers(*rows: list[float]) -> np.ndarray:
 
 def test_a_perfect_classifier_has_perfect_metrics() -> None:
     labels = np.array([0, 1, 2, 2], np.uint8)
-    metrics = measure(labels, np.eye(3, dtype=np.float32)[labels], classes=CLASSES, confidence=0.95)
-    assert metrics["accuracy"] == metrics["macro_f1"] == metrics["top_2_accuracy"] == 1
-    assert metrics["brier_score"] == 0
-    assert metrics["loss"] == pytest.approx(0, abs=1e-6)
-    assert metrics["confusion_matrix"] == [[1, 0, 0], [0, 1, 0], [0, 0, 2]]
+    metrics = measured(labels, np.eye(3, dtype=np.float32)[labels])
+    assert metrics.accuracy == metrics.macro_f1 == metrics.top_2_accuracy == 1
+    assert metrics.brier_score == 0
+    assert metrics.loss == pytest.approx(0, abs=1e-6)
+    assert metrics.confusion_matrix == ((1, 0, 0), (0, 1, 0), (0, 0, 2))
 
 
 def test_the_metrics_are_those_computed_by_hand() -> None:
     labels = np.array([0, 0, 1, 2])
     probabilities = answers([0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.1, 0.8, 0.1], [0.5, 0.4, 0.1])
-    metrics = measure(labels, probabilities, classes=CLASSES, confidence=0.95)
-    assert metrics["accuracy"] == 0.5
-    assert metrics["top_2_accuracy"] == 0.75
-    assert metrics["loss"] == pytest.approx(-np.log([0.8, 0.3, 0.8, 0.1]).mean())
-    assert metrics["classes"]["cat"] == {
+    metrics = measured(labels, probabilities)
+    assert metrics.accuracy == 0.5
+    assert metrics.top_2_accuracy == 0.75
+    assert metrics.loss == pytest.approx(-np.log([0.8, 0.3, 0.8, 0.1]).mean())
+    assert metrics.classes[0].model_dump() == {
+        "name": "cat",
         "precision": 0.5,
         "recall": 0.5,
         "f1": 0.5,
         "support": 2,
     }
-    assert metrics["confusion_matrix"] == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert metrics.confusion_matrix == ((1, 1, 0), (0, 1, 0), (1, 0, 0))
     squares = [0.04 + 0.01 + 0.01, 0.49 + 0.36 + 0.01, 0.01 + 0.04 + 0.01, 0.25 + 0.16 + 0.81]
-    assert metrics["brier_score"] == pytest.approx(np.mean(squares))
+    assert metrics.brier_score == pytest.approx(np.mean(squares))
 
 
 def test_the_interval_is_wilsons() -> None:
     """8 of 10: the textbook's 0.490 to 0.943."""
     labels = np.zeros(10, np.uint8)
     probabilities = np.repeat(answers([0.8, 0.1, 0.1], [0.1, 0.8, 0.1]), [8, 2], axis=0)
-    metrics = measure(labels, probabilities, classes=CLASSES, confidence=0.95)
-    assert metrics["accuracy_interval"] == pytest.approx([0.490, 0.943], abs=5e-4)
-    assert metrics["interval_method"] == "Wilson's score"
+    metrics = measured(labels, probabilities)
+    assert metrics.accuracy_interval == pytest.approx([0.490, 0.943], abs=5e-4)
+    assert metrics.interval_method == "Wilson's score"
 
 
 def test_a_class_without_images_counts_nothing_and_breaks_nothing() -> None:
     labels = np.array([0, 1])
     probabilities = answers([0.8, 0.1, 0.1], [0.1, 0.8, 0.1])
-    metrics = measure(labels, probabilities, classes=CLASSES, confidence=0.95)
-    assert metrics["classes"]["owl"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    metrics = measured(labels, probabilities)
+    assert metrics.classes[2].model_dump() == {
+        "name": "owl",
+        "precision": 0,
+        "recall": 0,
+        "f1": 0,
+        "support": 0,
+    }
 
 
 def test_a_model_that_is_as_sure_as_it_is_right_has_no_calibration_error() -> None:
@@ -98,3 +121,27 @@ def test_the_table_holds_each_answer_and_every_probability() -> None:
         "probability: owl",
     ]
     assert table.iloc[0].tolist() == pytest.approx([0, 2, 1, 0.7, 0.2, 0.7, 0.1])
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro avg", "weighted avg", "micro avg", "label"])
+def test_a_class_may_be_called_like_a_figure(name: str) -> None:
+    labels = np.array([0, 1, 2, 2], np.uint8)
+    classes = (name, "support", "error")
+    metrics = measured(labels, np.eye(3, dtype=np.float32)[labels], classes=classes)
+    assert [(row.name, row.support) for row in metrics.classes] == [
+        (name, 1),
+        ("support", 1),
+        ("error", 2),
+    ]
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.json"
+    with pytest.raises(InputError, match=r"There is no .*evaluation\.json\. Make it: dvc repro"):
+        read_metrics(path)
+    metrics = measured(np.array([0, 1]), answers([0.8, 0.1, 0.1], [0.1, 0.8, 0.1]))
+    write_json(path, metrics.model_dump(mode="json"))
+    assert read_metrics(path) == metrics
+    path.write_text("<<<<<<< HEAD\n" + path.read_text("utf-8"), "utf-8")
+    with pytest.raises(InputError, match=r"evaluation\.json can't be read .* dvc repro"):
+        read_metrics(path)

@@ -1,0 +1,181 @@
+"""What a classifier is worth, in figures: reports/evaluation.json.
+
+A new metric is a field of `Metrics` and its line in `measure`. The gate, the report and `status`
+read the same type.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.runner.errors import InputError
+
+# Written to reports/metrics.json, of which `dvc metrics show` and `dvc exp show` make columns.
+HEADLINES = ("accuracy", "macro_f1", "loss", "expected_calibration_error", "num_images")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Judged(_Row):
+    """What the figures are about.
+
+    Attributes:
+        version: of the model, as `tasks.models.card` tells it.
+        model: SHA-256 of the file that ships.
+        test_images: SHA-256 of their file.
+        test_labels: SHA-256 of theirs.
+
+    """
+
+    version: str
+    model: str
+    test_images: str
+    test_labels: str
+
+    @property
+    def test_set(self) -> tuple[str, str]:
+        """Which images and labels the figures are about."""
+        return self.test_images, self.test_labels
+
+
+class ClassMetrics(_Row):
+    """One class; all figures are 0 for a class of which there are no images and no answers."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class Metrics(_Row):
+    """A classifier's figures on the test images.
+
+    Attributes:
+        accuracy_interval: Wilson's score interval.
+        brier_score: mean square distance between probabilities and truth, 0 to 2.
+        classes: in the order of their numbers.
+        confusion_matrix: images by true class (rows) and answer (columns).
+
+    """
+
+    num_images: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    interval_confidence: float
+    interval_method: Literal["Wilson's score"]
+    top_2_accuracy: float
+    loss: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    brier_score: float
+    expected_calibration_error: float
+    calibration_bins: int
+    classes: tuple[ClassMetrics, ...]
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    sha256: Judged
+
+
+def measure(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    classes: tuple[str, ...],
+    confidence: float,
+    num_bins: int,
+    sha256: Judged,
+) -> Metrics:
+    """The metrics of a classifier.
+
+    Args:
+        labels: (n,) the true classes.
+        probabilities: (n, classes).
+        classes: their names.
+        confidence: of the interval around the accuracy.
+        num_bins: of the calibration error.
+        sha256: of what is judged.
+
+    """
+    # Imported late: whoever reads the figures needs none of it.
+    from scipy.stats import binomtest
+    from sklearn.metrics import (
+        confusion_matrix,
+        log_loss,
+        precision_recall_fscore_support,
+        top_k_accuracy_score,
+    )
+
+    from tasks.evaluate.tables import bin_confidences, calibration_error
+
+    every = list(range(len(classes)))
+    predicted = probabilities.argmax(axis=1)
+    correct = int((predicted == labels).sum())
+    interval = binomtest(correct, len(labels)).proportion_ci(confidence, method="wilson")
+    precision, recall, f1, support = (
+        np.asarray(figures)
+        for figures in precision_recall_fscore_support(
+            labels,
+            predicted,
+            labels=every,
+            zero_division=0,  # pyright: ignore[reportArgumentType] - the stub forgets numbers
+        )
+    )
+    distribution = probabilities.astype(np.float64)
+    distribution /= distribution.sum(axis=1, keepdims=True)
+    bins = bin_confidences(labels, probabilities, num_bins=num_bins)
+    return Metrics(
+        num_images=len(labels),
+        accuracy=correct / len(labels),
+        accuracy_interval=(float(interval.low), float(interval.high)),
+        interval_confidence=confidence,
+        interval_method="Wilson's score",
+        # scikit-learn refuses the question where the answer is always yes.
+        top_2_accuracy=1.0
+        if len(classes) == 2
+        else float(top_k_accuracy_score(labels, distribution, k=2, labels=every)),
+        loss=float(log_loss(labels, distribution, labels=every)),
+        macro_precision=float(precision.mean()),
+        macro_recall=float(recall.mean()),
+        macro_f1=float(f1.mean()),
+        brier_score=float(((distribution - np.eye(len(classes))[labels]) ** 2).sum(1).mean()),
+        expected_calibration_error=calibration_error(bins),
+        calibration_bins=num_bins,
+        classes=tuple(
+            ClassMetrics(name=name, precision=p, recall=r, f1=f, support=n)
+            for name, p, r, f, n in zip(
+                classes,
+                precision.tolist(),
+                recall.tolist(),
+                f1.tolist(),
+                support.tolist(),
+                strict=True,
+            )
+        ),
+        confusion_matrix=tuple(
+            tuple(row) for row in confusion_matrix(labels, predicted, labels=every).tolist()
+        ),
+        sha256=sha256,
+    )
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Reads a file of metrics.
+
+    Raises:
+        InputError: there is none, or it isn't what `evaluate` writes.
+
+    """
+    try:
+        return Metrics.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"There is no {path}. Make it: dvc repro") from None
+    except (OSError, ValidationError) as error:
+        cause = str(error).splitlines()[0]
+        raise InputError(
+            f"{path} can't be read ({cause}). Make it anew: rm {path}; dvc repro"
+        ) from None

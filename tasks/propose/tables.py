@@ -1,0 +1,371 @@
+"""What a table of labels is: its parts, and which of its columns hold images, labels and splits."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.images.files import list_files, why_aside
+from tasks.ingest.rows import (
+    TABLE_ENDINGS,
+    as_text,
+    class_names,
+    column_names,
+    first_row,
+    read_rows,
+)
+from tasks.ingest.source import PARTS
+from tasks.ingest.table import image_path, pixel_columns
+from tasks.propose.options import Options
+from tasks.propose.pictures import Loader, load_bytes, load_file
+from tasks.runner.errors import InputError
+
+_LABELS = (
+    *("label", "labels", "class", "classes", "category", "target", "kind", "species", "breed"),
+    *("emotion", "y", "diagnosis", "dx", "class name", "label name"),
+)
+_SPLITS = (
+    *("split", "set", "subset", "usage", "part", "partition", "phase", "fold", "data set"),
+    *("dataset", "is test", "is train", "is training", "kfold", "mode"),
+)
+# Beside the usual words, in lower case: those of the faces of FER.
+_WORDS = PARTS | {
+    "publictest": "train",
+    "privatetest": "test",
+}
+_SAMPLE = 200
+_SHOWN = 4
+_FEWEST_PIXELS = 16
+_MOST_VALUES = 2000
+_PIXELS = re.compile(r"[\[(]?\s*\d{1,3}([\s,]+\d{1,3}){15,}\s*[\])]?")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables and the columns that matter.
+
+    Attributes:
+        root: the folder that holds the tables and the images.
+        tables: names in that folder, by part.
+        columns: the parameters of the section ingest that name them.
+        values: how often each value of each column occurs, but for images.
+        lines: what to tell.
+
+    """
+
+    root: Path
+    tables: dict[str, list[str]]
+    columns: dict[str, Any]
+    values: dict[str, Counter[str | None]]
+    lines: list[str]
+
+    def files(self) -> Iterator[Path]:
+        """Every table."""
+        for names in self.tables.values():
+            yield from (self.root / name for name in names)
+
+
+def find_tables(path: Path) -> list[Path]:
+    """The tables at a path, or in the folder that it is, two levels deep."""
+    if path.suffix in TABLE_ENDINGS and path.is_file():
+        return [path]
+    found = [*path.glob("*"), *path.glob("*/*")]
+    return sorted(
+        table
+        for table in found
+        if table.suffix in TABLE_ENDINGS
+        and table.is_file()
+        and why_aside(table) in (None, "a table")
+    )
+
+
+def understand_tables(path: Path, options: Options) -> Tables:
+    """Finds the columns of the tables at a path.
+
+    Raises:
+        InputError: what they are can't be known, with the option that says it.
+
+    """
+    found = find_tables(path)
+    root = path.parent if path.is_file() else path
+    parts, lines = _split_into_parts(root, found)
+    first = next(iter(parts.values()))[0]
+    header = not _is_data(first, first_row(first))
+    names = column_names(first, header=header)
+    lines.append(f"columns: {_shorten(names)}" + ("" if header else " (there is no header)"))
+    sample = list(islice(read_rows(first, names, header=header), _SAMPLE))
+    if not sample:
+        raise InputError(f"{first} has no rows")
+    by_name = dict(zip(names, zip(*sample, strict=True), strict=True))
+    columns = _find_images(first, by_name, options)
+    pixels = pixel_columns(names, columns["image_column"], others=(options.label_column,))
+    if (
+        not header
+        and columns["images"] == "pixels"
+        and not options.label_column
+        and len(pixels) > 1
+    ):
+        raise _ask(first, "labels", names, "--label-column")
+    others = [name for name in names if name not in (*pixels, columns["image_column"])]
+    parts, values = _count(parts, others, header=header, options=options, lines=lines)
+    columns |= {"header": header} | _find_split(first, values, options, has_parts=len(parts) > 1)
+    columns["label_column"] = _find_labels(first, values, columns["split_column"], options)
+    return Tables(
+        root=root,
+        tables={
+            part: [os.fspath(table.relative_to(root)) for table in tables]
+            for part, tables in parts.items()
+        },
+        columns=columns,
+        values=values,
+        lines=lines,
+    )
+
+
+def image_loaders(tables: Tables, source: Any, options: Options) -> Iterator[Loader]:
+    """What loads each picture of tables of files, or with files inside."""
+    for table in tables.files():
+        cells = read_rows(table, [source.image_column], header=source.header)
+        for number, (cell,) in enumerate(cells, start=1):
+            if source.images == "files":
+                yield partial(load_file, image_path(source, table, as_text(cell) or ""), options)
+            else:
+                yield partial(load_bytes, cell, name=f"{table}: row {number}", options=options)
+
+
+def count_pixels(tables: Tables) -> int:
+    """How many pixels the first image of a table of pixels has, channels included."""
+    table = next(tables.files())
+    header, column = tables.columns["header"], tables.columns["image_column"]
+    if "*" in column:
+        others = (tables.columns["label_column"], tables.columns["split_column"])
+        return len(pixel_columns(column_names(table, header=header), column, others=others))
+    ((cell,),) = islice(read_rows(table, [column], header=header), 1)
+    return len(re.findall(r"\d+", str(cell)))
+
+
+def known_classes(tables: Tables) -> list[str] | None:
+    """The names of the classes, where a table says them."""
+    return class_names(next(tables.files()), tables.columns["label_column"])
+
+
+def _split_into_parts(root: Path, found: list[Path]) -> tuple[dict[str, list[Path]], list[str]]:
+    """The tables of each part, train first, and what is left aside."""
+    parts: dict[str, list[Path]] = {}
+    plain = []
+    for table in found:
+        tokens = re.split(r"[^a-z]+", os.fspath(table.relative_to(root)).lower())
+        words = [PARTS[token] for token in tokens if token in PARTS]
+        if words:
+            parts.setdefault(words[-1], []).append(table)
+        else:
+            plain.append(table)
+    if "train" in parts:
+        aside = plain
+    elif len(plain) == 1 or {table.suffix for table in plain} == {".parquet"}:
+        parts, aside = {"train": plain} | parts, []
+    elif not plain and parts:
+        parts, aside = {"train": parts["test"]}, []
+    else:
+        raise InputError(
+            f"{root} holds {len(plain)} tables ({_shorten([table.name for table in plain])}):"
+            " name one as PATH, or call those of the parts train.csv and test.csv"
+        )
+    lines = [f"left aside: the table {table.name}, which names no part" for table in aside]
+    return {part: parts[part] for part in ("train", "test") if part in parts}, lines
+
+
+def _is_data(table: Path, row: list[str]) -> bool:
+    """Whether the first row is no header: it names a file, or holds nothing but numbers."""
+    if table.suffix == ".parquet":
+        return False
+    if any(_is_file(table.parent, cell) for cell in row):
+        return True
+    numbers = [cell for cell in row if re.fullmatch(r"-?\d+(\.\d+)?", cell.strip())]
+    return len(numbers) == len(row) and len(set(row)) < len(row)
+
+
+def _find_images(
+    table: Path, sample: dict[str, tuple[Any, ...]], options: Options
+) -> dict[str, Any]:
+    """The column that holds paths, files or pixels."""
+    columns = {name: [cell for cell in cells if cell is not None] for name, cells in sample.items()}
+    if options.path_column is not None:
+        if options.path_column not in columns and "*" not in options.path_column:
+            raise _ask(table, "images", list(columns), "--path-column")
+        columns = {name: columns[name] for name in columns if name == options.path_column}
+    kinds: dict[str, tuple[Literal["files", "bytes", "pixels"], str]] = {}
+    for name, cells in columns.items():
+        if any(isinstance(cell, bytes | dict) for cell in cells):
+            kinds[name] = "bytes", "{}"
+        elif any(isinstance(cell, list) or _PIXELS.fullmatch(str(cell)) for cell in cells[:1]):
+            kinds[name] = "pixels", "{}"
+    groups = Counter(re.sub(r"\d+", "*", name) for name in columns if re.search(r"\d", name))
+    pattern, number = groups.most_common(1)[0] if groups else (options.path_column or "", 0)
+    if number >= _FEWEST_PIXELS or ("*" in pattern and options.path_column == pattern):
+        kinds = {pattern: ("pixels", "{}")}
+    if not kinds:
+        texts = {name: cells for name, cells in columns.items() if len(set(cells)) > len(cells) / 2}
+        kinds = {
+            name: ("files", template)
+            for name, template in _find_files(table, texts or columns).items()
+        }
+    if len(kinds) != 1:
+        raise _ask(table, "images", list(kinds) or list(columns), "--path-column", sample)
+    ((name, (kind, template)),) = kinds.items()
+    return {"images": kind, "image_column": name, "file_names": template}
+
+
+def _find_files(table: Path, columns: dict[str, list[Any]]) -> dict[str, str]:
+    """The columns whose values name files, and how: `{}` is the value."""
+    by_name: dict[str, Path] = {}
+    for file in list_files(table.parent).files:
+        by_name[file.stem] = by_name[file.name] = file
+    found: dict[str, str] = {}
+    for name, cells in columns.items():
+        templates: Counter[str] = Counter()
+        for cell in cells:
+            text = (as_text(cell) or "").replace("\\", "/")
+            if _is_file(table.parent, text):
+                templates["{}"] += 1
+                continue
+            file = by_name.get(text.rpartition("/")[2])
+            relative = file.relative_to(table.parent).as_posix() if file else ""
+            if text and text in relative:
+                templates["{}".join(relative.rsplit(text, 1))] += 1
+        if templates:
+            found[name] = templates.most_common(1)[0][0]
+    return found
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    """Whether a cell names a file; it may be a caption, or what no file can be called."""
+    return bool(name) and os.path.isfile(folder / name.replace("\\", "/"))  # noqa: PTH113 - a Path's own raises
+
+
+def _count(
+    parts: dict[str, list[Path]],
+    columns: list[str],
+    *,
+    header: bool,
+    options: Options,
+    lines: list[str],
+) -> tuple[dict[str, list[Path]], dict[str, Counter[str | None]]]:
+    """The values of columns that may hold labels or splits; tables that lack one are left aside."""
+    values: dict[str, Counter[str | None]] = {name: Counter() for name in columns}
+    kept: dict[str, list[Path]] = {}
+    for part, tables in parts.items():
+        for table in tables:
+            missing = set(columns) - set(column_names(table, header=header))
+            if missing and kept:
+                lines.append(f"left aside: {table.name}, which has no column {min(missing)}")
+                continue
+            kept.setdefault(part, []).append(table)
+            for row in read_rows(table, columns, header=header):
+                for name, cell in zip(columns, row, strict=True):
+                    # What has so many values is neither a label nor a split.
+                    if len(values[name]) <= _MOST_VALUES and not isinstance(
+                        cell, list | dict | bytes
+                    ):
+                        values[name][as_text(cell)] += 1
+    return kept, values
+
+
+def _find_split(
+    table: Path, values: dict[str, Counter[str | None]], options: Options, *, has_parts: bool
+) -> dict[str, Any]:
+    """The column that holds the parts, and what its values mean."""
+    none = {"split_column": None, "split_values": None}
+    if options.split_column == "none":
+        return none
+    if options.split_column is not None:
+        if options.split_column not in values:
+            raise _ask(table, "splits", list(values), "--split-column")
+        candidates = [options.split_column]
+    else:
+        usual = [name for name in values if _plain(name) in _SPLITS]
+        labels = [
+            name for name in values if _plain(name) in _LABELS or name == options.label_column
+        ]
+        candidates = usual or [
+            name
+            for name, counts in values.items()
+            if name not in labels and {str(value).lower() for value in counts} <= _WORDS.keys()
+        ]
+        if has_parts or not candidates:
+            return none
+    (name, *more) = candidates
+    meaning = None if more else _read_meaning(name, values[name], options)
+    if meaning is None:
+        shown = _shorten([str(value) for value in values[name]])
+        raise InputError(
+            f"{table} has the column {name}, which may say what a test image is: {shown}. Say so:"
+            f" --split-column '{name}' --test-values …; or --split-column none"
+        )
+    is_usual = all(value.lower() in PARTS for value in meaning)
+    return {"split_column": name, "split_values": None if is_usual else meaning}
+
+
+def _read_meaning(
+    name: str, counts: Counter[str | None], options: Options
+) -> dict[str, str] | None:
+    """The part that each value of a column stands for; None if that can't be known."""
+    found = sorted(value for value in counts if value is not None)
+    if options.test_values:
+        return {value: "test" if value in options.test_values else "train" for value in found}
+    if len(found) == len(counts) and all(value.lower() in _WORDS for value in found):
+        return {value: _WORDS[value.lower()] for value in found}
+    words = _plain(name).split()
+    yes = next((PARTS[word] for word in words if word in PARTS), None)
+    if yes and {value.lower() for value in found} in ({"0", "1"}, {"false", "true"}):
+        no = {"train": "test", "test": "train"}[yes]
+        return {value: yes if value.lower() in ("1", "true") else no for value in found}
+    return None
+
+
+def _find_labels(
+    table: Path, values: dict[str, Counter[str | None]], split: str | None, options: Options
+) -> str:
+    if options.label_column is not None:
+        if options.label_column not in values:
+            raise _ask(table, "labels", list(values), "--label-column")
+        return options.label_column
+    others = [name for name in values if name != split and not _plain(name).startswith("unnamed")]
+    named = [name for name in others if _plain(name) in _LABELS] or [
+        name for name in others if name
+    ]
+    if len(named) != 1:
+        raise _ask(table, "labels", named, "--label-column")
+    return named[0]
+
+
+def _plain(name: str) -> str:
+    """A column's name in lower case, its words apart."""
+    return re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip().lower()
+
+
+def _shorten(names: list[str]) -> str:
+    more = f", … ({len(names):,} in all)" if len(names) > _SHOWN else ""
+    return ", ".join(name[:40] for name in names[:_SHOWN]) + more
+
+
+def _ask(
+    table: Path,
+    what: str,
+    names: list[str],
+    option: str,
+    sample: dict[str, tuple[Any, ...]] | None = None,
+) -> InputError:
+    seen = ""
+    if sample:
+        first = {name: str(cells[0])[:40] for name, cells in islice(sample.items(), _SHOWN)}
+        seen = f". Its first row: {first}; paths are relative to the table's folder"
+    return InputError(
+        f"{table} has {len(names)} columns that may hold {what} ({_shorten(names) or 'none'});"
+        f" expected one. Name it: {option}{seen}"
+    )
