@@ -101,7 +101,8 @@ def read_file(path: Path, *, name: str, follow_links: bool) -> bytes:
 
 def _walk(folder: Path, root: Path, aside: Tally) -> Iterator[Path]:
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
     except OSError:
         yield folder
         return
