@@ -10,7 +10,8 @@ import pytest
 
 from tasks.evaluate.metrics import Judged, measure
 from tasks.runner.errors import InputError
-from tests.conftest import environment
+from tests.conftest import PROJECT, environment
+from tests.faults.enclosure import enclose
 from workspace.baseline import read_baseline
 from workspace.heal import remove_broken_leftovers
 from workspace.repository import find_places, open_dvc
@@ -135,6 +136,15 @@ def test_leftovers_of_a_shared_cache_are_removed_where_it_lies(root: Path, tmp_p
     empty = tmp_path / "shared" / "runs" / "aa" / "aabb"
     empty.mkdir(parents=True)
     assert remove_broken_leftovers(root) == [str(empty)]
+
+
+def test_where_var_tmp_can_not_be_written_dvcs_databases_go_into_the_workspace(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DVC_SITE_CACHE_DIR")
+    with enclose("mount -t tmpfs -o ro tmpfs /var/tmp") as enclosure:
+        enclosure.python("cli", "heal", root=root, PYTHONPATH=str(PROJECT))
+    assert (root / ".pipeline" / "site").is_dir()
 
 
 def test_a_folder_without_git_is_told_what_to_set_and_works_then(tmp_path: Path) -> None:
