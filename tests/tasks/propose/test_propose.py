@@ -31,6 +31,7 @@ from workspace.check import check_parameters
 @pytest.fixture(autouse=True)
 def _in_a_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shutil.copy(PROJECT / "tests" / "params.yaml", tmp_path / "params.yaml")
+    shutil.copy(PROJECT / "dvc.yaml", tmp_path / "dvc.yaml")
     monkeypatch.chdir(tmp_path)
 
 
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 def proposed(path: Path, **options: object) -> SimpleNamespace:
     output = Path(f"proposal-{len(list(Path().glob('proposal-*')))}.yaml")
     propose(path, output, Options(**options))  # pyright: ignore[reportArgumentType]
-    return SimpleNamespace(**check_parameters(output, PROJECT / "dvc.yaml"))
+    return SimpleNamespace(**check_parameters(output, Path("dvc.yaml")))
 
 
 def refused(path: Path, **options: object) -> str:
