@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
 from tasks.propose.__main__ import propose
+from tasks.propose.options import Options
 
 _SIDE = 64
 _CLASSES = 10
@@ -72,7 +73,7 @@ def main() -> None:
 def measure(workspace: Path) -> Iterator[str]:
     """Makes images and runs the stages; gives the rows of the table."""
     write_images(workspace / "sample", range(_SAMPLE))
-    propose(workspace / "sample", workspace / "proposal.yaml")
+    propose(workspace / "sample", workspace / "proposal.yaml", Options())
     write_parameters(workspace)
     (workspace / "reports").mkdir()
     (workspace / "reports" / "baseline.json").write_text("{}\n", encoding="utf-8")

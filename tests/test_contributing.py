@@ -34,7 +34,7 @@ def test_an_expectation_is_an_entry_and_a_parameter(
     class More(ValidateParameters):
         image_brightness: tuple[float, float]
 
-    entry = eval(read_example("An expectation of the data", "python"), vars(expectations))
+    entry = eval(read_example("An expectation of the data", "python"), dict(vars(expectations)))
     more = (*expectations.OF_IMAGES, entry)
     monkeypatch.setattr("tasks.validate.verdict.OF_IMAGES", more)
     parameters = typed(small_parameters)

@@ -108,7 +108,7 @@ def _ingest(sections: dict[str, Section], folder: Path) -> tuple[Splits, Section
         share = -(-len(faults) * 10_000 // num_read) / 10_000
         comment = f"of the images, that can't be used and are left out; {len(faults):,} found"
         known["max_faulty_share"] = (share, comment)
-    splits = {name: load_split(name, folder / "raw") for name in selections}
+    splits: Splits = {name: load_split(name, folder / "raw") for name in selections}
     return splits, known, source.test_choice is None or bool(collection.is_test.any())
 
 

@@ -28,7 +28,7 @@ def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
     convolution: Any = _find_convolution(network)
     shape = () if convolution is None else tuple(convolution.kernel.shape)
     channels = network.input_shape[-1]
-    if not shape or shape[0] != shape[1] or shape[2] != channels:
+    if convolution is None or shape[0] != shape[1] or shape[2] != channels:
         raise InputError(
             f"train.whitening is true, but {network.name} has no convolution to start with that"
             f" looks at squares of {channels} channels; found {shape or 'none'}. Set"

@@ -37,14 +37,18 @@ def read_idx(content: bytes) -> None:
 def read_image(content: bytes) -> None:
     """Decodes bytes as ingest and predict do; anything but InputError is a fault."""
     from tasks.images.decode import decode_image
+    from tasks.images.policy import ImagePolicy
     from tasks.runner.errors import InputError
 
     for channels in (1, 3):
         try:
-            image = decode_image(content, name="file", channels=channels)
+            policy = ImagePolicy(
+                height=8, width=8, channels=channels, size="fit", background=(0,), white=None
+            )
+            image = decode_image(content, name="file", policy=policy)
         except InputError:
             continue
-        if image.ndim != 3 or image.shape[2] != channels or image.dtype != "uint8":
+        if image.shape != policy.shape or image.dtype != "uint8":
             raise AssertionError(f"{image.shape} {image.dtype}")
 
 
