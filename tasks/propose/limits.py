@@ -7,6 +7,7 @@ from scipy.stats import binomtest, entropy
 
 from tasks.propose.sections import Section
 from tasks.validate.tables import Splits, tabulate_classes, tabulate_images, tabulate_splits
+from tasks.validate.verdict import look_at_labels
 
 # How much further than what was found a limit lies.
 _ROOM = 1.5
@@ -103,8 +104,12 @@ def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> tuple[Section
             f"images nearest to their class's mean; {recall:.2f} found, {chance:.2f} if shuffled",
         ),
     }
-    # Those of other images.
-    section["accepted_labels"] = (None, "")
+    _, accepted = look_at_labels(splits["train"], num_classes=len(classes), seed=0)
+    section["seed"] = (0, "")
+    section["accepted_labels"] = (
+        accepted.model_dump(),
+        f"as found: {sum(accepted.suspected):,} look like another class",
+    )
     return section, float(whole.set_index("split")["centroid_recall"]["test"])
 
 

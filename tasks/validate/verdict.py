@@ -8,7 +8,7 @@ from tasks.validate.expectations import OF_CLASSES, OF_IMAGES, OF_LABELS, OF_SPL
 from tasks.validate.judge import Finding, judge
 from tasks.validate.labels import choose_images, find_suspicious_labels
 from tasks.validate.parameters import ValidateParameters
-from tasks.validate.suspicion import compare_suspicions, count_suspicions
+from tasks.validate.suspicion import Suspicion, compare_suspicions, count_suspicions
 from tasks.validate.tables import Splits, tabulate_classes, tabulate_images, tabulate_splits
 
 
@@ -37,15 +37,23 @@ def validate_labels(
         are if it is known what was accepted before.
 
     """
-    options = {"num_classes": len(data.classes), "seed": limits.seed}
-    suspicious = find_suspicious_labels(training.images, training.labels, **options)
+    suspicious, found = look_at_labels(training, num_classes=len(data.classes), seed=limits.seed)
     if limits.accepted_labels is None:
         return suspicious, []
-    looked_at = training.labels[choose_images(training.labels, **options)]
-    found = count_suspicions(suspicious, looked_at, num_classes=len(data.classes))
     chances = compare_suspicions(found, limits.accepted_labels).min(axis=0)
     table = pd.DataFrame({"split": "train", "class": data.classes, "chance": chances})
     return suspicious, judge((table, OF_LABELS), data=data, limits=limits)
+
+
+def look_at_labels(
+    training: ImageSplit, *, num_classes: int, seed: int
+) -> tuple[pd.DataFrame, Suspicion]:
+    """The suspicious labels, and how many there are of each class."""
+    suspicious = find_suspicious_labels(
+        training.images, training.labels, num_classes=num_classes, seed=seed
+    )
+    looked_at = training.labels[choose_images(training.labels, num_classes=num_classes, seed=seed)]
+    return suspicious, count_suspicions(suspicious, looked_at, num_classes=num_classes)
 
 
 def is_critical(finding: Finding) -> bool:
