@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from tasks.core.parameters import Count, Positive, Section, Text
 
 # Where the address stands, never the address itself: who has it can post in a channel's name.
-Webhook = Annotated[str, StringConstraints(pattern=r"^(env:[A-Za-z_]\w*|secret:[a-z0-9-]+)$")]
+_WEBHOOK = re.compile(r"env:[A-Za-z_]\w*|secret:[a-z0-9-]+")
 _CRON_PART = re.compile(r"\*|\d+|[A-Za-z]{3}")
 
 
@@ -38,6 +38,12 @@ def _possible_cron(expression: str) -> str:
     return expression
 
 
+def _place_of_address(webhook: str) -> str:
+    if not _WEBHOOK.fullmatch(webhook):
+        raise ValueError("Expected env:VARIABLE or secret:BLOCK, which holds the address")
+    return webhook
+
+
 class FlowParameters(Section):
     """How the Prefect flow runs the stages."""
 
@@ -47,7 +53,7 @@ class FlowParameters(Section):
         str, StringConstraints(pattern=r"^\S+( \S+){4}$"), AfterValidator(_possible_cron)
     ]
     timezone: Annotated[str, AfterValidator(_known_timezone)]
-    webhook: Webhook | None
+    webhook: Annotated[str, AfterValidator(_place_of_address)] | None
     webhook_format: Literal["text", "discord", "teams"]
     keep_runs: Count | None
     keep_days: Positive | None

@@ -1,5 +1,5 @@
 """The tests of drift judge what the tests of prediction predict with."""
 
-from tests.tasks.predict.conftest import images, model
+from tests.tasks.predict.conftest import model
 
-__all__ = ["images", "model"]
+__all__ = ["model"]

@@ -97,7 +97,7 @@ def test_what_was_withdrawn_is_no_more_when_a_person_promotes_it_again(champions
 
 
 def test_there_is_nothing_to_go_back_to_from_the_first_champion(champions: Path) -> None:
-    with pytest.raises(InputError, match="The first champion: python -m"):
+    with pytest.raises(InputError, match="The first champion: pipeline gate"):
         roll_back("abc", reason="?", time=NOON, folder=champions)
     first = promote_content(b"first", champions)
     with pytest.raises(InputError, match=r"no earlier champion.*promote the candidate"):
@@ -114,9 +114,9 @@ def test_a_damaged_champion_is_refused_with_the_remedy(champions: Path, damage: 
         model.write_bytes(b"fIrst")
     else:
         model.unlink()
-    with pytest.raises(InputError, match=r"is damaged.*You can promote the candidate: python"):
+    with pytest.raises(InputError, match=r"is damaged.*promote the candidate: pipeline champion"):
         champion_folder(champions)
-    with pytest.raises(InputError, match=r"is damaged.*You can promote the candidate: python"):
+    with pytest.raises(InputError, match=r"is damaged.*promote the candidate: pipeline champion"):
         verify_store(champions)
     assert promote_content(b"first", champions) == version
     assert champion_folder(champions) == champions / version

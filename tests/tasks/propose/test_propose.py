@@ -423,15 +423,17 @@ def test_blank_and_bright_images_pass_limits_of_their_own(tmp_path: Path) -> Non
     assert limits.max_leaked_share >= 1 / 28
 
 
-def test_what_prepare_would_refuse_is_no_proposal(tmp_path: Path) -> None:
+def test_a_class_of_one_image_to_train_on_is_no_proposal(tmp_path: Path) -> None:
     for part, per_class in (("train", 1), ("test", 4)):
         save_classes(tmp_path / "animals" / part, per_class=per_class, seed=per_class)
-    assert "at least 2 are needed" in refused(tmp_path / "animals")
+    assert "expected classes with 2 images or more" in refused(tmp_path / "animals")
 
 
 def test_what_is_no_source_is_refused(folder: Path, tmp_path: Path) -> None:
     assert "is no folder, and no .npz" in refused(tmp_path / "nowhere")
-    assert f"Is it {folder} that you mean?" in refused(folder.parent)
+    inner = tmp_path / "outer" / folder.name
+    shutil.copytree(folder, inner)
+    assert f"Is it {inner} that you mean?" in refused(inner.parent)
 
 
 def test_a_file_that_is_there_is_not_overwritten(folder: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_keras_file_has_the_same_bytes_twice_and_plain_keras_reads_it(
     path.write_bytes(content)
     pixels = images[:3].astype(np.float32)
     loaded: Any = keras.models.load_model(path)
-    np.testing.assert_allclose(np.asarray(loaded(pixels)), np.asarray(model(pixels)), atol=1e-6)
+    np.testing.assert_allclose(np.asarray(loaded([pixels])), np.asarray(model([pixels])), atol=1e-6)
 
 
 def test_an_exported_model_that_differs_is_refused_with_the_difference() -> None:
