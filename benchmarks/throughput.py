@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
-from tasks.runner.processor import has_instructions
+from tasks.core.processor import has_instructions
 
 LIMIT = "products of large matrices"
 BFLOAT16 = 'precision="bfloat16"'

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from tasks.core import paths
 from tasks.core.files import write_text
+from tasks.core.processor import pin_processor
 from tasks.runner.declared import (
     Declared,
     read_declared,
@@ -22,7 +23,6 @@ from tasks.runner.declared import (
 )
 from tasks.runner.frame import EXIT_TRY_AGAIN, run_framed
 from tasks.runner.lock import hold_stage
-from tasks.runner.processor import pin_processor
 
 STALE_SLOT = "<!-- stale -->"
 _BANNER = re.compile(r'<div class="stale" role="alert">.*?</div><!-- /stale -->', re.DOTALL)

@@ -3,8 +3,8 @@
 import os
 from importlib import import_module
 
+from tasks.core.processor import has_instructions
 from tasks.runner.errors import InputError
-from tasks.runner.processor import has_instructions
 from tasks.runner.quiet import quiet
 from tasks.train.parameters import TrainParameters
 

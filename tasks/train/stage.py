@@ -3,6 +3,7 @@
 python -m tasks.train
 """
 
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from tasks.core import paths
+from tasks.core.cost import estimate_memory
 from tasks.core.dataset import Selection, load_manifest, load_split
 from tasks.core.files import replacing, write_json, write_text
 from tasks.core.parameters import DataParameters, load_section
 from tasks.core.seal import seal, sealed
 from tasks.drift.reference import REFERENCE_NAME, summarize
 from tasks.images.statistics import describe_images
+from tasks.runner.errors import InputError
 from tasks.train.checkpoint import Checkpoint, training_key
 from tasks.train.computation import set_up_tensorflow
 from tasks.train.parameters import TrainParameters
@@ -25,11 +28,25 @@ if TYPE_CHECKING:
     from tasks.train.export import Exported
 
 
+# Of the machine's memory, by an estimate that can be wrong by half.
+_TIGHT, _HOPELESS = 0.7, 1.5
+
+
 def main() -> None:
     """Load, fit, export, save."""
     data: DataParameters = load_section("data", DataParameters)
     train: TrainParameters = load_section("train", TrainParameters)
     training, held_out = load_selections()
+    require_memory(
+        estimate_memory(
+            height=data.height,
+            width=data.width,
+            channels=data.channels,
+            batch_size=train.batch_size,
+            num_images=len(training.positions),
+        ),
+        available=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    )
     checkpoint = Checkpoint(identify(train, training, held_out))
     set_up_tensorflow(train)
     # Only now, because these import TensorFlow.
@@ -49,6 +66,28 @@ def main() -> None:
         f"chose epoch {card['chosen_epoch']}, val_accuracy {card['validation_accuracy']:.4f}",
         flush=True,
     )
+
+
+def require_memory(needed: int, *, available: int) -> None:
+    """Refuses a training that would be killed when memory runs out, and warns where it may be.
+
+    Args:
+        needed: bytes, as estimated.
+        available: bytes, of the machine.
+
+    Raises:
+        InputError: the machine has far less.
+
+    """
+    told = (
+        f"training takes about {needed / 2**30:.1f} GiB of memory, and this machine has"
+        f" {available / 2**30:.1f}: lower train.batch_size, or data.height and data.width, in"
+        " params.yaml"
+    )
+    if needed > _HOPELESS * available:
+        raise InputError(told)
+    if needed > _TIGHT * available:
+        print(told, flush=True)
 
 
 def load_selections() -> tuple[Selection, Selection]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tasks.core import paths
+from tasks.runner.errors import InputError
+from tasks.train.stage import require_memory
 from tests.conftest import PROJECT, Run, environment, write_parameters
 
 OUTPUTS = [
@@ -99,3 +101,15 @@ def test_a_gpu_that_is_not_there_ends_training_with_a_line(
     assert completed.returncode == 1
     assert completed.stderr.startswith("train: train.device is gpu, but TensorFlow finds none.")
     assert completed.stderr.count("\n") == 1
+
+
+def test_a_training_that_memory_cannot_hold_is_refused_with_what_to_lower(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gibibyte = 2**30
+    require_memory(4 * gibibyte, available=24 * gibibyte)
+    assert capsys.readouterr().out == ""
+    require_memory(20 * gibibyte, available=24 * gibibyte)
+    assert "about 20.0 GiB of memory, and this machine has 24.0" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"lower train\.batch_size"):
+        require_memory(48 * gibibyte, available=24 * gibibyte)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runner.processor import has_instructions
+from tasks.core.processor import has_instructions
 from tests.conftest import PROJECT
 
 PROGRAM = """
