@@ -26,7 +26,7 @@ def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
 
     """
     convolution: Any = _find_convolution(network)
-    shape: tuple[int, ...] = () if convolution is None else tuple(convolution.kernel.shape)
+    shape: Any = () if convolution is None else tuple(convolution.kernel.shape)
     channels = network.input_shape[-1]
     if convolution is None or shape[0] != shape[1] or shape[2] != channels:
         raise InputError(
