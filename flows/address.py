@@ -17,11 +17,13 @@ class Server:
 
     Attributes:
         api: the address of its API.
+        archive: that of the archive of runs, on the next port.
         auth: USER:PASSWORD; None asks for none.
 
     """
 
     api: str
+    archive: str
     auth: str | None
 
 
@@ -39,17 +41,19 @@ def read_server(environment: Mapping[str, str]) -> Server:
     host, port = settings.api.host, settings.api.port
     auth = settings.api.auth_string.get_secret_value() if settings.api.auth_string else None
     require_safe(host, auth=auth)
-    require_free(host, port)
+    for number in (port, port + 1):
+        require_free(host, number)
     if (database := settings.database.connection_url) is not None:
         require_database(database.get_secret_value())
-    return Server(f"http://{f'[{host}]' if ':' in host else host}:{port}/api", auth)
+    place = f"http://{f'[{host}]' if ':' in host else host}"
+    return Server(f"{place}:{port}/api", f"{place}:{port + 1}", auth)
 
 
 def require_possible_port(port: str) -> None:
     """Refuses what is no port; Prefect would end with a traceback."""
-    if not port.isdecimal() or not 0 < int(port) < 2**16:
+    if not port.isdecimal() or not 0 < int(port) < 2**16 - 1:
         raise InputError(
-            f"PREFECT_SERVER_API_PORT = {port} is no port; expected a number from 1 to 65535, such"
+            f"PREFECT_SERVER_API_PORT = {port} is no port; expected a number from 1 to 65534, such"
             " as PREFECT_SERVER_API_PORT=4200"
         )
 

@@ -1,7 +1,9 @@
 """What a run shows in Prefect's interface beside its states and logs."""
 
+import os
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -13,27 +15,48 @@ from prefect.artifacts import (
 
 from tasks.core import paths
 from tasks.models.gate import Verdict, to_markdown
+from workspace.archive import ARCHIVE
 from workspace.graph import Outcome
+from workspace.overview import PAGE_NAME
 
+# The address of the archive, which the service tells its runs.
+ARCHIVE_VARIABLE = "PIPELINE_ARCHIVE_URL"
 _EPOCH = re.compile(r"^epoch (\d+) of at most (\d+)\b")
 
 
 def show_summary(
-    outcomes: Mapping[str, Outcome], seconds: Mapping[str, float], verdict: Verdict
+    outcomes: Mapping[str, Outcome], seconds: Mapping[str, float], verdict: Verdict, *, run: str
 ) -> None:
-    """The verdict, what happened to each stage and the report's text; and a link to the page."""
+    """The verdict, what happened to each stage and the report's text; and a link to the page.
+
+    Args:
+        outcomes: stage → what happened to it.
+        seconds: stage → how long that took.
+        verdict: of the gate.
+        run: the name of the run in the archive.
+
+    """
     report = paths.REPORT_TEXT.read_text(encoding="utf-8") if paths.REPORT_TEXT.is_file() else ""
     create_markdown_artifact(
         "\n".join([to_markdown(verdict), describe_stages(outcomes, seconds), report]),
         key="pipeline-summary",
         description="What this run did, and how good the model is",
     )
+    changed = any(outcome != "unchanged" for outcome in outcomes.values())
     create_link_artifact(
-        paths.REPORT_PAGE.resolve().as_uri(),
+        find_report(run if changed else None),
         link_text=str(paths.REPORT_PAGE),
         key="pipeline-report",
-        description="The report, on the machine that made it",
+        description="This run's report" if changed else "All runs",
     )
+
+
+def find_report(run: str | None) -> str:
+    """Where a browser finds a run's report, or all runs: at the service, else on this machine."""
+    served = os.environ.get(ARCHIVE_VARIABLE)
+    if served is None:
+        return (paths.REPORT_PAGE if run else Path(ARCHIVE / PAGE_NAME)).resolve().as_uri()
+    return f"{served}/{run}/{paths.REPORT_PAGE.name}" if run else f"{served}/"
 
 
 def describe_stages(outcomes: Mapping[str, Outcome], seconds: Mapping[str, float]) -> str:

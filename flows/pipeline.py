@@ -72,7 +72,7 @@ def pipeline() -> dict[str, Outcome]:
             seconds[stage.name] = time.monotonic() - started
         require_recorded_bytes(root, objects)
         verdict = gate(parameters["gate"], return_state=True).result()
-        show_summary(outcomes, seconds, verdict)
+        show_summary(outcomes, seconds, verdict, run=log.name)
         if any(targets.values()):
             publish_task(flow_parameters)(targets)
     return outcomes

@@ -30,6 +30,7 @@ from tasks.runner.errors import InputError
 from tasks.runner.frame import end_in_order_on_term
 
 if TYPE_CHECKING:
+    from flows.address import Server
     from flows.runs import Runs
 
 POOL = "image-classification"
@@ -46,41 +47,42 @@ def main() -> None:
         from flows.address import read_server
 
         server = read_server(os.environ)
-        environment = make_environment(server.api, parameters, root=Path.cwd(), auth=server.auth)
-        serve(server.api, environment, parameters)
+        environment = make_environment(server, parameters, root=Path.cwd())
+        serve(server, environment, parameters)
     except InputError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 
 
-def make_environment(
-    api: str, parameters: FlowParameters, *, root: Path, auth: str | None
-) -> dict[str, str]:
+def make_environment(server: "Server", parameters: FlowParameters, *, root: Path) -> dict[str, str]:
     """What the server, the worker and prefect.yaml are told; makes their temporary folder."""
     from prefect.settings import get_current_settings
+
+    from flows.artifacts import ARCHIVE_VARIABLE
 
     home = get_current_settings().home.resolve()
     # Prefect's worker makes the folder runner_storage there; in /tmp it is the first user's alone.
     temporary = home / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     told = {
-        "PREFECT_API_URL": api,
+        "PREFECT_API_URL": server.api,
         "PREFECT_HOME": str(home),
         "TMPDIR": str(temporary),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        ARCHIVE_VARIABLE: server.archive,
         "PIPELINE_ROOT": str(root),
         "PIPELINE_POOL": POOL,
         "PIPELINE_CRON": parameters.cron,
         "PIPELINE_TIMEZONE": parameters.timezone,
     }
-    if auth is not None:
+    if (auth := server.auth) is not None:
         told |= {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth}
     return os.environ | told
 
 
-def serve(api: str, environment: dict[str, str], parameters: FlowParameters) -> None:
+def serve(places: "Server", environment: dict[str, str], parameters: FlowParameters) -> None:
     """Runs the parts until one of them ends.
 
     Raises:
@@ -88,11 +90,12 @@ def serve(api: str, environment: dict[str, str], parameters: FlowParameters) -> 
 
     """
     with ExitStack() as stack:
-        server = stack.enter_context(_running("server", "start", environment=environment))
-        _await_server(server, f"{api}/health")
+        prefect = "flows.prefect_process"
+        server = stack.enter_context(_running(prefect, "server", "start", environment=environment))
+        _await_server(server, f"{places.api}/health")
         from flows.runs import Runs
 
-        runs = stack.enter_context(Runs(api, environment.get("PREFECT_API_AUTH_STRING")))
+        runs = stack.enter_context(Runs(places.api, places.auth))
         runs.require_own(Path.cwd())
         _end_dead(runs)
         stack.callback(_end_dead, runs)  # again after the worker has ended
@@ -100,16 +103,19 @@ def serve(api: str, environment: dict[str, str], parameters: FlowParameters) -> 
         _prefect(*pool, environment=environment)
         _prefect("deploy", "--all", "--no-prompt", environment=environment)
         _run("flows.automations", environment=environment)
-        worker = stack.enter_context(
-            _running("worker", "start", "--pool", POOL, environment=environment)
-        )
-        print(f"serving: {api.removesuffix('/api')}", flush=True)
+        command = (prefect, "worker", "start", "--pool", POOL)
+        worker = stack.enter_context(_running(*command, environment=environment))
+        port = places.archive.rpartition(":")[2]
+        archive = stack.enter_context(_running("workspace.web", port, environment=environment))
+        print(f"archive: {places.archive}", flush=True)
+        print(f"serving: {places.api.removesuffix('/api')}", flush=True)
         if parameters.webhook is not None:
             _send_test_message(parameters.webhook, environment)
-        while server.poll() is None and worker.poll() is None:
+        parts = {"Prefect's server": server, "Prefect's worker": worker, "The archive": archive}
+        while all(part.poll() is None for part in parts.values()):
             time.sleep(0.5)
-        name = "server" if server.poll() is not None else "worker"
-        raise InputError(f"Prefect's {name} has ended; see its messages above.")
+        ended = next(name for name, part in parts.items() if part.poll() is not None)
+        raise InputError(f"{ended} has ended; see its messages above.")
 
 
 def _end_dead(runs: "Runs") -> None:
@@ -118,9 +124,11 @@ def _end_dead(runs: "Runs") -> None:
 
 
 @contextmanager
-def _running(*arguments: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A part of Prefect that runs as long as the block; what it started ends with it."""
-    command = [sys.executable, "-m", "flows.prefect_process", *arguments]
+def _running(
+    module: str, *arguments: str, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A part that runs as long as the block; what it started ends with it."""
+    command = [sys.executable, "-m", module, *arguments]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         yield process

@@ -89,11 +89,13 @@ class Log:
     """What a run notes while it goes on.
 
     Attributes:
+        name: of its folder in the archive, if it comes to that.
         outcomes: stage → what happened to it.
         reasons: stage → why it wasn't up to date.
 
     """
 
+    name: str
     outcomes: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -104,11 +106,11 @@ def keeping(root: Path, *, keep_runs: int | None, keep_days: float | None) -> It
     from workspace.overview import write_overview
 
     started, clock = datetime.now(UTC), time.monotonic()
-    log = Log()
+    log = Log(name_run(started))
     failure: str | None = None
     try:
         yield log
-    except Exception as error:
+    except BaseException as error:
         failure = str(error) or type(error).__name__
         raise
     finally:
@@ -156,6 +158,11 @@ def keep_run(
     return run
 
 
+def name_run(started: datetime) -> str:
+    """The name of a run; names sort by time."""
+    return started.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S.%fZ")
+
+
 def describe_run(
     root: Path,
     *,
@@ -176,7 +183,7 @@ def describe_run(
     commit, edited = _read_git(root)
     accuracy = metrics.get("accuracy")
     return Run(
-        name=started.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S.%fZ"),
+        name=name_run(started),
         started=started.astimezone(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
         outcomes=dict(outcomes),

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pandas as pd
 import pytest
 from prefect.client.schemas.objects import FlowRun
@@ -142,7 +143,12 @@ def test_the_interface_shows_what_was_done_and_how_good_the_model_is(
     assert re.search(r"Accuracy \*\*\d+\.\d\d%\*\* on 100 test images", summary)
     assert "baseline" in summary
     assert artifacts["progress"].data == 100
-    assert (service.root / "reports" / "report.html").as_uri() in artifacts["pipeline-report"].data
+    link = re.search(
+        r"\((http://127\.0\.0\.1:\d+)(/\S+/report\.html)\)", artifacts["pipeline-report"].data
+    )
+    assert link
+    assert "<title>Fashion-MNIST" in httpx.get(link[1] + link[2]).text
+    assert link[2].removeprefix("/") in httpx.get(link[1]).text
 
 
 def test_a_new_champion_is_told_of(service: Service, run_on_new_images: FlowRun) -> None:
