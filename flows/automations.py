@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.settings import get_current_settings
 
 from flows.parameters import FlowParameters
 from tasks.core.parameters import load_section
@@ -32,7 +33,8 @@ _ANYTHING = ResourceSpecification({})
 _BROKEN = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
 _FAILURE = (
     "{{ flow.name }} / {{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}"
-    " {{ flow_run | ui_url }}"
+    # Prefect knows its filter ui_url only where it calls webhooks itself.
+    " {{ UI }}/runs/flow-run/{{ flow_run.id }}"
 )
 # Name → of which resources, related to what, which events, in which words.
 _TOLD = {
@@ -75,6 +77,9 @@ def _tell(
     events: set[str],
     message: str,
 ) -> Automation:
+    settings = get_current_settings()
+    address = settings.ui_url or str(settings.api.url).removesuffix("/api")
+    template = message.replace("{{ UI }}", address)
     return Automation(
         name=name,
         trigger=EventTrigger(
@@ -89,7 +94,7 @@ def _tell(
                 source="selected",
                 deployment_id=deployment,
                 job_variables=None,
-                parameters={"message": {"__prefect_kind": "jinja", "template": message}},
+                parameters={"message": {"__prefect_kind": "jinja", "template": template}},
             )
         ],
     )
