@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.files import replacing, write_json
+from tasks.models.card import version_of
 from tasks.models.decide import VERDICT, VERDICT_TEXT
 from tasks.models.store import read_record
 from tasks.runner.errors import InputError
@@ -60,7 +61,7 @@ class Run:
         images: split → number of images.
         decision: of the gate: accepted, rejected, unchanged; None if it didn't come to that.
         champion: the version in use afterwards.
-        candidate: the version that the gate judged.
+        candidate: the version of the model that there was afterwards.
         code: path → DVC's hash of it, of all code that stages depend on.
         data: DVC's hash of the images.
 
@@ -151,8 +152,10 @@ def keep_run(
     with replacing(root / ARCHIVE / run.name) as folder:
         folder.mkdir()
         for path in _KEPT:
-            # What a failed run didn't come to describes an earlier one.
-            if (root / path).is_file() and (failure is None or path.suffix in (".yaml", ".lock")):
+            # What a run didn't come to describes an earlier one.
+            is_old = failure is not None and path.suffix not in (".yaml", ".lock")
+            is_old |= run.decision is None and path in (VERDICT, VERDICT_TEXT)
+            if (root / path).is_file() and not is_old:
                 shutil.copyfile(root / path, folder / path.name)
         write_json(folder / RECORD_NAME, asdict(run))
     return run
@@ -174,7 +177,10 @@ def describe_run(
 ) -> Run:
     """What is known of a run that has just ended."""
     metrics = {} if failure else _read_json(root / paths.EVALUATION)
-    verdict = {} if failure else _read_json(root / VERDICT)
+    candidate = _find_candidate(root)
+    verdict = _read_json(root / VERDICT)
+    if failure or verdict.get("version") != candidate:
+        verdict = {}  # it is about an earlier model
     validation = _read_json(root / paths.VALIDATION)
     images: dict[str, int] = {}
     for row in validation.get("counts", []):
@@ -196,7 +202,7 @@ def describe_run(
         images=images,
         decision=verdict.get("decision"),
         champion=read_record(root / "models" / "champion").current,
-        candidate=verdict.get("version"),
+        candidate=None if failure else candidate,
         code=code,
         data=data,
     )
@@ -253,6 +259,13 @@ def find_run(name: str, archive: Path = ARCHIVE) -> Path:
             f" {', '.join(names[-5:]) or 'none'}"
         )
     return archive / found[0]
+
+
+def _find_candidate(root: Path) -> str | None:
+    try:
+        return version_of(root / paths.CANDIDATE)
+    except InputError:
+        return None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tasks.core.dataset import load_manifest, load_split
 from tasks.core.files import replacing, sha256_of, write_json, write_text
 from tasks.core.parameters import DataParameters, load_section
 from tasks.core.seal import sealed
-from tasks.evaluate.metrics import Judged, measure
+from tasks.evaluate.metrics import HEADLINES, Judged, measure
 from tasks.evaluate.parameters import EvaluateParameters
 from tasks.evaluate.tables import bin_confidences, tabulate_predictions
 from tasks.models.card import version_of
@@ -21,7 +21,6 @@ from tasks.models.classifier import Classifier
 
 # reports/metrics.json, of which `dvc metrics show` and `dvc exp show` make columns: what people
 # compare first, so that it fits a terminal. All figures: reports/evaluation.json.
-_HEADLINES = {"accuracy", "macro_f1", "loss", "expected_calibration_error", "num_images"}
 
 
 def main() -> None:
@@ -46,7 +45,7 @@ def main() -> None:
         {"actual": names[split.labels], "predicted": names[predictions["predicted"].to_numpy()]}
     )
     write_json(paths.EVALUATION, metrics.model_dump(mode="json"))
-    write_json(paths.METRICS, metrics.model_dump(include=_HEADLINES))
+    write_json(paths.METRICS, metrics.model_dump(include=set(HEADLINES)))
     write_text(paths.CONFUSION, confusion.to_csv(index=False, lineterminator="\n"))
     write_text(paths.CALIBRATION, calibration.to_csv(index=False, lineterminator="\n"))
     with replacing(paths.PREDICTIONS) as temporary:

@@ -1,6 +1,6 @@
 """What every source of labelled images gives. A new one is a function that returns a `Source`.
 
-`tasks/ingest/read.py` lists them.
+`tasks/ingest/read.py` finds it by the format's name.
 """
 
 from collections.abc import Callable, Iterable

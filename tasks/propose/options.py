@@ -44,7 +44,7 @@ class Options:
 
 def make_parser() -> ArgumentParser:
     """The command line."""
-    parser = ArgumentParser(prog="python -m tasks.propose")
+    parser = ArgumentParser(prog="pipeline propose")
     parser.add_argument("path", type=Path, metavar="PATH", help="labelled images")
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="the file that is written")
     add = parser.add_argument

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.models.card import version_of
 from tasks.runner.errors import InputError
 from tests.conftest import write_parameters
 from workspace.archive import ARCHIVE, Run, find_run, keep_run, read_runs, remove_old_runs
@@ -35,7 +36,11 @@ def measure(root: Path, accuracy: float, *, images: int = 100) -> None:
     (root / "reports" / "evaluation.json").write_text(json.dumps(metrics))
     counts = [{"split": "train", "count": images}, {"split": "test", "count": 20}]
     (root / "reports" / "validation.json").write_text(json.dumps({"counts": counts}))
-    verdict = {"decision": "accepted", "version": f"{round(accuracy * 100):012x}"}
+    candidate = root / "models" / "candidate"
+    candidate.mkdir(parents=True, exist_ok=True)
+    (candidate / "classifier.tflite").write_bytes(f"{accuracy}".encode())
+    (candidate / "card.json").write_text(json.dumps({"classes": list(CLASSES)}))
+    verdict = {"decision": "accepted", "version": version_of(candidate)}
     (root / "reports" / "verdict.json").write_text(json.dumps(verdict))
 
 
@@ -69,6 +74,13 @@ def test_a_failed_run_leaves_its_reason_and_no_earlier_report(root: Path) -> Non
     kept = {path.name for path in (root / ARCHIVE / failed.name).iterdir()}
     assert kept == {"run.json", "params.yaml"}
     assert (failed.accuracy, failed.decision) == (None, None)
+
+
+def test_a_verdict_on_an_earlier_model_is_not_this_runs(root: Path) -> None:
+    (root / "models" / "candidate" / "classifier.tflite").write_bytes(b"another")
+    run = keep(root, 0)
+    assert (run.decision, run.candidate) == (None, version_of(root / "models" / "candidate"))
+    assert not (root / ARCHIVE / run.name / "verdict.json").exists()
 
 
 def test_runs_beyond_a_number_or_an_age_go_but_never_the_champions(root: Path) -> None:
