@@ -19,6 +19,8 @@ from tests.faults.rig import Reference, digest_files, require_sound_cache, run, 
 KEYS = {name: key for key, name in read_small_parameters()["ingest"]["files"].items()}
 FILE_NAMES = list(KEYS)
 
+CHOICE = {"test_share": 0.2, "test_seed": 0}
+
 pytestmark = pytest.mark.faults(
     "truncated or bit-flipped IDX, npz, array, split, model, predictions, object in DVC's cache or"
     " remote",
@@ -216,7 +218,7 @@ def test_a_damaged_npz_file_is_refused(finished: Path, damage: str) -> None:
     raw = finished / "data" / "raw"
     np.savez(path, allow_pickle=False, **{file.stem: np.load(file) for file in raw.glob("*.npy")})
     parameters = read_small_parameters()
-    parameters["ingest"] = {"format": "npz", "test_share": 0.2, "test_seed": 0}
+    parameters["ingest"] = {"format": "npz", "first_label": 0} | CHOICE
     parameters["ingest"]["path"] = "data/source/images.npz"
     write_parameters(finished, parameters)
     content = path.read_bytes()

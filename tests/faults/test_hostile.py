@@ -22,6 +22,8 @@ from tasks.core.seal import seal
 from tests.conftest import environment, read_small_parameters, write_parameters
 from tests.faults.rig import Reference, digest_files, run
 
+CHOICE = {"test_share": 0.2, "test_seed": 0}
+
 pytestmark = pytest.mark.faults(
     "hostile input: forged npy header asking for 90 GiB, pickled arrays, zip bomb (gzip and npz),"
     " IDX header asking for 2⁹⁶ bytes, a Keras file with a Lambda layer, class named `<script>`,"
@@ -142,7 +144,7 @@ def save_npz(root: Path, changes: dict[str, bytes]) -> None:
                     for _ in range(64):
                         file.write(bytes(2**26))
     parameters = read_small_parameters()
-    parameters["ingest"] = {"format": "npz", "path": path.name, "test_share": 0.2, "test_seed": 0}
+    parameters["ingest"] = {"format": "npz", "path": path.name, "first_label": 0} | CHOICE
     write_parameters(root, parameters)
 
 
@@ -279,7 +281,7 @@ def test_an_idx_header_that_asks_for_more_than_there_is_is_refused(finished: Pat
 
 def test_yaml_with_python_tags_is_refused_and_not_obeyed(finished: Path) -> None:
     (finished / "params.yaml").write_text("data: !!python/object/apply:os.system ['touch owned']\n")
-    completed = run("tasks.core.parameters", root=finished, check=False)
+    completed = run("cli", "check", root=finished, check=False)
     assert completed.returncode == 1
     assert completed.stdout.startswith("params.yaml is not valid YAML: could not determine a const")
     assert run("dvc", "repro", root=finished, check=False).returncode != 0
