@@ -77,7 +77,11 @@ def propose(path: Path, output: Path, options: Options) -> None:
         _print(_describe(splits, sections, content["train"], is_given=is_given))
     print(f"{output} is a proposal that passes the stages up to prepare. Read it, then:")
     source = str(values_of(sections["ingest"])["path"])
-    print(f"  dvc add {shlex.quote(source)}\n  cp {shlex.quote(str(output))} params.yaml")
+    if Path(source).resolve().is_relative_to(Path.cwd()):
+        print(f"  dvc add {shlex.quote(source)}")
+    else:
+        print("  (DVC keeps copies only of images in the project: data/source is a place for them)")
+    print(f"  cp {shlex.quote(str(output))} params.yaml")
 
 
 def _ingest(sections: dict[str, Section], folder: Path) -> tuple[Splits, Section, bool]:

@@ -10,6 +10,7 @@ from math import isqrt
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 
@@ -164,7 +165,8 @@ def _describe_idx(path: Path, names: dict[str, str]) -> Layout:
 
 def _understand_npz(path: Path, options: Options) -> partial[Layout]:
     if path.suffix != ".npz":
-        raise InputError("")
+        inside = min(path.glob("*.npz"), default=None)
+        raise InputError(f"is it {inside} that you mean?" if inside else "")
     parts = read_parts(path)
     classes, first = _number_classes(path, np.concatenate([part.labels for part in parts]))
     ingest: Section = {
@@ -190,14 +192,23 @@ def _understand_folders(path: Path, options: Options) -> partial[Layout]:
         len(folders) > 1 and all(inner.values()) and len(set(map(frozenset, inner.values()))) == 1
     )
     unknown = sorted(folders.keys() - parts.keys())
-    if parts and (not unknown or same):
-        if unknown:
-            raise InputError(
-                f"{path} holds the folder {unknown[0]} beside {min(parts)}, and both hold the same"
-                " folders. Is it a part? Call it train, val or test"
-            )
+    if not folders:
+        raise InputError("there are no folders of classes")
+    if unknown and folders.keys() == split_into_parts(folders).keys():
+        raise InputError(
+            f"called like parts, but without folders of classes: {_shorten(unknown)}. Sort their"
+            " images into such folders, or move them elsewhere"
+        )
+    if parts and not unknown:
         classes = _check_classes(path, {name for part in parts for name in inner[part]})
         lines = [f"parts: {', '.join(parts)}"]
+    elif parts and options.format != "folders":
+        raise InputError(
+            f"{path} holds the folder {unknown[0]} beside {min(parts)}, which holds folders:"
+            f" {_shorten(inner[min(parts)])}. If those are the classes, {unknown[0]} is a part"
+            f" (call it train, val or test) or belongs elsewhere; if {min(parts)} is a class:"
+            " --format folders"
+        )
     elif same and options.format != "folders":
         raise InputError(
             f"each of the folders {_shorten(folders)} holds the same folders:"
@@ -205,11 +216,6 @@ def _understand_folders(path: Path, options: Options) -> partial[Layout]:
             " test; if they are classes: --format folders"
         )
     else:
-        if folders and folders.keys() == split_into_parts(folders).keys():
-            raise InputError(
-                f"the folders {_shorten(folders)} are called like parts, but hold no folders of"
-                " classes"
-            )
         if len(folders) == 1:
             (only,) = folders
             raise InputError(f"there is one folder, {only}. Is it {path / only} that you mean?")
@@ -235,7 +241,9 @@ def _understand_table(path: Path, options: Options) -> partial[Layout]:
     tables = understand_tables(path, options)
     column = tables.columns["label_column"]
     counts = tables.values[column]
-    labels = sorted((label for label in counts if label is not None), key=_by_number)
+    # One form of Unicode, as in data.classes: a Mac spells `é` in two characters.
+    found = {normalize("NFC", label) for label in counts if label is not None}
+    labels = sorted(found, key=_by_number)
     if counts[None] > counts.total() / 2:
         raise InputError(
             f"{counts[None]:,} of {counts.total():,} rows have no label in the column {column}."

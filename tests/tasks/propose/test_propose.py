@@ -154,6 +154,17 @@ def test_folders_that_all_hold_the_same_folders_are_asked_about(tmp_path: Path) 
     assert "lot 2 beside train" in refused(tmp_path / "animals")
 
 
+@pytest.mark.parametrize("beside", ["test", "extra"])
+def test_a_part_beside_a_folder_without_classes_is_no_class(tmp_path: Path, beside: str) -> None:
+    root = tmp_path / "animals"
+    save_classes(root / "train")
+    for number, image in enumerate(make_pixels(40, seed=9)):
+        save_image(root / beside / f"{number}.png", image)
+    assert "elsewhere" in refused(root)
+    (root / beside).rename(tmp_path / "elsewhere")
+    assert proposed(root).data.classes == CLASSES
+
+
 def test_class_folders_win_over_a_table_that_lies_beside_them(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -434,6 +445,40 @@ def test_what_is_no_source_is_refused(folder: Path, tmp_path: Path) -> None:
     inner = tmp_path / "outer" / folder.name
     shutil.copytree(folder, inner)
     assert f"Is it {inner} that you mean?" in refused(inner.parent)
+
+
+def test_a_file_inside_a_folder_that_is_no_source_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sets").mkdir()
+    assert "there are no folders of classes" in refused(tmp_path / "sets")
+    (tmp_path / "sets" / "blood.npz").touch()
+    assert f"is it {tmp_path / 'sets' / 'blood.npz'} that you mean?" in refused(tmp_path / "sets")
+
+
+def test_labels_in_both_forms_of_unicode_are_one_class(folder: Path) -> None:
+    composed, taken_apart = (
+        "caf\N{LATIN SMALL LETTER E WITH ACUTE}",
+        "cafe\N{COMBINING ACUTE ACCENT}",
+    )
+    rows = [
+        [file, {"cat": composed, "dog": taken_apart}.get(kind, kind)]
+        for file, kind, _ in rows_of(folder)
+    ]
+    write(folder / "labels.csv", [["file", "label"], *rows])
+    assert proposed(folder, format="table").data.classes == (composed, "eel")
+
+
+def test_only_of_images_in_the_project_dvc_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = folder.parent / "project"
+    project.mkdir()
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(name, project)
+    monkeypatch.chdir(project)
+    proposed(folder)
+    told = capsys.readouterr().out
+    assert "dvc add" not in told
+    assert "cp proposal-0.yaml params.yaml" in told
 
 
 def test_a_file_that_is_there_is_not_overwritten(folder: Path) -> None:
