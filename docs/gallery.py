@@ -20,6 +20,7 @@ from tasks.core import paths
 FOLDER = Path("docs/pictures")
 _MAX_BYTES = 200_000
 _MARGIN = 24  # pixels under what is shown
+_TALLEST = 760  # pixels; of a longer section, its beginning is shown
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,6 @@ class Picture:
 
 PICTURES = (
     Picture("verdict", "header", 1100, "light"),
-    Picture("change", "#change", 1100, "light"),
     Picture("confusion", "#confusion", 1100, "light"),
     Picture("labels", "#labels", 1100, "dark"),
     Picture("phone", None, 390, "dark"),
@@ -62,7 +62,7 @@ def take(browser: Browser, picture: Picture, address: str) -> bytes:
             "x": 0,
             "y": box["y"],
             "width": picture.width,
-            "height": box["height"] + _MARGIN,
+            "height": min(box["height"] + _MARGIN, _TALLEST),
         }
         shot = page.screenshot(full_page=True, clip=clip)
     else:
