@@ -25,6 +25,7 @@ from tasks.core.processor import has_instructions
 
 LIMIT = "products of large matrices"
 BFLOAT16 = 'precision="bfloat16"'
+NATIVE = 'processor="native"'
 FORMER = "a loop of one's own"
 DEEP = ['architecture="residual_deep"', 'optimizer="muon"']
 CONTESTANTS = {
@@ -36,7 +37,8 @@ CONTESTANTS = {
     "this pipeline, deterministic: false": ["pipeline", "deterministic=false"],
     "this pipeline, onednn: false": ["pipeline", "onednn=false"],
     "this pipeline, one thread": ["pipeline", "threads=1"],
-    "this pipeline, precision: bfloat16": ["pipeline", BFLOAT16],
+    "this pipeline, precision: bfloat16": ["pipeline", BFLOAT16, NATIVE],
+    "this pipeline, processor: native": ["pipeline", NATIVE],
     f"{FORMER}, residual_deep with Muon": ["pipeline", *DEEP],
     "this pipeline, residual_deep with Muon": ["pipeline", *DEEP],
 }
@@ -57,6 +59,7 @@ def main() -> None:
         name: start(arguments.torch if kind[0] == "torch" else sys.executable, kind, folder)
         for name, kind in CONTESTANTS.items()
         if BFLOAT16 not in kind or has_instructions("avx512_bf16", "amx_bf16", "bf16")
+        if NATIVE not in kind or has_instructions("avx512f")
         if kind[0] != "torch" or arguments.torch
         if (folder := arguments.former if name.startswith(FORMER) else Path()) is not None
     }
@@ -72,7 +75,11 @@ def main() -> None:
 
 
 def start(python: str, kind: list[str], folder: Path) -> "subprocess.Popen[str]":
-    """Starts a worker of the checkout in a folder and waits until it is ready."""
+    """Starts a worker of the checkout in a folder and waits until it is ready.
+
+    The loop's checkout knows no `train.processor`; oneDNN is held to what `portable` holds it to.
+    """
+    held = {"ONEDNN_MAX_CPU_ISA": "AVX2"} if kind[0] == "pipeline" else {}
     worker = subprocess.Popen(
         [python, "-m", "benchmarks.throughput_worker", *kind],
         cwd=folder,
@@ -81,7 +88,8 @@ def start(python: str, kind: list[str], folder: Path) -> "subprocess.Popen[str]"
         stderr=subprocess.DEVNULL,
         text=True,
         env=os.environ
-        | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"},
+        | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+        | held,
     )
     assert worker.stdout is not None
     for line in worker.stdout:

@@ -65,6 +65,17 @@ class TrainParameters(Section):
                 )
         return file
 
+    @field_validator("processor")
+    @classmethod
+    def _computes_in_the_precision(cls, processor: str, info: ValidationInfo) -> str:
+        """oneDNN, held to AVX2, ends with an error where TensorFlow sees bfloat16's instructions."""
+        if processor == "portable" and info.data.get("precision") == "bfloat16":
+            raise ValueError(
+                "train.precision: bfloat16 needs instructions that portable leaves out; expected"
+                " native, or train.precision: float32"
+            )
+        return processor
+
 
 def locate_network(architecture: str) -> tuple[str, str]:
     """The module and the name of the function that builds a network."""

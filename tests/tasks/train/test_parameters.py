@@ -1,4 +1,4 @@
-"""The network and the file that holds it belong together, as DVC watches the file."""
+"""The network and its file belong together, as DVC watches the file; so do precision and processor."""
 
 import pytest
 
@@ -44,3 +44,10 @@ def test_another_name_or_file_is_refused_by_name(
 ) -> None:
     with pytest.raises(InputError, match=fault):
         check(architecture, network_file)
+
+
+def test_bfloat16_is_refused_on_what_every_processor_has() -> None:
+    section = read_parameters()["train"] | {"precision": "bfloat16"}
+    check_section("train", TrainParameters, section | {"processor": "native"})
+    with pytest.raises(InputError, match=r"processor = 'portable'.*expected\s+native"):
+        check_section("train", TrainParameters, section | {"processor": "portable"})
