@@ -68,7 +68,7 @@ class TrainParameters(Section):
     @field_validator("processor")
     @classmethod
     def _computes_in_the_precision(cls, processor: str, info: ValidationInfo) -> str:
-        """oneDNN, held to AVX2, ends with an error where TensorFlow sees bfloat16's instructions."""
+        """Held to AVX2, oneDNN fails where TensorFlow sees instructions for bfloat16."""
         if processor == "portable" and info.data.get("precision") == "bfloat16":
             raise ValueError(
                 "train.precision: bfloat16 needs instructions that portable leaves out; expected"
