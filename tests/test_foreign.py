@@ -31,37 +31,21 @@ PART = (
 THEIRS = ("params.yaml", "dvc.lock", "data", "models", "reports")
 
 
-def make_digits_parameters() -> dict:
-    """As `examples.digits` and `propose` give them."""
-    parameters = read_parameters()
-    parameters["data"] = {
-        "name": "digits",
-        "classes": [str(digit) for digit in range(10)],
-        "height": 8,
-        "width": 8,
-        "channels": 1,
-        "train_images": 1442,
-        "test_images": 355,
-    }
-    parameters["ingest"] = {
-        "format": "folders",
-        "path": "data/source/digits",
-        "resize": "refuse",
-        "max_faulty_share": 0.0,
-        "test_share": 0.2,
-        "test_seed": 0,
-    }
-    parameters["validate"] |= {"min_highest": 240, "max_constant_pixels": 3}
-    parameters["train"] |= {"epochs": 50, "flip": False, "architecture": "light"}
-    return parameters
+def propose_digits(root: Path) -> None:
+    """As the README has it."""
+    write_parameters(root, read_parameters())
+    run_python("-m", "examples.digits", "data/source/digits", root=root)
+    run_python("-m", "cli", "propose", "data/source/digits", "proposed.yaml", root=root)
+    (root / "proposed.yaml").replace(root / "params.yaml")
 
 
-def make_other_parameters() -> dict:
+def change_everything(root: Path) -> None:
     """Every value is another one, of the same type."""
-    return {
+    parameters = {
         section: {key: make_other(value) for key, value in content.items()}
         for section, content in read_parameters().items()
     }
+    write_parameters(root, parameters)
 
 
 def make_other(value: object) -> object:
@@ -80,21 +64,26 @@ def make_other(value: object) -> object:
 
 
 @pytest.mark.parametrize(
-    "make_parameters", [make_digits_parameters, make_other_parameters], ids=["digits", "others"]
+    "change_parameters", [propose_digits, change_everything], ids=["digits", "others"]
 )
 def test_the_suite_passes_and_leaves_everything_in_anothers_project(
-    tmp_path: Path, make_parameters: Callable[[], dict]
+    tmp_path: Path, change_parameters: Callable[[Path], None]
 ) -> None:
     root = copy_project(tmp_path / "project")
-    write_parameters(root, make_parameters())
+    change_parameters(root)
     (root / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", "utf-8")
     for name in ("data/raw/manifest.json", "models/candidate/card.json", "reports/metrics.json"):
-        (root / name).parent.mkdir(parents=True)
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text('{"of": "another data set"}\n', "utf-8")
     before = {name: contents_of(root / name) for name in THEIRS}
     options = ("-p", "no:cacheprovider", f"--basetemp={tmp_path / 'tests'}")
+    run_python("-m", "pytest", "-q", *options, *PART, root=root)
+    assert {name: contents_of(root / name) for name in THEIRS} == before
+
+
+def run_python(*arguments: str, root: Path) -> None:
     completed = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options, *PART],
+        [sys.executable, *arguments],
         cwd=root,
         env={name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")},
         stdin=subprocess.DEVNULL,
@@ -104,7 +93,6 @@ def test_the_suite_passes_and_leaves_everything_in_anothers_project(
         check=False,
     )
     assert completed.returncode == 0, completed.stdout[-10_000:]
-    assert {name: contents_of(root / name) for name in THEIRS} == before
 
 
 def copy_project(root: Path) -> Path:

@@ -15,8 +15,8 @@ import sys
 from tasks.runner.stage import run_stage
 assert "numpy" not in sys.modules
 def main():
-    from numpy._core._multiarray_umath import __cpu_features__ as features
-    print(*sorted(name for name, there in features.items() if there and "AVX512" in name))
+    from numpy._core import _multiarray_umath as numpy
+    print(*(name for name in numpy.__cpu_dispatch__ if numpy.__cpu_features__[name]))
     import os
     print(os.environ["OPENBLAS_CORETYPE"], os.environ["NPY_ENABLE_CPU_FEATURES"])
 run_stage("example", "__main__")
@@ -40,7 +40,7 @@ def test_numpy_and_openblas_use_no_newer_instructions(
         text=True,
         check=True,
     )
-    assert completed.stdout.splitlines() == ["", "Haswell X86_V3"]
+    assert completed.stdout.splitlines() == ["X86_V3", "Haswell X86_V3"]
     assert completed.stderr == ""
 
 

@@ -1,4 +1,4 @@
-"""The network and its file belong together, as DVC watches the file; so do number and processor."""
+"""The network and its file belong together, as DVC watches the file; so do precision and bits."""
 
 import pytest
 
