@@ -15,21 +15,22 @@ from tasks.runner.frame import run_framed
 # name → the module whose `main` runs, whether it takes arguments, what it does.
 COMMANDS = {
     "repro": ("workspace.repro", False, "run what has to run, and say where the report is"),
-    "run": ("flows.pipeline", False, "the same as a Prefect flow, with gate and publishing"),
+    "run": ("flows.run", False, "the same as a Prefect flow, with gate and publishing"),
     "plan": ("workspace.plan", False, "which stages would run, and why"),
     "status": ("workspace.status", False, "how good the model is; whether its report is current"),
     "check": ("workspace.check", False, "refuse impossible parameters before anything runs"),
     "verify": ("workspace.verify", False, "compare every output with its record, byte by byte"),
     "heal": ("workspace.heal", False, "remove what a killed run has left"),
     "gate": ("tasks.models.decide", False, "judge the candidate; promote it if it may be"),
-    "champion": ("workspace.champion", True, "show, promote, rollback, register"),
+    "champion": ("workspace.champion", True, "show, promote, decline, rollback, register"),
+    "compare": ("workspace.compare", True, "two runs of the archive, side by side"),
     "baseline": ("workspace.baseline", True, "compare later reports with a commit's result"),
     "propose": ("tasks.propose.__main__", True, "propose parameters for other images"),
     "predict": ("tasks.predict.__main__", True, "classify images with the model in use"),
     "serve": ("flows.serve", False, "server, schedule and worker for unattended runs"),
     "completion": ("", True, "print a shell's completion: bash or zsh"),
 }
-_SUBCOMMANDS = {"champion": "show promote rollback register", "completion": "bash zsh"}
+_SUBCOMMANDS = {"champion": "show promote decline rollback register", "completion": "bash zsh"}
 
 
 def main() -> int | None:

@@ -31,6 +31,7 @@ LIMITS = GateParameters(
     margin=0.02,
     significance=0.05,
     max_f1_loss=0.02,
+    promotes="automatically",
     keep=2,
 )
 NOT_WORSE = LIMITS.model_copy(update={"accepts": "not_worse"})
@@ -57,6 +58,7 @@ def draw_pair(images: np.ndarray, candidate: np.ndarray, generator: np.random.Ge
         labels=labels,
         before=np.where(ndtr(difficulty) < CHAMPION, labels, wrong),
         after=np.where(ndtr(other) < candidate[labels], labels, wrong),
+        known=np.ones(len(labels), bool),
     )
 
 

@@ -3,8 +3,12 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
+
+import asyncpg
+from prefect.settings import get_current_settings
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from tasks.runner.errors import InputError
 
@@ -27,19 +31,21 @@ class Server:
     auth: str | None
 
 
-def read_server(environment: Mapping[str, str]) -> Server:
+def read_server() -> Server:
     """Reads Prefect's settings and checks them.
 
     Raises:
         InputError: the server couldn't start, or would let anyone run code.
 
     """
-    require_possible_port(environment.get("PREFECT_SERVER_API_PORT", "4200"))
-    from prefect.settings import get_current_settings
-
     settings = get_current_settings().server
     host, port = settings.api.host, settings.api.port
     auth = settings.api.auth_string.get_secret_value() if settings.api.auth_string else None
+    if not 0 < port < 2**16 - 1:
+        raise InputError(
+            f"PREFECT_SERVER_API_PORT = {port} is no port; expected a number from 1 to 65534, such"
+            " as PREFECT_SERVER_API_PORT=4200"
+        )
     require_safe(host, auth=auth)
     for number in (port, port + 1):
         require_free(host, number)
@@ -47,15 +53,6 @@ def read_server(environment: Mapping[str, str]) -> Server:
         require_database(database.get_secret_value())
     place = f"http://{f'[{host}]' if ':' in host else host}"
     return Server(f"{place}:{port}/api", f"{place}:{port + 1}", auth)
-
-
-def require_possible_port(port: str) -> None:
-    """Refuses what is no port; Prefect would end with a traceback."""
-    if not port.isdecimal() or not 0 < int(port) < 2**16 - 1:
-        raise InputError(
-            f"PREFECT_SERVER_API_PORT = {port} is no port; expected a number from 1 to 65534, such"
-            " as PREFECT_SERVER_API_PORT=4200"
-        )
 
 
 def require_safe(host: str, *, auth: str | None) -> None:
@@ -102,9 +99,6 @@ def require_database(url: str) -> None:
         InputError: with its address, without its password.
 
     """
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
     expected = "PREFECT_SERVER_DATABASE_CONNECTION_URL: expected postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
     try:
         address = make_url(url)
@@ -112,7 +106,6 @@ def require_database(url: str) -> None:
         raise InputError(f"{expected}, found something else") from None
     if not address.drivername.startswith("postgresql"):
         return
-    import asyncpg
 
     async def connect() -> None:
         plain = address.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -25,7 +25,12 @@ _EPOCH = re.compile(r"^epoch (\d+) of at most (\d+)\b")
 
 
 def show_summary(
-    outcomes: Mapping[str, Outcome], seconds: Mapping[str, float], verdict: Verdict, *, run: str
+    outcomes: Mapping[str, Outcome],
+    seconds: Mapping[str, float],
+    verdict: Verdict,
+    *,
+    run: str,
+    archive_url: str | None,
 ) -> None:
     """The verdict, what happened to each stage and the report's text; and a link to the page.
 
@@ -34,6 +39,7 @@ def show_summary(
         seconds: stage → how long that took.
         verdict: of the gate.
         run: the name of the run in the archive.
+        archive_url: where browsers find the archive, if params.yaml says so.
 
     """
     report = paths.REPORT_TEXT.read_text(encoding="utf-8") if paths.REPORT_TEXT.is_file() else ""
@@ -44,17 +50,20 @@ def show_summary(
     )
     changed = any(outcome != "unchanged" for outcome in outcomes.values())
     create_link_artifact(
-        find_report(run if changed else None),
+        find_report(run if changed else None, archive_url),
         link_text=str(paths.REPORT_PAGE),
         key="pipeline-report",
         description="This run's report" if changed else "All runs",
     )
 
 
-def find_report(run: str | None) -> str:
-    """Where a browser finds a run's report, or all runs: at the service, else on this machine."""
-    served = os.environ.get(ARCHIVE_VARIABLE)
-    if served is None:
+def find_report(run: str | None, archive_url: str | None) -> str:
+    """Where a browser finds a run's report, or all runs.
+
+    At the address that is given, else at the service, else on this machine.
+    """
+    served = (archive_url or os.environ.get(ARCHIVE_VARIABLE, "")).rstrip("/")
+    if not served:
         return (paths.REPORT_PAGE if run else Path(ARCHIVE / PAGE_NAME)).resolve().as_uri()
     return f"{served}/{run}/{paths.REPORT_PAGE.name}" if run else f"{served}/"
 
@@ -68,40 +77,23 @@ def describe_stages(outcomes: Mapping[str, Outcome], seconds: Mapping[str, float
 
 def follow_progress(on_line: Callable[[str], None]) -> Callable[[str], None]:
     """Passes lines on, and shows those that tell of an epoch as the progress of the task."""
-    artifact: UUID | None = None
+    show = _show_progress()
 
     def on_each_line(line: str) -> None:
-        nonlocal artifact
         on_line(line)
-        match = _EPOCH.match(line)
-        if match is None:
-            return
-        progress = 100 * int(match[1]) / int(match[2])
-        if artifact is None:
-            created = create_progress_artifact(progress, description=line)
-            assert isinstance(created, UUID)
-            artifact = created
-        else:
-            update_progress_artifact(artifact, progress, description=line)
+        if match := _EPOCH.match(line):
+            show(100 * int(match[1]) / int(match[2]), line)
 
     return on_each_line
 
 
 def follow_count(total: int, what: str) -> Callable[[int], None]:
-    """Shows how many of a number of things are done as the progress of the task.
+    """Takes how many more of a number of things are done, and shows the progress of the task.
 
     Each update is a request to the server, so only whole twentieths are told.
-
-    Args:
-        total: how many there are.
-        what: is being done.
-
-    Returns:
-        Takes how many more are done.
-
     """
-    created = create_progress_artifact(0.0, description=what)
-    assert isinstance(created, UUID)
+    show = _show_progress()
+    show(0.0, what)
     done, told = 0, 0
 
     def on_more(count: int) -> None:
@@ -109,6 +101,21 @@ def follow_count(total: int, what: str) -> Callable[[int], None]:
         done += count
         if 20 * done // total > told:
             told = 20 * done // total
-            update_progress_artifact(created, 5.0 * told, description=f"{what}: {done:,}")
+            show(5.0 * told, f"{what}: {done:,}")
 
     return on_more
+
+
+def _show_progress() -> Callable[[float, str], None]:
+    artifact: UUID | None = None
+
+    def show(percent: float, description: str) -> None:
+        nonlocal artifact
+        if artifact is None:
+            created = create_progress_artifact(percent, description=description)
+            assert isinstance(created, UUID)
+            artifact = created
+        else:
+            update_progress_artifact(artifact, percent, description=description)
+
+    return show

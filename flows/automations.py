@@ -19,39 +19,53 @@ from prefect.settings import get_current_settings
 from flows.parameters import FlowParameters
 from tasks.core.parameters import load_section
 
-NEW_CHAMPION = "pipeline.new-champion"
-REJECTED = "pipeline.rejected"
 DRIFT = "pipeline.drift"
+# The gate's decision → the event of it.
+EVENTS = {
+    "accepted": "pipeline.new-champion",
+    "pending": "pipeline.pending",
+    "rejected": "pipeline.rejected",
+}
 
+_ANYTHING = ResourceSpecification({})
 _OWN_EVENTS = ResourceSpecification({"prefect.resource.id": "pipeline.*"})
 _RUNS = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
 # Not those of `tell`: a message that can't be delivered would cause the next one.
 _OWN_FLOWS = ResourceSpecification(
-    {"prefect.resource.role": "flow", "prefect.resource.name": ["pipeline", "predict"]}
+    {
+        "prefect.resource.role": "flow",
+        "prefect.resource.name": ["pipeline", "predict", "champion"],
+    }
 )
-_ANYTHING = ResourceSpecification({})
 _BROKEN = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
 _FAILURE = (
     "{{ flow.name }} / {{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}"
     # Prefect knows its filter ui_url only where it calls webhooks itself.
     " {{ UI }}/runs/flow-run/{{ flow_run.id }}"
 )
+_MESSAGE = "{{ event.payload.message }}"
 # Name → of which resources, related to what, which events, in which words.
 _TOLD = {
     "Tell of failures": (_RUNS, _OWN_FLOWS, _BROKEN, _FAILURE),
     "Tell of a new champion": (
         _OWN_EVENTS,
         _ANYTHING,
-        {NEW_CHAMPION},
-        "New champion: {{ event.payload.message }}",
+        {EVENTS["accepted"]},
+        f"New champion: {_MESSAGE}",
+    ),
+    "Tell of a decision to be made": (
+        _OWN_EVENTS,
+        _ANYTHING,
+        {EVENTS["pending"]},
+        f"Somebody is waited for, to promote or decline: {_MESSAGE} {{{{ UI }}}}/deployments",
     ),
     "Tell of a rejection": (
         _OWN_EVENTS,
         _ANYTHING,
-        {REJECTED},
-        "Not promoted: {{ event.payload.message }}",
+        {EVENTS["rejected"]},
+        f"Not promoted: {_MESSAGE}",
     ),
-    "Tell of drift": (_OWN_EVENTS, _ANYTHING, {DRIFT}, "Drift: {{ event.payload.message }}"),
+    "Tell of drift": (_OWN_EVENTS, _ANYTHING, {DRIFT}, f"Drift: {_MESSAGE}"),
 }
 
 
@@ -62,42 +76,32 @@ def set_up_automations(deployment: UUID | None) -> None:
         deployment: the one that delivers a message; None tells nobody.
 
     """
+    settings = get_current_settings()
+    address = settings.ui_url or str(settings.api.url).removesuffix("/api")
     for name, (resources, related, events, message) in _TOLD.items():
         if found := _find(name):
             found.delete()
-        if deployment is not None:
-            _tell(name, deployment, resources, related, events, message).create()
-
-
-def _tell(
-    name: str,
-    deployment: UUID,
-    resources: ResourceSpecification,
-    related: ResourceSpecification,
-    events: set[str],
-    message: str,
-) -> Automation:
-    settings = get_current_settings()
-    address = settings.ui_url or str(settings.api.url).removesuffix("/api")
-    template = message.replace("{{ UI }}", address)
-    return Automation(
-        name=name,
-        trigger=EventTrigger(
-            expect=events,
-            match=resources,
-            match_related=related,
-            posture=Posture.Reactive,
-            threshold=1,
-        ),
-        actions=[  # pyright: ignore[reportArgumentType] - a list of one kind of them
-            RunDeployment(
-                source="selected",
-                deployment_id=deployment,
-                job_variables=None,
-                parameters={"message": {"__prefect_kind": "jinja", "template": template}},
-            )
-        ],
-    )
+        if deployment is None:
+            continue
+        template = {"__prefect_kind": "jinja", "template": message.replace("{{ UI }}", address)}
+        Automation(
+            name=name,
+            trigger=EventTrigger(
+                expect=events,
+                match=resources,
+                match_related=related,
+                posture=Posture.Reactive,
+                threshold=1,
+            ),
+            actions=[  # pyright: ignore[reportArgumentType] - a list of one kind of them
+                RunDeployment(
+                    source="selected",
+                    deployment_id=deployment,
+                    job_variables=None,
+                    parameters={"message": template},
+                )
+            ],
+        ).create()
 
 
 def _find(name: str) -> Automation | None:

@@ -57,5 +57,7 @@ class FlowParameters(Section):
     webhook_format: Literal["text", "discord", "teams"]
     keep_runs: Count | None
     keep_days: Positive | None
+    sync_to: Text | None
+    archive_url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None
     push_to: Text | None
     commit_to: Text | None

@@ -1,24 +1,17 @@
-"""The pipeline as a Prefect flow: one task per stage of dvc.yaml, in DVC's order.
+"""The pipeline as a Prefect flow: one task per stage of dvc.yaml, in DVC's order."""
 
-    pipeline run
-
-needs no server: Prefect starts a temporary one.
-"""
-
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from prefect import Task, flow, get_run_logger
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from flows.artifacts import follow_progress, show_summary
 from flows.parameters import FlowParameters
-from flows.prefect_process import require_server
 from flows.verdict import gate
 from tasks.runner.errors import NetworkError
 from tasks.runner.lock import hold_run
@@ -28,10 +21,11 @@ from workspace.graph import Outcome, StageFailedError, bring_up_to_date, read_st
 from workspace.heal import remove_broken_leftovers, require_readable_lock
 from workspace.publish import publish, require_publishable
 from workspace.repository import find_places
+from workspace.sync import find_place, sync_archive
 from workspace.verify import require_recorded_bytes, require_sound_lists
 
 
-@flow(name="pipeline", retries=0, persist_result=False)
+@flow(name="pipeline")
 def pipeline() -> dict[str, Outcome]:
     """Brings every stage up to date.
 
@@ -41,16 +35,15 @@ def pipeline() -> dict[str, Outcome]:
     """
     root = Path.cwd()
     parameters = check()
-    flow_parameters: FlowParameters = parameters["flow"]
-    targets = {"push_to": flow_parameters.push_to, "commit_to": flow_parameters.commit_to}
+    wanted: FlowParameters = parameters["flow"]
+    targets = {"push_to": wanted.push_to, "commit_to": wanted.commit_to}
     outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
     require_publishable(root, **targets)
     with (
+        _syncing(wanted),
         hold_run("the Prefect flow pipeline") as token,
-        keeping(
-            root, keep_runs=flow_parameters.keep_runs, keep_days=flow_parameters.keep_days
-        ) as log,
+        keeping(root, keep_runs=wanted.keep_runs, keep_days=wanted.keep_days) as log,
     ):
         for path in remove_broken_leftovers(root):
             get_run_logger().warning("removed %s, which a killed run had left", path)
@@ -61,7 +54,7 @@ def pipeline() -> dict[str, Outcome]:
             started = time.monotonic()
             log.reasons[stage.name] = stage.reasons
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
-            update = stage_task(stage.name, flow_parameters)
+            update = make_task(_update, stage.name, "stage", wanted)
             state = update(
                 stage.name,
                 token=token,
@@ -72,25 +65,33 @@ def pipeline() -> dict[str, Outcome]:
             seconds[stage.name] = time.monotonic() - started
         require_recorded_bytes(root, objects)
         verdict = gate(parameters["gate"], return_state=True).result()
-        show_summary(outcomes, seconds, verdict, run=log.name)
+        archive_url = wanted.archive_url
+        show_summary(outcomes, seconds, verdict, run=log.name, archive_url=archive_url)
         if any(targets.values()):
-            publish_task(flow_parameters)(targets)
+            make_task(_publish, "publish", "publish", wanted)(targets)
     return outcomes
 
 
-def stage_task(name: str, parameters: FlowParameters) -> Task[..., Any]:
-    """The Prefect task that stands for a stage, under the stage's name."""
-    return _task(_update, name, tag="stage", parameters=parameters)
+@contextmanager
+def _syncing(wanted: FlowParameters) -> Iterator[None]:
+    """Copies the archive when the run has left its folder there, also the folder of a failure."""
+    if wanted.sync_to is None:
+        yield
+        return
+    find_place(wanted.sync_to)  # refused before anything runs
+    sync = make_task(_sync, "sync", "publish", wanted)
+    try:
+        yield
+    except Exception:
+        sync(wanted.sync_to, return_state=True)  # the run's own error is the one to tell
+        raise
+    sync(wanted.sync_to)
 
 
-def publish_task(parameters: FlowParameters) -> Task[..., Any]:
-    """The Prefect task that hands the results on."""
-    return _task(_publish, "publish", tag="publish", parameters=parameters)
-
-
-def _task(
-    function: Callable[..., Any], name: str, *, tag: str, parameters: FlowParameters
+def make_task(
+    function: Callable[..., Any], name: str, tag: str, parameters: FlowParameters
 ) -> Task[..., Any]:
+    """A task that is tried again only where that may help."""
     return Task(
         function,
         name=name,
@@ -99,9 +100,11 @@ def _task(
         retries=parameters.retries,
         retry_delay_seconds=parameters.retry_delay,
         retry_condition_fn=_may_pass,
-        cache_policy=NO_CACHE,
-        persist_result=False,
     )
+
+
+def _sync(address: str) -> None:
+    sync_archive(address, on_line=get_run_logger().info)
 
 
 def _publish(targets: dict[str, str | None]) -> None:
@@ -110,14 +113,10 @@ def _publish(targets: dict[str, str | None]) -> None:
 
 def _update(name: str, *, token: str, skip: bool) -> State[Outcome]:
     """Asks DVC for one stage; the state's name says what happened."""
-    logger = get_run_logger()
-    outcome: Outcome = (
-        "unchanged"
-        if skip
-        else bring_up_to_date(
-            name, root=Path.cwd(), token=token, on_line=follow_progress(logger.info)
-        )
-    )
+    outcome: Outcome = "unchanged"
+    if not skip:
+        on_line = follow_progress(get_run_logger().info)
+        outcome = bring_up_to_date(name, root=Path.cwd(), token=token, on_line=on_line)
     return Completed(name=outcome.capitalize(), message=f"{name}: {outcome}", data=outcome)
 
 
@@ -127,12 +126,3 @@ def _may_pass(task: Task[..., Any], run: TaskRun, state: State) -> bool:
     return isinstance(error, NetworkError) or (
         isinstance(error, StageFailedError) and error.may_pass
     )
-
-
-def main() -> None:
-    """Checks the parameters, runs the flow, prints what happened to each stage."""
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    check()
-    require_server()
-    outcomes = pipeline()
-    print(", ".join(f"{name} {outcome}" for name, outcome in outcomes.items()))

@@ -3,17 +3,15 @@
     python -m flows.predict IMAGES TABLE
 
 needs no server: Prefect starts a temporary one. The deployment `predict/batch` in prefect.yaml runs
-it unattended; what IMAGES and TABLE can be, `python -m tasks.predict --help` says.
+it unattended; what IMAGES and TABLE can be, `pipeline predict --help` says.
 """
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
-from prefect import Task, flow, get_run_logger
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed
@@ -28,10 +26,10 @@ from tasks.images.sources import open_source
 from tasks.predict.classify import Sample, classify_into, describe_errors, describe_summary
 from tasks.predict.model import Model, load_model
 from tasks.predict.parameters import PredictParameters
-from tasks.runner.errors import InputError
+from tasks.runner.frame import run_framed
 
 
-@flow(name="predict", retries=0, persist_result=False)
+@flow(name="predict")
 def predict(images: str, output: str, model: str | None) -> None:
     """Classifies images into a table, and compares them with the training images.
 
@@ -49,7 +47,8 @@ def predict(images: str, output: str, model: str | None) -> None:
     drift(sample, Path(output), loaded.classes, limits)
 
 
-def _classify(
+@task(task_run_name="classify")
+def classify(
     images: Path, output: Path, model: Model, sample: Sample, parameters: PredictParameters
 ) -> State[int]:
     """Writes the table; an image that can't be used is a warning and a row with an error."""
@@ -77,7 +76,8 @@ def _classify(
     return Completed(name=name, message=message, data=summary.num_errors)
 
 
-def _compare(
+@task(task_run_name="drift")
+def drift(
     sample: Sample, output: Path, classes: tuple[str, ...], limits: DriftParameters
 ) -> State[int]:
     """Warns of each figure that isn't as in training; the state's name says if there is one."""
@@ -101,18 +101,6 @@ def _compare(
     return Completed(name=name, message=message, data=len(differing))
 
 
-classify = Task(
-    _classify,
-    name="classify",
-    task_run_name="classify",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
-drift = Task(
-    _compare, name="drift", task_run_name="drift", cache_policy=NO_CACHE, persist_result=False
-)
-
-
 def main() -> None:
     """Runs the flow once."""
     parser = argparse.ArgumentParser(prog="python -m flows.predict", description=__doc__)
@@ -122,13 +110,8 @@ def main() -> None:
     parser.add_argument("--model", metavar="MODEL", help="champion, candidate or a folder")
     arguments = parser.parse_args()
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    try:
-        predict(arguments.images, arguments.output, arguments.model)
-    except InputError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    predict(arguments.images, arguments.output, arguments.model)
 
 
 if __name__ == "__main__":
-    main()
+    run_framed(main)

@@ -1,11 +1,36 @@
 """Prefect's command line, in a process that ends when the one that started it does."""
 
+import io
 import sys
 import urllib.error
 import urllib.request
+from contextlib import redirect_stderr
 
-from tasks.runner.errors import NetworkError
+from pydantic import ValidationError
+
+from tasks.runner.errors import InputError, NetworkError
 from tasks.runner.stage import end_with_parent
+
+
+def require_settings() -> None:
+    """Refuses settings with which Prefect can't even be imported.
+
+    Raises:
+        InputError: with the first of them.
+
+    """
+    try:
+        # Prefect tells of it, too, in lines of its own.
+        with redirect_stderr(io.StringIO()):
+            from prefect.settings import get_current_settings
+
+            get_current_settings()
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise InputError(
+            f"{error.title} of Prefect: {'.'.join(map(str, fault['loc']))} = {fault['input']!r}:"
+            f" {fault['msg']}. Mend the variable PREFECT_… or the line of prefect.toml that says so"
+        ) from None
 
 
 def require_server() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
@@ -17,65 +16,42 @@ _DEPLOYMENT = "pipeline/scheduled"
 _GOING_ON = ("RUNNING", "PENDING", "CANCELLING")
 
 
-class Runs:
-    """The runs of a server's deployments.
+def require_own(client: SyncPrefectClient, root: Path) -> None:
+    """Refuses a server whose deployment works in another workspace, which would lose it.
 
-    Args:
-        api: its address.
-        auth: USER:PASSWORD, or None.
+    Raises:
+        InputError: with what to do.
 
     """
+    try:
+        deployment = client.read_deployment_by_name(_DEPLOYMENT)
+    except ObjectNotFound:
+        return
+    owner = Path(str(deployment.job_variables.get("working_dir", root)))
+    if owner != root and (owner / "dvc.yaml").exists():
+        raise InputError(
+            f"This Prefect database already serves {owner}; its schedule and runs would go to"
+            f" {root}. Give this workspace a database of its own (PREFECT_HOME, or"
+            " PREFECT_SERVER_DATABASE_CONNECTION_URL), or remove the other deployment: prefect"
+            f" deployment delete {_DEPLOYMENT}"
+        )
 
-    def __init__(self, api: str, auth: str | None) -> None:
-        self._client = SyncPrefectClient(api, auth_string=auth)
 
-    def __enter__(self) -> "Runs":
-        self._client.__enter__()
-        return self
+def end_dead(client: SyncPrefectClient) -> Iterator[str]:
+    """Marks the runs whose process is gone as crashed, so that they hold no place.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._client.__exit__(kind, error, trace)
+    A run that is merely silent, on a machine that was suspended, goes on.
 
-    def require_own(self, root: Path) -> None:
-        """Refuses a server whose deployment works in another workspace, which would lose it.
+    Yields:
+        One line per run.
 
-        Raises:
-            InputError: with what to do.
-
-        """
-        try:
-            deployment = self._client.read_deployment_by_name(_DEPLOYMENT)
-        except ObjectNotFound:
-            return
-        owner = Path(str(deployment.job_variables.get("working_dir", root)))
-        if owner != root and (owner / "dvc.yaml").exists():
-            raise InputError(
-                f"This Prefect database already serves {owner}; its schedule and runs would go to"
-                f" {root}. Give this workspace a database of its own (PREFECT_HOME, or"
-                " PREFECT_SERVER_DATABASE_CONNECTION_URL), or remove the other deployment: prefect"
-                f" deployment delete {_DEPLOYMENT}"
-            )
-
-    def end_dead(self) -> Iterator[str]:
-        """Marks the runs whose process is gone as crashed, so that they hold no place.
-
-        A run that is merely silent, on a machine that was suspended, goes on.
-
-        Yields:
-            One line per run.
-
-        """
-        going_on = FlowRunFilter.model_validate({"state": {"type": {"any_": list(_GOING_ON)}}})
-        for run in self._client.read_flow_runs(flow_run_filter=going_on):
-            if run.deployment_id is not None and not _lives(run):
-                message = "Its process is gone. The next run completes the work."
-                self._client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-                yield f"the run {run.name} is marked as crashed: its process is gone"
+    """
+    going_on = FlowRunFilter.model_validate({"state": {"type": {"any_": list(_GOING_ON)}}})
+    for run in client.read_flow_runs(flow_run_filter=going_on):
+        if run.deployment_id is not None and not _lives(run):
+            message = "Its process is gone. The next run completes the work."
+            client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+            yield f"the run {run.name} is marked as crashed: its process is gone"
 
 
 def _lives(run: FlowRun) -> bool:

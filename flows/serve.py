@@ -25,34 +25,28 @@ from typing import TYPE_CHECKING
 import psutil
 
 from flows.parameters import FlowParameters
+from flows.prefect_process import require_settings
 from tasks.core.parameters import load_section
 from tasks.runner.errors import InputError
-from tasks.runner.frame import end_in_order_on_term
+from tasks.runner.frame import run_framed
 
 if TYPE_CHECKING:
     from flows.address import Server
-    from flows.runs import Runs
 
 POOL = "image-classification"
+_PREFECT = "flows.prefect_process"
 _START_SECONDS = 180
 _GRACE_SECONDS = 5
 
 
 def main() -> None:
     """Starts the parts in their order, then waits."""
-    end_in_order_on_term()
-    try:
-        parameters: FlowParameters = load_section("flow", FlowParameters)
-        # Prefect reads its settings when it is imported, with a traceback over a wrong one.
-        from flows.address import read_server
+    parameters: FlowParameters = load_section("flow", FlowParameters)
+    require_settings()
+    from flows.address import read_server
 
-        server = read_server(os.environ)
-        environment = make_environment(server, parameters, root=Path.cwd())
-        serve(server, environment, parameters)
-    except InputError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    server = read_server()
+    serve(server, make_environment(server, parameters, root=Path.cwd()), parameters)
 
 
 def make_environment(server: "Server", parameters: FlowParameters, *, root: Path) -> dict[str, str]:
@@ -89,24 +83,31 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
         InputError: a part didn't start, or ended; or the server belongs to another workspace.
 
     """
-    with ExitStack() as stack:
-        prefect = "flows.prefect_process"
-        server = stack.enter_context(_running(prefect, "server", "start", environment=environment))
-        _await_server(server, f"{places.api}/health")
-        from flows.runs import Runs
+    from prefect.client.orchestration import SyncPrefectClient
 
-        runs = stack.enter_context(Runs(places.api, places.auth))
-        runs.require_own(Path.cwd())
-        _end_dead(runs)
-        stack.callback(_end_dead, runs)  # again after the worker has ended
+    from flows.runs import end_dead, require_own
+
+    def tell_dead() -> None:
+        for line in end_dead(client):
+            print(line, flush=True)
+
+    with ExitStack() as stack:
+
+        def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+            return stack.enter_context(_running(module, *arguments, environment=environment))
+
+        server = start(_PREFECT, "server", "start")
+        _await_server(server, f"{places.api}/health")
+        client = stack.enter_context(SyncPrefectClient(places.api, auth_string=places.auth))
+        require_own(client, Path.cwd())
+        tell_dead()
+        stack.callback(tell_dead)  # again after the worker has ended
         pool = ("work-pool", "create", POOL, "--type", "process", "--overwrite")
-        _prefect(*pool, environment=environment)
-        _prefect("deploy", "--all", "--no-prompt", environment=environment)
+        for command in ((_PREFECT, *pool), (_PREFECT, "deploy", "--all", "--no-prompt")):
+            _run(*command, environment=environment)
         _run("flows.automations", environment=environment)
-        command = (prefect, "worker", "start", "--pool", POOL)
-        worker = stack.enter_context(_running(*command, environment=environment))
-        port = places.archive.rpartition(":")[2]
-        archive = stack.enter_context(_running("workspace.web", port, environment=environment))
+        worker = start(_PREFECT, "worker", "start", "--pool", POOL)
+        archive = start("workspace.web", places.archive.rpartition(":")[2])
         print(f"archive: {places.archive}", flush=True)
         print(f"serving: {places.api.removesuffix('/api')}", flush=True)
         if parameters.webhook is not None:
@@ -116,11 +117,6 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
             time.sleep(0.5)
         ended = next(name for name, part in parts.items() if part.poll() is not None)
         raise InputError(f"{ended} has ended; see its messages above.")
-
-
-def _end_dead(runs: "Runs") -> None:
-    for line in runs.end_dead():
-        print(line, flush=True)
 
 
 @contextmanager
@@ -197,10 +193,6 @@ def _await_server(server: subprocess.Popen[bytes], address: str) -> None:
     raise InputError(f"Prefect's server didn't answer at {address} within {_START_SECONDS} s.")
 
 
-def _prefect(*arguments: str, environment: dict[str, str]) -> None:
-    _run("flows.prefect_process", *arguments, environment=environment)
-
-
 def _run(module: str, *arguments: str, environment: dict[str, str]) -> None:
     completed = subprocess.run(
         [sys.executable, "-m", module, *arguments],
@@ -214,4 +206,4 @@ def _run(module: str, *arguments: str, environment: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_framed(main)

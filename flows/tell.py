@@ -14,18 +14,18 @@ from urllib.parse import urlsplit
 import httpx
 from prefect import Task, flow
 from prefect.blocks.system import Secret
-from prefect.cache_policies import NO_CACHE
 
 from flows.parameters import FlowParameters
 from tasks.core.parameters import load_section
 from tasks.runner.errors import InputError, NetworkError
+from tasks.runner.frame import run_framed
 
 _TIMEOUT_SECONDS = 20.0
 _TRIES = 7  # each waits twice as long as the one before
 _LONGEST = {"text": 10_000, "discord": 2_000, "teams": 6_000}  # letters that each of them takes
 
 
-@flow(name="tell", retries=0, persist_result=False)
+@flow(name="tell")
 def tell(message: str) -> None:
     """Delivers a message; a place that doesn't answer, or answers with an error, is tried again."""
     parameters: FlowParameters = load_section("flow", FlowParameters)
@@ -35,8 +35,6 @@ def tell(message: str) -> None:
         task_run_name="deliver",
         retries=_TRIES - 1,
         retry_delay_seconds=[parameters.retry_delay * 2**n for n in range(_TRIES - 1)],
-        cache_policy=NO_CACHE,
-        persist_result=False,
     )(message)
 
 
@@ -131,12 +129,9 @@ def compose(message: str, shape: str) -> dict[str, object]:
 
 def main() -> None:
     """Delivers the message of the command line, and says so."""
-    try:
-        deliver(" ".join(sys.argv[1:]))
-    except (InputError, NetworkError) as error:
-        sys.exit(str(error))
+    deliver(" ".join(sys.argv[1:]))
     print("delivered")
 
 
 if __name__ == "__main__":
-    main()
+    run_framed(main)

@@ -8,20 +8,22 @@ code. A run that failed leaves its reason. archive/index.html shows them all ove
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.files import replacing, write_json
+from tasks.core.parameters import PARAMETERS_PATH, read_content
 from tasks.models.card import version_of
 from tasks.models.decide import VERDICT, VERDICT_TEXT
-from tasks.models.store import read_record
+from tasks.models.store import CHAMPIONS, Record, read_record
 from tasks.runner.errors import InputError
 from workspace.git import git
 
@@ -38,7 +40,7 @@ _KEPT = (
     paths.VALIDATION_PAGE,
     VERDICT,
     VERDICT_TEXT,
-    Path("params.yaml"),
+    PARAMETERS_PATH,
     Path("dvc.lock"),
 )
 
@@ -59,9 +61,11 @@ class Run:
         accuracy: on the test images, with its interval; None without a result.
         recalls: class → recall.
         images: split → number of images.
-        decision: of the gate: accepted, rejected, unchanged; None if it didn't come to that.
+        decision: of the gate; None if it didn't come to that.
         champion: the version in use afterwards.
+        pending: the version that waited for a decision afterwards.
         candidate: the version of the model that there was afterwards.
+        parameters: dotted key → value.
         code: path → DVC's hash of it, of all code that stages depend on.
         data: DVC's hash of the images.
 
@@ -71,7 +75,7 @@ class Run:
     started: str
     seconds: float
     outcomes: dict[str, str]
-    reasons: dict[str, list[str]]
+    reasons: dict[str, tuple[str, ...]]
     failure: str | None
     commit: str | None
     edited: list[str]
@@ -80,9 +84,14 @@ class Run:
     images: dict[str, int]
     decision: str | None
     champion: str | None
+    pending: str | None
     candidate: str | None
+    parameters: dict[str, Any]
     code: dict[str, str]
     data: str | None
+
+
+_RUN = TypeAdapter(Run)
 
 
 @dataclass(frozen=True)
@@ -90,15 +99,20 @@ class Log:
     """What a run notes while it goes on.
 
     Attributes:
-        name: of its folder in the archive, if it comes to that.
+        started: in UTC.
         outcomes: stage → what happened to it.
         reasons: stage → why it wasn't up to date.
 
     """
 
-    name: str
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     outcomes: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of its folder in the archive, if it comes to that; names sort by time."""
+        return self.started.strftime("%Y-%m-%dT%H-%M-%S.%fZ")
 
 
 @contextmanager
@@ -106,8 +120,7 @@ def keeping(root: Path, *, keep_runs: int | None, keep_days: float | None) -> It
     """Keeps what the block does, if it changed something or failed; renews the overview."""
     from workspace.overview import write_overview
 
-    started, clock = datetime.now(UTC), time.monotonic()
-    log = Log(name_run(started))
+    log, clock = Log(), time.monotonic()
     failure: str | None = None
     try:
         yield log
@@ -116,39 +129,15 @@ def keeping(root: Path, *, keep_runs: int | None, keep_days: float | None) -> It
         raise
     finally:
         if failure is not None or any(outcome != "unchanged" for outcome in log.outcomes.values()):
-            keep_run(
-                root,
-                started=started,
-                seconds=time.monotonic() - clock,
-                outcomes=log.outcomes,
-                reasons=log.reasons,
-                failure=failure,
-            )
-            archive = root / ARCHIVE
-            remove_old_runs(
-                archive, keep_runs=keep_runs, keep_days=keep_days, now=datetime.now(UTC)
-            )
+            keep_run(root, log, seconds=time.monotonic() - clock, failure=failure)
+            archive, now = root / ARCHIVE, datetime.now(UTC)
+            remove_old_runs(archive, keep_runs=keep_runs, keep_days=keep_days, now=now)
             write_overview(archive)
 
 
-def keep_run(
-    root: Path,
-    *,
-    started: datetime,
-    seconds: float,
-    outcomes: Mapping[str, str],
-    reasons: Mapping[str, Iterable[str]],
-    failure: str | None,
-) -> Run:
+def keep_run(root: Path, log: Log, *, seconds: float, failure: str | None) -> Run:
     """Adds a run to the archive, whole or not at all."""
-    run = describe_run(
-        root,
-        started=started,
-        seconds=seconds,
-        outcomes=outcomes,
-        reasons=reasons,
-        failure=failure,
-    )
+    run = describe_run(root, log, seconds=seconds, failure=failure)
     with replacing(root / ARCHIVE / run.name) as folder:
         folder.mkdir()
         for path in _KEPT:
@@ -157,43 +146,40 @@ def keep_run(
             is_old |= run.decision is None and path in (VERDICT, VERDICT_TEXT)
             if (root / path).is_file() and not is_old:
                 shutil.copyfile(root / path, folder / path.name)
+        if failure is None:
+            _keep_images(root, folder)
         write_json(folder / RECORD_NAME, asdict(run))
     return run
 
 
-def name_run(started: datetime) -> str:
-    """The name of a run; names sort by time."""
-    return started.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S.%fZ")
+def _keep_images(root: Path, folder: Path) -> None:
+    """Which images the run was about, so that it can be compared with runs on others."""
+    from tasks.models.data import IMAGES_NAME, describe_data  # imports pandas
+
+    with suppress(InputError):  # a clone may have the model without the data
+        describe_data(root).to_parquet(folder / IMAGES_NAME, index=False)
 
 
-def describe_run(
-    root: Path,
-    *,
-    started: datetime,
-    seconds: float,
-    outcomes: Mapping[str, str],
-    reasons: Mapping[str, Iterable[str]],
-    failure: str | None,
-) -> Run:
+def describe_run(root: Path, log: Log, *, seconds: float, failure: str | None) -> Run:
     """What is known of a run that has just ended."""
     metrics = {} if failure else _read_json(root / paths.EVALUATION)
     candidate = _find_candidate(root)
     verdict = _read_json(root / VERDICT)
     if failure or verdict.get("version") != candidate:
         verdict = {}  # it is about an earlier model
-    validation = _read_json(root / paths.VALIDATION)
     images: dict[str, int] = {}
-    for row in validation.get("counts", []):
+    for row in _read_json(root / paths.VALIDATION).get("counts", []):
         images[row["split"]] = images.get(row["split"], 0) + row["count"]
-    code, data = _read_lock(root / "dvc.lock")
+    code, data = _read_lock(root)
     commit, edited = _read_git(root)
     accuracy = metrics.get("accuracy")
+    champions = find_record(root)
     return Run(
-        name=name_run(started),
-        started=started.astimezone(UTC).isoformat(timespec="seconds"),
+        name=log.name,
+        started=log.started.isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
-        outcomes=dict(outcomes),
-        reasons={stage: list(found) for stage, found in reasons.items() if found},
+        outcomes=dict(log.outcomes),
+        reasons={stage: found for stage, found in log.reasons.items() if found},
         failure=failure,
         commit=commit,
         edited=edited,
@@ -201,44 +187,66 @@ def describe_run(
         recalls={row["name"]: row["recall"] for row in metrics.get("classes", [])},
         images=images,
         decision=verdict.get("decision"),
-        champion=read_record(root / "models" / "champion").current,
+        champion=champions.current,
+        pending=champions.pending.version if champions.pending else None,
         candidate=None if failure else candidate,
+        parameters=_read_parameters(root / PARAMETERS_PATH),
         code=code,
         data=data,
     )
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values under dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def find_record(root: Path) -> Record:
+    """The record of champions; an empty one where it is lost, which other commands tell."""
+    try:
+        return read_record(root / CHAMPIONS)
+    except InputError:
+        return Record()
 
 
 def read_runs(archive: Path = ARCHIVE) -> list[Run]:
     """All runs that are kept, the oldest first; what isn't a run is passed over."""
     runs = []
     for path in sorted(archive.glob(f"*/{RECORD_NAME}")):
-        content = _read_json(path)
-        if content.get("name") == path.parent.name:
-            content["accuracy"] = tuple(content["accuracy"]) if content["accuracy"] else None
-            runs.append(Run(**content))
+        with suppress(OSError, ValueError):
+            run = read_run(path.parent)
+            if run.name == path.parent.name:
+                runs.append(run)
     return runs
+
+
+def read_run(folder: Path) -> Run:
+    """What the folder of a run says of it."""
+    return _RUN.validate_json((folder / RECORD_NAME).read_bytes())
 
 
 def remove_old_runs(
     archive: Path, *, keep_runs: int | None, keep_days: float | None, now: datetime
 ) -> list[str]:
-    """Removes runs beyond a number or an age; those of the champion always stay.
+    """Removes runs beyond a number or an age; those of the champion, and of what waits, stay.
 
     Returns:
         The names of what was removed.
 
     """
     runs = read_runs(archive)
-    champion = runs[-1].champion if runs else None
-    recent = {run.name for run in (runs[-keep_runs:] if keep_runs is not None else runs)}
+    in_use = {runs[-1].champion, runs[-1].pending} - {None} if runs else set()
+    kept = {run.name for run in (runs[-keep_runs:] if keep_runs is not None else runs)}
     if keep_days is not None:
         oldest = (now - timedelta(days=keep_days)).isoformat(timespec="seconds")
-        recent = {run.name for run in runs if run.name in recent and run.started >= oldest}
-    removed = [
-        run.name
-        for run in runs
-        if run.name not in recent and not (champion and run.candidate == champion)
-    ]
+        kept -= {run.name for run in runs if run.started < oldest}
+    removed = [run.name for run in runs if run.name not in kept and run.candidate not in in_use]
     for name in removed:
         shutil.rmtree(archive / name)
     return removed
@@ -268,6 +276,13 @@ def _find_candidate(root: Path) -> str | None:
         return None
 
 
+def _read_parameters(path: Path) -> dict[str, Any]:
+    try:
+        return flatten(read_content(path))
+    except InputError:  # edited during the run: the copy shows how
+        return {}
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -276,9 +291,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _read_lock(path: Path) -> tuple[dict[str, str], str | None]:
+def _read_lock(root: Path) -> tuple[dict[str, str], str | None]:
     """The hashes of the code that stages depended on, and that of the images."""
-    stages = read_locked(path.parent)
+    stages = read_locked(root)
     code = {
         dep["path"]: dep["md5"]
         for stage in stages.values()

@@ -1,12 +1,14 @@
 """The champion, by hand.
 
 pipeline champion show
-pipeline champion promote --because "REASON"   # also against the gate
+pipeline champion promote --because "REASON"   # what waits; else the candidate, whatever the gate
+pipeline champion decline --because "REASON"   # what waits is never to be the champion
 pipeline champion rollback --because "REASON"  # to the one before, or --to VERSION
 pipeline champion register                     # Git tags by GTO's convention
 """
 
 import argparse
+import getpass
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,37 +19,39 @@ from tasks.models.parameters import GateParameters
 from tasks.models.store import (
     CHAMPIONS,
     Record,
-    find_predecessor,
+    decline,
     read_record,
     roll_back,
     verify_store,
 )
 from tasks.runner.errors import InputError
-from tasks.runner.lock import hold_run
 from workspace.registry import read_stage
 
 
 def describe_champion(record: Record, folder: Path = CHAMPIONS) -> Iterator[str]:
-    """The champion, the versions one can go back to, and what happened, in lines."""
+    """The champion, what waits, the versions one can go back to, and what happened, in lines."""
     if record.current is None:
         yield "There is no champion yet. The first: pipeline gate"
-        return
-    yield f"champion  {record.current}  {folder / record.current}"
-    try:
-        verify_store(folder)
-        metrics = read_metrics(folder / record.current / paths.EVALUATION.name)
-        low, high = metrics.accuracy_interval
-        yield f"accuracy  {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}] when it was promoted"
-    except InputError as error:
-        yield str(error)
+    else:
+        yield f"champion  {record.current}  {folder / record.current}"
+        try:
+            verify_store(folder)
+            metrics = read_metrics(folder / record.current / paths.EVALUATION.name)
+            low, high = metrics.accuracy_interval
+            yield f"accuracy  {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}] when it was promoted"
+        except InputError as error:
+            yield str(error)
+    if record.pending:
+        yield f"waits     {record.pending.version} since {record.pending.time}, to be promoted or"
+        yield f"          declined: {record.pending.reason}"
     for version, why in record.withdrawn.items():
         yield f"withdrawn {version}  {why}"
     for event in record.events:
         replaced = f" for {event.replaced}" if event.replaced else ""
-        yield f"{event.time}  {event.what} {event.version}{replaced}: {event.reason}"
+        yield f"{event.time}  {event.what} {event.version}{replaced} by {event.by}: {event.reason}"
 
 
-def show(arguments: argparse.Namespace) -> None:
+def show() -> None:
     """Prints the champion and its history."""
     print("\n".join(describe_champion(record := read_record())))
     registered = read_stage(Path.cwd()) if Path(".git").exists() else None
@@ -58,48 +62,22 @@ def show(arguments: argparse.Namespace) -> None:
         )
 
 
-def promote(arguments: argparse.Namespace) -> None:
-    """Promotes the candidate whatever the gate says, with the reason on record."""
-    from tasks.models.decide import run_gate
-    from tasks.models.gate import to_markdown
-
-    limits = load_section("gate", GateParameters)
-    with hold_run("a promotion"):
-        print(to_markdown(run_gate(limits, because=arguments.because)))
-    show(arguments)
-
-
-def rollback(arguments: argparse.Namespace) -> None:
-    """Goes back to an earlier champion."""
-    from tasks.models.decide import now
-
-    with hold_run("a rollback"):
-        version = arguments.to or find_predecessor()
-        roll_back(version, reason=arguments.because, time=now())
-    show(arguments)
-
-
-def register(arguments: argparse.Namespace) -> None:
-    """Tags the commit of the champion."""
-    from workspace.registry import register_champion
-
-    print("\n".join(register_champion(Path.cwd())))
-
-
 def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="pipeline champion", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("show", help="the champion and its history").set_defaults(run=show)
-    promotion = commands.add_parser("promote", help="make the candidate the champion")
-    promotion.add_argument("--because", required=True, type=_reason, metavar="REASON")
-    promotion.set_defaults(run=promote)
-    return_ = commands.add_parser("rollback", help="go back to an earlier champion")
-    return_.add_argument("--because", required=True, type=_reason, metavar="REASON")
-    return_.add_argument("--to", metavar="VERSION")
-    return_.set_defaults(run=rollback)
-    commands.add_parser("register", help="tag the champion's commit").set_defaults(run=register)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    commands.add_parser("show", help="the champion and its history")
+    commands.add_parser("register", help="tag the champion's commit")
+    for name, help_, option in (
+        ("promote", "make what waits, else the candidate, the champion", "--version"),
+        ("decline", "let what waits wait no longer", None),
+        ("rollback", "go back to an earlier champion", "--to"),
+    ):
+        command = commands.add_parser(name, help=help_)
+        command.add_argument("--because", required=True, type=_reason, metavar="REASON")
+        if option:
+            command.add_argument(option, metavar="VERSION", dest="version")
     return parser.parse_args()
 
 
@@ -112,4 +90,30 @@ def _reason(text: str) -> str:
 def main() -> None:
     """Runs one command."""
     arguments = parse_arguments()
-    arguments.run(arguments)
+    if arguments.command == "register":
+        from workspace.registry import register_champion
+
+        for line in register_champion(Path.cwd()):
+            print(line)
+        return
+    if arguments.command != "show":
+        print(change(arguments.command, arguments, by=getpass.getuser()))
+    show()
+
+
+def change(command: str, arguments: argparse.Namespace, *, by: str) -> str:
+    """Promotes, declines or rolls back; says what was done."""
+    from tasks.models.decide import now, promote_by_person
+
+    because = arguments.because
+    if command == "promote":
+        limits = load_section("gate", GateParameters)
+        return promote_by_person(limits, because=because, by=by, version=arguments.version)
+    if command == "rollback":
+        record = roll_back(arguments.version, reason=because, by=by, time=now())
+        return f"{record.current} is the champion again"
+    pending = read_record().pending
+    if pending is None:
+        raise InputError("No model waits for a decision. See: pipeline champion show")
+    decline(pending.version, f"declined by {by}: {because}")
+    return f"{pending.version} is declined"

@@ -5,6 +5,7 @@ Opt-in, because it tags Git: pipeline champion register
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,42 +29,46 @@ def register_champion(root: Path) -> Iterator[str]:
         One line per tag, also for those that were there.
 
     Raises:
-        InputError: there is no champion, no commit holds it, or tags of a remote are missing here.
+        InputError: there is no champion, no commit holds it, tags of a remote are missing here, or
+            Git can't make or sign one.
 
     """
-    import gto.api
-    from gto.exceptions import GTOException
-
     folder = champion_folder(root / CHAMPIONS)
     if folder is None:
         raise InputError("There is no champion to register. The first: pipeline gate")
     champion = folder.name
     _require_tags_of_remote(root)
-    registered = {model: tag for tag, model in read_tags(root, f"{ARTIFACT}@*").items()}
-    try:
-        if champion in registered:
-            yield f"{registered[champion]} is there already"
-        else:
-            commit = _find_commit(root, champion)
-            made = gto.api.register(root, ARTIFACT, commit, message=f"model {champion}")
-            registered[champion] = made.tag if made else ""
-            yield f"tagged {registered[champion]}"
-        if read_stage(root) == champion:
-            yield f"{registered[champion]} is in the stage {STAGE} already"
-        else:
-            version = registered[champion].removeprefix(f"{ARTIFACT}@")
-            stage = gto.api.assign(
-                root, ARTIFACT, STAGE, version=version, message=f"model {champion}", force=True
-            )
-            yield f"tagged {stage.tag if stage else ''}"
-    except GTOException as error:
-        raise InputError(f"GTO: {error}") from error
+    versions = read_tags(root, f"{ARTIFACT}@v*")
+    name = next((tag for tag, model in versions.items() if model == champion), None)
+    if name:
+        yield f"{name} is there already"
+    else:
+        newest = max(map(_numbers_of, versions), default=(0, 0, 0))
+        name = f"{ARTIFACT}@v{'.'.join(map(str, (*newest[:2], newest[2] + 1)))}"
+        yield _tag(root, name, _find_commit(root, champion), champion)
+    if read_stage(root) == champion:
+        yield f"{name} is in the stage {STAGE} already"
+        return
+    stages = read_tags(root, f"{ARTIFACT}#{STAGE}#*")
+    number = max((_numbers_of(tag)[-1] for tag in stages), default=0) + 1
+    yield _tag(root, f"{ARTIFACT}#{STAGE}#{number}", f"{name}^{{commit}}", champion)
+
+
+def _numbers_of(tag: str) -> tuple[int, ...]:
+    """The numbers at the end of a tag: of a version three, of a stage one."""
+    return tuple(int(number) for number in re.findall(r"\d+", re.split("@v|#", tag)[-1])[:3])
+
+
+def _tag(root: Path, tag: str, commit: str, champion: str) -> str:
+    """Git signs the tag where `tag.gpgSign` says so, which GTO's own command doesn't."""
+    git("tag", "--annotate", "--message", f"model {champion}", tag, commit, root=root)
+    return f"tagged {tag}"
 
 
 def read_stage(root: Path) -> str | None:
     """The model that the registry hands out as the champion; None if it knows none."""
     tags = read_tags(root, f"{ARTIFACT}#{STAGE}#*")
-    newest = max(tags, key=lambda tag: int(tag.rpartition("#")[2]), default=None)
+    newest = max(tags, key=_numbers_of, default=None)
     return tags[newest] if newest else None
 
 

@@ -3,18 +3,19 @@
     pipeline gate
 
 Stands outside DVC's graph, because the champion is state: the verdict depends on what was promoted
-before. Writes reports/verdict.json and reports/verdict.md.
+before. Writes reports/verdict.json and reports/verdict.md. A person's promotion is here, too.
 """
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.core import paths
 from tasks.core.dataset import load_manifest, load_split
-from tasks.core.files import write_json, write_text
+from tasks.core.files import replacing, write_json, write_text
 from tasks.core.parameters import load_section
 from tasks.evaluate.metrics import Metrics, read_metrics
 from tasks.models.card import MODEL_NAME, read_card, read_seen, version_of
@@ -34,83 +35,121 @@ from tasks.models.parameters import GateParameters
 from tasks.models.store import (
     CHAMPIONS,
     Event,
+    Pending,
+    Record,
     begin_record,
     champion_folder,
+    decline,
     find_damage,
+    let_wait,
     promote,
     read_record,
     remove_old_versions,
 )
 from tasks.runner.errors import InputError
-from tasks.runner.lock import hold_run
+from tasks.runner.lock import LOCK_FOLDER, hold_run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERDICT = Path("reports/verdict.json")
 VERDICT_TEXT = Path("reports/verdict.md")
 
 
-def run_gate(limits: GateParameters, *, because: str | None = None) -> Verdict:
-    """Judges the candidate, writes the verdict, and promotes an accepted candidate.
+def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "gate") -> Verdict:
+    """Judges the candidate, writes the verdict, and promotes an accepted candidate or lets it wait.
 
     Args:
         limits: what is asked of it.
         because: why a person wants it promoted even if it is rejected; goes into the record.
+        by: who decides.
+
+    Raises:
+        InputError: there is no candidate; what was measured isn't about this model and the present
+            test images; or the champion can't be used, and nobody promotes in its place.
 
     """
-    verdict = judge_candidate(limits, by_person=because is not None)
-    if verdict.decision == "accepted" or (verdict.decision == "rejected" and because):
-        _promote(verdict, because, keep=limits.keep)
-    if verdict.decision == "rejected" and because:
-        overridden = Reason(True, f"promoted nevertheless by a person, because: {because}")
-        verdict = replace(verdict, reasons=(*verdict.reasons, overridden))
+    version, metrics = _read_candidate()
+    record = begin_record() if because else read_record()
+    champion = _find_champion(record, by_person=because is not None)
+    if isinstance(champion, Path) and champion.name == version:
+        verdict = unchanged(version)
+    else:
+        from tasks.models.data import describe_data, read_images, tell_changes  # import pandas
+
+        images, changes, rival = describe_data(), (), champion
+        if isinstance(champion, Path):
+            earlier = read_images(champion)
+            rival = compare_with(champion, metrics, earlier, images)
+            changes = tuple(tell_changes(earlier, images))
+        assert not isinstance(rival, Path)
+        withdrawn = record.withdrawn.get(version)
+        verdict = judge(version, metrics, rival, withdrawn=withdrawn, limits=limits)
+        verdict = _follow_up(replace(verdict, changes=changes), images, limits, because, by)
     write_json(VERDICT, asdict(verdict))
     write_text(VERDICT_TEXT, to_markdown(verdict))
     return verdict
 
 
-def judge_candidate(limits: GateParameters, *, by_person: bool = False) -> Verdict:
-    """Judges models/candidate by what `evaluate` measured, and against the champion.
+def promote_by_person(
+    limits: GateParameters, *, because: str, by: str, version: str | None = None
+) -> str:
+    """Promotes what waits for a decision; if nothing does, the candidate whatever the gate says.
 
     Args:
-        limits: what is asked of it.
-        by_person: whether a person wants it whatever the verdict is, so that a lost record or a
-            damaged champion is no obstacle.
+        limits: of the gate.
+        because: the person's reason.
+        by: who that is.
+        version: which of the two; None where there is no choice.
+
+    Returns:
+        What was decided, in Markdown.
 
     Raises:
-        InputError: there is no candidate; what was measured isn't about this model and the present
-            test images; or the champion can't be used.
+        InputError: the version is neither, or damaged.
 
     """
-    version = version_of(paths.CANDIDATE)
-    metrics = read_metrics(paths.EVALUATION)
-    measured = metrics.sha256
-    if measured.version != version or measured.test_set != read_test_set():
-        raise InputError(
-            f"{paths.EVALUATION} is about another model or other test images than those that are"
-            " here. See: pipeline plan. Mend it: dvc repro"
-        )
-    record = begin_record() if by_person else read_record()
-    rival = None
-    if record.current and by_person and (damage := find_damage(CHAMPIONS / record.current)):
-        rival = Obstacle(record.current, f"the champion can't be compared with: {damage}")
-    elif champion := champion_folder():
-        if champion.name == version:
-            return unchanged(version)
-        rival = compare_with(champion, metrics)
-    return judge(version, metrics, rival, withdrawn=record.withdrawn.get(version), limits=limits)
+    record = begin_record()
+    pending = record.pending
+    if pending and version in (None, pending.version):
+        reason = f"{because} ({pending.reason})"
+        event = Event("promoted", pending.version, record.current, now(), by, reason)
+        remove_old_versions(promote(event, None), keep=limits.keep)
+        return f"**Approved**: {pending.version}, by {by}: {because}"
+    with hold_run("a promotion"):
+        if version not in (None, found := version_of(paths.CANDIDATE)):
+            waits = f"{pending.version} waits" if pending else "none waits"
+            raise InputError(
+                f"{version} doesn't wait for a decision ({waits}), nor is it the candidate, which"
+                f" is {found}. See: pipeline champion show"
+            )
+        return to_markdown(run_gate(limits, because=because, by=by))
 
 
-def compare_with(champion: Path, metrics: Metrics) -> Pair | Obstacle:
+def compare_with(
+    champion: Path, metrics: Metrics, earlier: "pd.DataFrame", images: "pd.DataFrame"
+) -> Pair | Obstacle:
     """The candidate and the champion on the present test images.
 
     The champion's answers are those of its promotion, or new ones if the test images have changed.
+
+    Args:
+        champion: its folder.
+        metrics: of the candidate.
+        earlier: the images at the champion's promotion, as `tasks.models.data` describes them.
+        images: the present ones.
+
     """
+    from tasks.models.data import hashes_of
+
     split = load_split("test")
-    judged_anew = read_metrics(champion / paths.EVALUATION.name).sha256.test_set != (
-        metrics.sha256.test_set
-    )
-    if judged_anew:
+    if read_metrics(champion / paths.EVALUATION.name).sha256.test_set == metrics.sha256.test_set:
+        known = np.ones(len(split.labels), bool)
+        predicted = _read_predicted(champion / paths.PREDICTIONS.name)
+    else:
         from tasks.models.classifier import Classifier
 
+        known = np.isin(hashes_of(images, "test"), hashes_of(earlier, "test"))
         classifier = Classifier((champion / MODEL_NAME).read_bytes())
         shape = split.images.shape[1:]
         if classifier.image_shape != shape:
@@ -120,20 +159,12 @@ def compare_with(champion: Path, metrics: Metrics) -> Pair | Obstacle:
                 f" {shape}: the two can't be compared",
             )
         predicted = classifier.predict(split.images).argmax(axis=1)
-    else:
-        predicted = _read_predicted(champion / paths.PREDICTIONS.name)
-    seen = [
-        hashes
-        for folder in (paths.CANDIDATE, champion)
-        if (hashes := read_seen(folder)) is not None
-    ]
-    if len(seen) < 2:
+    candidate_seen, champion_seen = read_seen(paths.CANDIDATE), read_seen(champion)
+    if candidate_seen is None or champion_seen is None:
         return Obstacle(
             champion.name,
             "it isn't known on which images the two were trained: they can't be compared",
         )
-    from tasks.images.statistics import hash_images  # imports pandas
-
     classes, old_classes = (
         tuple(read_card(folder)["classes"]) for folder in (paths.CANDIDATE, champion)
     )
@@ -141,8 +172,8 @@ def compare_with(champion: Path, metrics: Metrics) -> Pair | Obstacle:
         np.asarray(split.labels, np.int64),
         Answers(metrics.sha256.version, classes, _read_predicted(paths.PREDICTIONS)),
         Answers(champion.name, old_classes, predicted),
-        seen=np.isin(hash_images(split.images), np.concatenate(seen)),
-        judged_anew=judged_anew,
+        seen=np.isin(hashes_of(images, "test"), np.concatenate([candidate_seen, champion_seen])),
+        known=known,
     )
 
 
@@ -150,6 +181,24 @@ def read_test_set() -> tuple[str, str]:
     """The SHA-256 of the present test images and labels."""
     arrays = load_manifest()["arrays"]
     return arrays["test_images.npy"]["sha256"], arrays["test_labels.npy"]["sha256"]
+
+
+def _read_candidate() -> tuple[str, Metrics]:
+    version, metrics = version_of(paths.CANDIDATE), read_metrics(paths.EVALUATION)
+    measured = metrics.sha256
+    if measured.version != version or measured.test_set != read_test_set():
+        raise InputError(
+            f"{paths.EVALUATION} is about another model or other test images than those that are"
+            " here. See: pipeline plan. Mend it: dvc repro"
+        )
+    return version, metrics
+
+
+def _find_champion(record: Record, *, by_person: bool) -> Path | Obstacle | None:
+    """The champion's folder; for a person, a damaged champion is no error, but an obstacle."""
+    if record.current and by_person and (damage := find_damage(CHAMPIONS / record.current)):
+        return Obstacle(record.current, f"the champion can't be compared with: {damage}")
+    return champion_folder() if record.current else None
 
 
 def _read_predicted(path: Path) -> np.ndarray:
@@ -161,16 +210,29 @@ def _read_predicted(path: Path) -> np.ndarray:
         raise InputError(f"{path} can't be read ({error}). Make it anew: dvc repro") from None
 
 
-def _promote(verdict: Verdict, because: str | None, *, keep: int) -> None:
-    event = Event(
-        what="promoted" if verdict.decision == "accepted" else "overridden",
-        version=verdict.version,
-        replaced=verdict.champion,
-        time=now(),
-        reason=f"{because} (the gate: {describe(verdict)})" if because else describe(verdict),
-    )
-    files = [*sorted(paths.CANDIDATE.iterdir()), paths.EVALUATION, paths.PREDICTIONS]
-    remove_old_versions(promote(files, event), keep=keep)
+def _follow_up(
+    verdict: Verdict, images: "pd.DataFrame", limits: GateParameters, because: str | None, by: str
+) -> Verdict:
+    """Does what a verdict asks for; a person's reason stands above it."""
+    if verdict.decision == "rejected" and because is None:
+        decline(verdict.version, None)
+        return verdict
+    kept = LOCK_FOLDER / "images.parquet"
+    with replacing(kept) as temporary:
+        images.to_parquet(temporary, index=False)
+    files = [*sorted(paths.CANDIDATE.iterdir()), paths.EVALUATION, paths.PREDICTIONS, kept]
+    told = describe(verdict)
+    if because is None and limits.promotes == "after_approval":
+        let_wait(Pending(verdict.version, now(), told), files)
+        return replace(verdict, decision="pending")
+    what = "promoted" if verdict.decision == "accepted" else "overridden"
+    reason = f"{because} (the gate: {told})" if because else told
+    event = Event(what, verdict.version, verdict.champion, now(), by, reason)
+    remove_old_versions(promote(event, files), keep=limits.keep)
+    if what == "overridden":
+        overridden = Reason(True, f"promoted nevertheless by a person, because: {because}")
+        verdict = replace(verdict, reasons=(*verdict.reasons, overridden))
+    return verdict
 
 
 def now() -> str:

@@ -13,8 +13,15 @@ from tasks.evaluate.metrics import Metrics
 from tasks.models.compare import Change, ClassChange, compare, inferiority_p_value
 from tasks.models.parameters import GateParameters
 
-Decision = Literal["accepted", "rejected", "unchanged"]
+Decision = Literal["accepted", "pending", "rejected", "unchanged"]
 
+# Where a person is to decide: what about, and how.
+DECISION = (
+    "**Somebody is waited for**: is {version} to be the champion? The gate has accepted it. It is"
+    " kept until a newer one is accepted. Yes: run the deployment champion/promote in Prefect's"
+    " interface, or `pipeline champion promote --because REASON`. No: `pipeline champion decline"
+    " --because REASON`."
+)
 # Of a test set of which a part was left out, at least as many images must be left.
 FEWEST_UNSEEN = 30
 
@@ -45,6 +52,7 @@ class Pair:
         labels: (n,) the true classes.
         before: (n,) the classes that the champion named.
         after: (n,) those that the candidate named.
+        known: (n,) bool, the images that the champion was judged on when it was promoted, too.
         notes: what a reader of the comparison must know.
 
     """
@@ -54,6 +62,7 @@ class Pair:
     labels: np.ndarray
     before: np.ndarray
     after: np.ndarray
+    known: np.ndarray
     notes: tuple[str, ...] = ()
 
 
@@ -90,11 +99,12 @@ class Verdict:
     """What the gate says.
 
     Attributes:
-        decision: "accepted" if every reason holds, else "rejected"; "unchanged" if the candidate
-            is the champion.
+        decision: "accepted" if every reason holds, or "pending" if a person is then to decide;
+            else "rejected"; "unchanged" if the candidate is the champion.
         version: of the candidate.
         champion: the version that it was compared with, if there is one.
         reasons: all of them, in the order in which they were looked at.
+        changes: how the images differ from those of the champion's promotion.
 
     """
 
@@ -102,6 +112,7 @@ class Verdict:
     version: str
     champion: str | None
     reasons: tuple[Reason, ...]
+    changes: tuple[str, ...] = ()
 
 
 def pair_up(
@@ -110,7 +121,7 @@ def pair_up(
     champion: Answers,
     *,
     seen: np.ndarray,
-    judged_anew: bool,
+    known: np.ndarray,
 ) -> Pair | Obstacle:
     """Puts two models side by side, on the images that neither was trained on.
 
@@ -119,7 +130,7 @@ def pair_up(
         candidate: its answers.
         champion: its answers to the same images; its classes may stand in another order.
         seen: (n,) bool, the images that one of them was trained on.
-        judged_anew: whether the champion had been promoted for its answers to other images.
+        known: (n,) bool, the images that the champion was judged on when it was promoted, too.
 
     """
     if set(candidate.classes) != set(champion.classes):
@@ -131,29 +142,32 @@ def pair_up(
     notes = []
     if candidate.classes != champion.classes:
         notes.append("the champion has the classes in another order: they were matched by name")
-    if judged_anew:
+    numbers = np.array([candidate.classes.index(name) for name in champion.classes])
+    before = numbers[champion.predicted]
+    if not known.all():
         notes.append(
-            "the test images have changed: the champion was judged anew on the present ones"
+            "the test images have changed: the champion was judged anew on the present ones, of"
+            f" which {np.mean(before == labels):.2%} are right"
         )
-    unseen = np.flatnonzero(~seen)
+    unseen = ~seen
     if seen.any():
         left = (
             f"{int(seen.sum()):,} of {len(seen):,} test images were left out, on which one of the"
+            f" two models was trained: {int(unseen.sum()):,} are left"
         )
-        left += f" two models was trained: {len(unseen):,} are left"
-        if len(unseen) < FEWEST_UNSEEN:
+        if unseen.sum() < FEWEST_UNSEEN:
             return Obstacle(
                 champion.version,
                 f"{left}, fewer than {FEWEST_UNSEEN}: the two can't be compared",
             )
         notes.append(left)
-    numbers = np.array([candidate.classes.index(name) for name in champion.classes])
     return Pair(
         champion=champion.version,
         classes=candidate.classes,
         labels=labels[unseen],
-        before=numbers[champion.predicted[unseen]],
+        before=before[unseen],
         after=candidate.predicted[unseen],
+        known=known[unseen],
         notes=tuple(notes),
     )
 
@@ -260,6 +274,8 @@ def _compare(pair: Pair, limits: GateParameters) -> Iterator[Reason]:
         confidence=1 - limits.significance,
     )
     yield _compare_accuracy(comparison.overall, len(pair.labels), limits)
+    if not pair.known.all():
+        yield _compare_known(pair)
     yield from _compare_classes(comparison.classes, limits)
 
 
@@ -280,6 +296,22 @@ def _compare_accuracy(change: Change, number: int, limits: GateParameters) -> Re
         p_value <= limits.significance,
         f"{found}; that it isn't worse by {100 * limits.margin:g} points: p = {p_value:.2g},"
         f" asked is p ≤ {limits.significance:g}",
+    )
+
+
+def _compare_known(pair: Pair) -> Reason:
+    """What became of the images that both test sets share: for the reader, not for the verdict."""
+    labels, before, after = (
+        column[pair.known] for column in (pair.labels, pair.before, pair.after)
+    )
+    shared = f"on the {len(labels):,} of these images that the champion's test set had, too"
+    if not len(labels):
+        return Reason(True, f"{shared}, nothing can be compared")
+    change = compare(labels, before, after, classes=(), confidence=0.95).overall
+    return Reason(
+        True,
+        f"{shared}: {change.after:.2%} right, the champion {change.before:.2%} ({change.fixed}"
+        f" gained, {change.broken} lost), p = {change.p_value:.2g}",
     )
 
 
@@ -333,7 +365,11 @@ def describe(verdict: Verdict) -> str:
 def to_markdown(verdict: Verdict) -> str:
     """The verdict as a short page."""
     compared = f", compared with the champion {verdict.champion}" if verdict.champion else ""
-    reasons = [f"- {'✓' if reason.holds else '✗'} {reason.sentence}" for reason in verdict.reasons]
-    return "\n".join(
-        [f"**{verdict.decision.capitalize()}**: {verdict.version}{compared}", "", *reasons, ""]
-    )
+    lines = [f"**{verdict.decision.capitalize()}**: {verdict.version}{compared}", ""]
+    lines += [f"- {'✓' if reason.holds else '✗'} {reason.sentence}" for reason in verdict.reasons]
+    if verdict.changes:
+        lines += ["", "Since the champion's promotion, the images have changed:", ""]
+        lines += [f"- {change}" for change in verdict.changes]
+    if verdict.decision == "pending":
+        lines += ["", DECISION.format(version=verdict.version)]
+    return "\n".join([*lines, ""])

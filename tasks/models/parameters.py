@@ -18,6 +18,7 @@ class GateParameters(Section):
         margin: of the accuracy, that a candidate must be shown not to lose to be called not worse.
         significance: a p-value as low as this is believed.
         max_f1_loss: that a class may lose; a greater loss is a veto if chance doesn't explain it.
+        promotes: an accepted candidate at once, or when a person has approved.
         keep: versions, the champion among them.
 
     """
@@ -29,4 +30,5 @@ class GateParameters(Section):
     margin: Share
     significance: Share
     max_f1_loss: Fraction
+    promotes: Literal["automatically", "after_approval"]
     keep: Annotated[int, Field(ge=2)]

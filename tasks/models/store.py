@@ -1,19 +1,23 @@
 """The champion: the model in use, kept where retraining never writes.
 
 models/champion/VERSION holds an accepted model with its card, metrics and predictions, and is never
-changed; models/champion/champion.json names the one in use, and what happened. A promotion or a
-rollback is the replacement of that one file: whoever reads sees the old champion or the new one.
+changed; models/champion/champion.json names the one in use, the one that waits for a decision, and
+what happened. A promotion or a rollback is the replacement of that one file: whoever reads sees the
+old champion or the new one.
 """
 
-import json
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tasks.core.files import replacing, write_json
+from pydantic import TypeAdapter
+
+from tasks.core.files import remove, replacing, write_json
 from tasks.core.seal import SEAL_NAME, check_seal, read_seal, seal
 from tasks.models.card import version_of
 from tasks.runner.errors import InputError
@@ -28,11 +32,12 @@ class Event:
     """Something that happened to the champion.
 
     Attributes:
-        what: "promoted", by the gate; "overridden", promoted by a person against the gate;
-            "rolled back".
+        what: "promoted", because the gate accepted it; "overridden", promoted by a person against
+            the gate; "rolled back".
         version: the champion from then on.
         replaced: the champion until then.
         time: ISO 8601, UTC.
+        by: the gate, or the person as Prefect or the machine knows them.
         reason: the person's words, the gate's sentences, or both.
 
     """
@@ -40,6 +45,23 @@ class Event:
     what: Literal["promoted", "overridden", "rolled back"]
     version: str
     replaced: str | None
+    time: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A model that the gate accepted, and that waits for a person's decision.
+
+    Attributes:
+        version: of it; its folder lies beside those of champions.
+        time: ISO 8601, UTC, since when it waits.
+        reason: the gate's sentences.
+
+    """
+
+    version: str
     time: str
     reason: str
 
@@ -50,12 +72,14 @@ class Record:
 
     Attributes:
         current: the version in use; None if there is none.
-        withdrawn: versions that were rolled back, and why: only a person promotes them again.
+        pending: what waits for a decision.
+        withdrawn: versions that were taken back or declined, and why: only a person promotes them.
         events: what happened, oldest first.
 
     """
 
     current: str | None = None
+    pending: Pending | None = None
     withdrawn: Mapping[str, str] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
 
@@ -67,18 +91,15 @@ def read_record(folder: Path = CHAMPIONS) -> Record:
         InputError: the record can't be read, or is missing where there are versions.
 
     """
-    path = folder / RECORD_NAME
-    versions = _list_versions(folder)
+    path, versions = folder / RECORD_NAME, _list_versions(folder)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        events = tuple(Event(**event) for event in content["events"])
-        return Record(content["current"], dict(content["withdrawn"]), events)
+        return TypeAdapter(Record).validate_json(path.read_bytes())
     except FileNotFoundError:
         if not versions:
             return Record()
         cause = "it is missing"
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        cause = repr(error)
+    except (OSError, ValueError) as error:
+        cause = " ".join(str(error).split())
     raise InputError(
         f"{path} can't be read ({cause}), so that nobody knows which version is the champion."
         f" Versions in {folder}: {', '.join(versions) or 'none'}. Bring the file back, or begin a"
@@ -102,41 +123,86 @@ def begin_record(folder: Path = CHAMPIONS) -> Record:
         return Record(withdrawn=dict.fromkeys(_list_versions(folder), unknown))
 
 
-def promote(files: Iterable[Path], event: Event, folder: Path = CHAMPIONS) -> Record:
-    """Makes a copy of a model the champion.
+def promote(event: Event, files: Iterable[Path] | None, folder: Path = CHAMPIONS) -> Record:
+    """Makes a model the champion.
 
     Args:
-        files: what to copy, the model and its card among it.
-        event: the promotion; its version names the copy.
+        event: the promotion; its version names the folder.
+        files: what to copy, the model and its card among it; None if it has waited there.
+        folder: of all versions.
 
     Raises:
-        InputError: the model is the champion already, or changed while it was copied.
+        InputError: the model is the champion already, or damaged; or it, or the champion, changed
+            meanwhile.
 
     """
-    record = begin_record(folder)
-    if event.version == record.current and not find_damage(folder / event.version):
-        raise InputError(f"{event.version} is the champion already")
-    if not (folder / RECORD_NAME).exists():
-        # Killed before its own record is written, this leaves versions, but no lost record.
-        write_json(folder / RECORD_NAME, asdict(record))
-    with replacing(folder / event.version) as target:
-        target.mkdir()
-        for source in files:
-            if source.name != SEAL_NAME:
-                shutil.copyfile(source, target / source.name)
-        if version_of(target) != event.version:
-            raise InputError("The candidate changed while it was copied. Run this again")
-        seal(target)
-    return _follow(record, event, record.withdrawn, folder)
+    with _changing(folder) as record:
+        if event.version == record.current and not find_damage(folder / event.version):
+            raise InputError(f"{event.version} is the champion already")
+        if event.replaced != record.current:
+            raise InputError(
+                f"The champion changed meanwhile: {record.current} for {event.replaced}. Have the"
+                " candidate judged again: pipeline gate"
+            )
+        if files is not None:
+            _copy(files, event.version, record, folder)
+        elif damage := find_damage(folder / event.version):
+            raise InputError(f"{damage}. Have it judged again, which brings it back: pipeline gate")
+        return _follow(record, event, folder)
 
 
-def roll_back(version: str, *, reason: str, time: str, folder: Path = CHAMPIONS) -> Record:
+def let_wait(pending: Pending, files: Iterable[Path], folder: Path = CHAMPIONS) -> Pending:
+    """Keeps an accepted model until a person decides, instead of one that has waited so far.
+
+    Returns:
+        What waits now: since when it did before, if it is the same model.
+
+    """
+    with _changing(folder) as record:
+        _copy(files, pending.version, record, folder)
+        if record.pending and record.pending.version == pending.version:
+            pending = replace(pending, time=record.pending.time)
+        _write(replace(record, pending=pending), folder)
+        _remove_unused(record.pending, pending, record, folder)
+        return pending
+
+
+def decline(version: str, reason: str | None, folder: Path = CHAMPIONS) -> None:
+    """Lets a model wait no longer.
+
+    Args:
+        version: of it; another one that waits goes on waiting.
+        reason: why no gate is to accept it again; None lets one.
+        folder: of all versions.
+
+    """
+    with _changing(folder) as record:
+        pending = record.pending
+        if pending is None or pending.version != version:
+            return
+        withdrawn = {version: reason} if reason else {}
+        _write(replace(record, pending=None, withdrawn={**record.withdrawn, **withdrawn}), folder)
+        _remove_unused(pending, None, record, folder)
+
+
+def roll_back(
+    version: str | None, *, reason: str, by: str, time: str, folder: Path = CHAMPIONS
+) -> Record:
     """Makes an earlier version the champion again, and withdraws the current one.
+
+    Args:
+        version: which one; None is the one before.
+        reason: why.
+        by: whom.
+        time: ISO 8601, UTC.
+        folder: of all versions.
 
     Raises:
         InputError: there is no such version, it is damaged, or it is the champion.
 
     """
+    if version is None:
+        version = find_predecessor(folder)
     versions = _list_versions(folder)
     if version not in versions:
         raise InputError(
@@ -149,12 +215,16 @@ def roll_back(version: str, *, reason: str, time: str, folder: Path = CHAMPIONS)
             f"{damage}. Go back to another: {', '.join(others) or 'no version is whole'}; or"
             f" promote the candidate: {_COMMAND} promote --because REASON"
         )
-    record = begin_record(folder)
-    if version == record.current:
-        raise InputError(f"{version} is the champion already")
-    event = Event("rolled back", version, record.current, time, reason)
-    withdrawn = {record.current: reason} if record.current else {}
-    return _follow(record, event, {**record.withdrawn, **withdrawn}, folder)
+    with _changing(folder) as record:
+        if version == record.current:
+            raise InputError(f"{version} is the champion already")
+        if record.pending and version == record.pending.version:
+            raise InputError(
+                f"{version} waits for a decision: {_COMMAND} promote --because REASON, or decline"
+            )
+        event = Event("rolled back", version, record.current, time, by, reason)
+        withdrawn = {record.current: reason} if record.current else {}
+        return _follow(replace(record, withdrawn={**record.withdrawn, **withdrawn}), event, folder)
 
 
 def find_predecessor(folder: Path = CHAMPIONS) -> str:
@@ -181,7 +251,8 @@ def remove_old_versions(record: Record, *, keep: int, folder: Path = CHAMPIONS) 
     """
     recent = dict.fromkeys([record.current, *(event.version for event in reversed(record.events))])
     replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
-    removed = [name for name in _list_versions(folder) if name in replaced]
+    waiting = record.pending.version if record.pending else None
+    removed = [name for name in _list_versions(folder) if name in replaced - {waiting}]
     for name in removed:
         shutil.rmtree(folder / name)
     return removed
@@ -210,11 +281,15 @@ def verify_store(folder: Path = CHAMPIONS) -> None:
 
     """
     record = read_record(folder)
+    pending = record.pending.version if record.pending else None
+    named = filter(None, [record.current, pending])
     faults = []
-    for version in dict.fromkeys([*_list_versions(folder), *filter(None, [record.current])]):
+    for version in dict.fromkeys([*_list_versions(folder), *named]):
         damage = find_damage(folder / version)
         if damage and version == record.current:
             faults.append(f"The champion can't be used: {damage}. {_tell_remedies(record, folder)}")
+        elif damage and version == pending:
+            faults.append(f"{damage}. It can't be promoted. Have it judged again: pipeline gate")
         elif damage:
             faults.append(f"{damage}. Nobody can go back to it: rm -r {folder / version}")
     if faults:
@@ -270,13 +345,51 @@ def _list_versions(folder: Path) -> list[str]:
     )
 
 
-def _follow(record: Record, event: Event, withdrawn: Mapping[str, str], folder: Path) -> Record:
+@contextmanager
+def _changing(folder: Path) -> Iterator[Record]:
+    """The record, which nobody else changes meanwhile: a person may decide while a run judges."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield begin_record(folder)
+
+
+def _copy(files: Iterable[Path], version: str, record: Record, folder: Path) -> None:
+    if not (folder / RECORD_NAME).exists():
+        # Killed before its own record is written, this leaves versions, but no lost record.
+        _write(record, folder)
+    with replacing(folder / version) as target:
+        target.mkdir()
+        for source in files:
+            if source.name != SEAL_NAME:
+                shutil.copyfile(source, target / source.name)
+        if version_of(target) != version:
+            raise InputError("The candidate changed while it was copied. Run this again")
+        seal(target)
+
+
+def _remove_unused(
+    before: Pending | None, after: Pending | None, record: Record, folder: Path
+) -> None:
+    """Removes what waited and was never the champion."""
+    known = {name for event in record.events for name in (event.version, event.replaced)}
+    if before and before.version not in known | {record.current, after and after.version}:
+        remove(folder / before.version)
+
+
+def _follow(record: Record, event: Event, folder: Path) -> Record:
     """Writes the record of an event: its version is the champion, and no longer withdrawn."""
+    waits = record.pending and record.pending.version != event.version
     following = replace(
         record,
         current=event.version,
-        withdrawn={key: why for key, why in withdrawn.items() if key != event.version},
+        pending=record.pending if waits else None,
+        withdrawn={key: why for key, why in record.withdrawn.items() if key != event.version},
         events=(*record.events, event),
     )
-    write_json(folder / RECORD_NAME, asdict(following))
+    _write(following, folder)
     return following
+
+
+def _write(record: Record, folder: Path) -> None:
+    write_json(folder / RECORD_NAME, asdict(record))

@@ -10,7 +10,7 @@ import pytest
 
 from flows.address import require_free, require_safe
 from tasks.runner.errors import InputError
-from tests.conftest import PARAMETERS, PROJECT, environment
+from tests.conftest import PARAMETERS, PROJECT, Run, environment
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
@@ -37,6 +37,24 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
     )
     assert completed.returncode == 1
     assert completed.stderr.strip().startswith("PREFECT_SERVER_API_HOST = 0.0.0.0 is open")
+
+
+@pytest.mark.parametrize(
+    ("command", "variable", "value"),
+    [
+        ("serve", "PREFECT_SERVER_API_PORT", "abc"),
+        ("run", "PREFECT_LOGGING_LEVEL", "LOUD"),
+        ("run", "PREFECT_API_REQUEST_TIMEOUT", "soon"),
+    ],
+)
+def test_a_malformed_setting_of_prefects_is_one_line(
+    workspace: Path, run: Run, command: str, variable: str, value: str
+) -> None:
+    completed = run("cli", command, check=False, **{variable: value})
+    assert completed.returncode == 1
+    assert completed.stderr.count("\n") == 1
+    assert f" = {value!r}: Input should be " in completed.stderr
+    assert "Mend the variable PREFECT_" in completed.stderr
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

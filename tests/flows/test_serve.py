@@ -1,5 +1,6 @@
 """Unattended runs on a real server with a real worker: `pipeline serve` in a workspace."""
 
+import getpass
 import gzip
 import json
 import re
@@ -16,10 +17,13 @@ import httpx
 import pandas as pd
 import pytest
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import PrefectHTTPStatusError
 from ruamel.yaml import YAML
 
-from flows.runs import Runs
+from flows.runs import end_dead, require_own
+from tasks.models.store import CHAMPIONS, Record, read_record
 from tasks.runner.errors import InputError
+from tasks.runner.lock import LOCK_FOLDER, hold_run
 from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, kill, processes_in, run
 from tests.flows.service import Service, await_true, free_port, prepare_service, serving
@@ -236,16 +240,62 @@ def test_a_stopped_process_is_no_dead_run_and_a_second_workspace_is_turned_away(
     for process in own:
         kill(process, signal.SIGSTOP)
     try:
-        with Runs(str(service.client.api_url), None) as runs:
-            assert list(runs.end_dead()) == []
-            with pytest.raises(InputError, match="already serves"):
-                runs.require_own(tmp_path)
+        assert list(end_dead(service.client)) == []
+        with pytest.raises(InputError, match="already serves"):
+            require_own(service.client, tmp_path)
     finally:
         for process in own:
             kill(process, signal.SIGCONT)
     assert service.client.read_flow_run(training).state_name == "Running"
     service.cancel(training)
     service.await_no_work()
+
+
+def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
+    service: Service, undisturbed_lock: bytes, parameters: dict
+) -> None:
+    def record() -> Record:
+        return read_record(service.root / CHAMPIONS)
+
+    def decide(what: str, **chosen: str) -> FlowRun:
+        deployment = service.client.read_deployment_by_name(f"champion/{what}")
+        created = service.client.create_flow_run_from_deployment(deployment.id, parameters=chosen)
+        return service.finish_run(created.id)
+
+    first = record().current
+    asks = {"promotes": "after_approval", "accepts": "not_worse", "margin": 0.9, "max_f1_loss": 1.0}
+    seed = parameters["train"] | {"seed": 1}
+    write_parameters(service.root, parameters | {"gate": parameters["gate"] | asks, "train": seed})
+    judged = service.start_run()
+    assert service.finish_run(judged).state_name == "Completed"
+    assert service.outcomes(judged)["gate"] == "Pending"
+    assert "to be the champion?" in service.artifacts(judged)["gate-verdict"].data
+    pending = record().pending
+    assert pending is not None
+    assert record().current == first
+    await_true(
+        lambda: any(
+            message.startswith("Somebody is waited for") and pending.version in message
+            for message in service.messages
+        ),
+        "the message",
+    )
+    overview = (service.root / "archive" / "index.html").read_text("utf-8")
+    assert f"is {pending.version} to be the champion?" in overview
+
+    with pytest.raises(PrefectHTTPStatusError, match="reason"):
+        decide("promote", reason="")
+    with hold_run("a run that is at work", service.root / LOCK_FOLDER):
+        promoted = decide("promote", reason="the report looks good")
+    assert promoted.state_name == "Completed"
+    assert (record().current, record().pending) == (pending.version, None)
+    event = record().events[-1]
+    assert event.reason.startswith("the report looks good (accepted: ")
+    assert event.by == f"{getpass.getuser()}, in Prefect's run {promoted.name}"
+    assert decide("rollback", reason="it calls bags shirts").state_name == "Completed"
+    assert record().current == first
+    assert record().withdrawn == {pending.version: "it calls bags shirts"}
+    write_parameters(service.root, parameters)
 
 
 def test_a_failure_is_told_with_its_stage_its_cause_and_what_happens_next(
@@ -274,7 +324,13 @@ def test_who_is_told_follows_params_yaml(
     assert automations(service) == set()
 
 
-TOLD = {"Tell of failures", "Tell of a new champion", "Tell of a rejection", "Tell of drift"}
+TOLD = {
+    "Tell of failures",
+    "Tell of a new champion",
+    "Tell of a decision to be made",
+    "Tell of a rejection",
+    "Tell of drift",
+}
 
 
 def automations(service: Service) -> set[str]:

@@ -140,6 +140,22 @@ def test_a_variable_without_an_address_is_refused_with_its_name(
         find_address("env:HOOK")
 
 
+def test_the_address_is_found_in_a_secret_block(
+    workspace: Path, run: Run, receiver: Receiver, small_parameters: dict, prefect_api: str
+) -> None:
+    small_parameters["flow"] |= {"webhook": "secret:hook"}
+    write_parameters(workspace, small_parameters)
+    missing = run("flows.tell", "hello", check=False, PREFECT_API_URL=prefect_api)
+    assert "found nothing in Prefect's secret block hook. Make it" in missing.stderr
+    address = f"http://127.0.0.1:{receiver.server_port}/text"
+    (workspace / "keep.py").write_text(
+        f"from prefect.blocks.system import Secret\nSecret(value={address!r}).save('hook')\n"
+    )
+    run("keep", PREFECT_API_URL=prefect_api)
+    assert run("flows.tell", "hello", PREFECT_API_URL=prefect_api).stdout == "delivered\n"
+    assert receiver.received == [{"text": "hello"}]
+
+
 def test_a_message_is_tried_until_it_arrives(
     workspace: Path,
     run: Run,

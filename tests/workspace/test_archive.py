@@ -10,8 +10,9 @@ import pytest
 from tasks.models.card import version_of
 from tasks.runner.errors import InputError
 from tests.conftest import write_parameters
-from workspace.archive import ARCHIVE, Run, find_run, keep_run, read_runs, remove_old_runs
-from workspace.overview import describe_change, write_overview
+from workspace.archive import ARCHIVE, Log, Run, find_run, keep_run, read_runs, remove_old_runs
+from workspace.compare import describe_change
+from workspace.overview import write_overview
 
 START = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
 CLASSES = ("cat", "dog <script>")
@@ -45,14 +46,12 @@ def measure(root: Path, accuracy: float, *, images: int = 100) -> None:
 
 
 def keep(root: Path, day: int, failure: str | None = None) -> Run:
-    return keep_run(
-        root,
+    log = Log(
         started=START + timedelta(days=day),
-        seconds=12.34,
         outcomes={"ingest": "unchanged", "train": "ran"},
-        reasons={"ingest": [], "train": ["parameter train.epochs: 4 → 6"]},
-        failure=failure,
+        reasons={"ingest": (), "train": ("parameter train.epochs: 4 → 6",)},
     )
+    return keep_run(root, log, seconds=12.34, failure=failure)
 
 
 def test_a_run_is_kept_as_it_was_whatever_comes_after(root: Path) -> None:
@@ -64,7 +63,7 @@ def test_a_run_is_kept_as_it_was_whatever_comes_after(root: Path) -> None:
     report = root / ARCHIVE / first.name / "report.html"
     assert report.read_text() == "<p>first</p>"
     assert first.accuracy == (0.8, 0.75, 0.8500000000000001)
-    assert first.reasons == {"train": ["parameter train.epochs: 4 → 6"]}
+    assert first.reasons == {"train": ("parameter train.epochs: 4 → 6",)}
     assert first.images == {"train": 100, "test": 20}
 
 
@@ -124,11 +123,12 @@ def test_a_run_is_found_by_the_beginning_of_its_name(root: Path) -> None:
 def test_what_changed_is_told_in_words(root: Path) -> None:
     before = keep(root, 0)
     measure(root, 0.9, images=120)
-    after = replace(keep(root, 1), code={"tasks/train": "b"}, data="2")
+    more = before.parameters | {"train.epochs": 6}
+    after = replace(keep(root, 1), code={"tasks/train": "b"}, data="2", parameters=more)
     before = replace(before, code={"tasks/train": "a"}, data="1")
-    told = list(describe_change({"train": {"epochs": 4}}, {"train": {"epochs": 6}}, before, after))
+    told = list(describe_change(before, after))
     assert told == [
-        "train.epochs: 4 → 6",
+        "train.epochs: 1 → 6",
         "code: tasks/train",
         "data: train 100 → 120 images",
     ]

@@ -64,8 +64,8 @@ def commit_model(root: Path, content: bytes) -> str:
     call(root, "git", "commit", "-qm", "a run")
     version = version_of(root / paths.CANDIDATE)
     champions = root / CHAMPIONS
-    event = Event("promoted", version, read_record(champions).current, NOON, "good")
-    promote(sorted((root / paths.CANDIDATE).iterdir()), event, champions)
+    event = Event("promoted", version, read_record(champions).current, NOON, "gate", "good")
+    promote(event, sorted((root / paths.CANDIDATE).iterdir()), champions)
     return version
 
 
@@ -98,7 +98,7 @@ def test_the_registry_follows_promotion_and_rollback_and_repeats_nothing(root: P
     ]
     assert handed_out(root) == second
 
-    roll_back(first, reason="wrong on dogs", time=NOON, folder=root / CHAMPIONS)
+    roll_back(first, reason="wrong on dogs", by="ann", time=NOON, folder=root / CHAMPIONS)
     assert read_stage(root) == second
     assert list(register_champion(root)) == [
         "classifier@v0.0.1 is there already",
@@ -121,7 +121,7 @@ def test_a_champion_of_an_earlier_commit_is_tagged_there(root: Path) -> None:
     first = commit_model(root, b"first")
     commit = call(root, "git", "rev-parse", "HEAD").strip()
     commit_model(root, b"second")
-    roll_back(first, reason="wrong", time=NOON, folder=root / CHAMPIONS)
+    roll_back(first, reason="wrong", by="ann", time=NOON, folder=root / CHAMPIONS)
     assert next(iter(register_champion(root))) == "tagged classifier@v0.0.1"
     assert call(root, "git", "rev-list", "-n", "1", "classifier@v0.0.1").strip() == commit
 
@@ -150,6 +150,6 @@ def test_a_champion_that_no_commit_holds_is_not_registered(root: Path) -> None:
     (root / paths.EXPORTED_MODEL).write_bytes(b"another")
     version = version_of(root / paths.CANDIDATE)
     files = sorted((root / paths.CANDIDATE).iterdir())
-    promote(files, Event("promoted", version, None, NOON, "good"), root / CHAMPIONS)
+    promote(Event("promoted", version, None, NOON, "gate", "good"), files, root / CHAMPIONS)
     with pytest.raises(InputError, match=rf"is {version}, but no commit .* HEAD holds {first}"):
         list(register_champion(root))

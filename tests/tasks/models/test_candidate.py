@@ -13,7 +13,8 @@ from tasks.core.seal import seal
 from tasks.evaluate import stage as evaluate
 from tasks.images.statistics import hash_images
 from tasks.models.card import version_of
-from tasks.models.decide import run_gate
+from tasks.models.data import describe_data, tell_changes
+from tasks.models.decide import VERDICT_TEXT, promote_by_person, run_gate
 from tasks.models.gate import Verdict, describe
 from tasks.models.parameters import GateParameters
 from tasks.models.store import CHAMPIONS, champion_folder, read_record, roll_back
@@ -30,8 +31,12 @@ LIMITS = GateParameters(
     margin=0.02,
     significance=0.05,
     max_f1_loss=0.02,
+    promotes="automatically",
     keep=3,
 )
+
+
+AFTER_APPROVAL = LIMITS.model_copy(update={"promotes": "after_approval"})
 
 
 @pytest.fixture
@@ -64,9 +69,17 @@ def call_classes(parameters: dict, classes: list[str]) -> None:
     seal(paths.CANDIDATE)
 
 
-def judge() -> Verdict:
+def change_model(**card: object) -> None:
+    """Another version, which was trained on none of the images."""
+    content = json.loads(paths.MODEL_CARD.read_text("utf-8"))
+    paths.MODEL_CARD.write_text(json.dumps(content | card))
+    np.save(paths.SEEN_IMAGES, np.empty(0, np.uint64))
+    seal(paths.CANDIDATE)
+
+
+def judge(limits: GateParameters = LIMITS) -> Verdict:
     evaluate.main()
-    return run_gate(LIMITS)
+    return run_gate(limits)
 
 
 def test_without_a_candidate_one_line_says_how_to_get_one(
@@ -108,15 +121,15 @@ def test_a_champion_is_not_judged_on_images_that_it_was_trained_on(data: dict) -
     seal(paths.CANDIDATE)
     judge()
     save_images(range(100))
-    card = json.loads(paths.MODEL_CARD.read_text("utf-8"))
-    paths.MODEL_CARD.write_text(json.dumps(card | {"temperature": 2}))
-    np.save(paths.SEEN_IMAGES, np.empty(0, np.uint64))
-    seal(paths.CANDIDATE)
+    change_model(temperature=2)
     verdict = judge()
     sentences = " ".join(reason.sentence for reason in verdict.reasons)
     assert "50 of 100 test images were left out" in sentences
     assert "judged anew" in sentences
     assert "on the same 50 images" in sentences
+    assert "on the 40 of these images that the champion's test set had, too" in sentences
+    (told,) = verdict.changes
+    assert told.startswith("test images: 60 came (")
 
 
 def test_a_persons_reason_is_kept_also_where_the_gate_accepts(data: dict) -> None:
@@ -144,5 +157,64 @@ def test_a_lost_record_stops_the_gate_removes_nothing_and_a_person_goes_on(data:
     (CHAMPIONS / "champion.json").unlink()
     with pytest.raises(InputError, match=r"rollback --to VERSION --because REASON"):
         run_gate(LIMITS)
-    roll_back(version, reason="it was in use", time="2026-01-01")
+    roll_back(version, reason="it was in use", by="ann", time="2026-01-01")
     assert run_gate(LIMITS).decision == "unchanged"
+
+
+def test_with_approval_an_accepted_model_waits_and_a_person_promotes_what_was_judged(
+    data: dict,
+) -> None:
+    verdict = judge(AFTER_APPROVAL)
+    assert verdict.decision == "pending"
+    assert champion_folder() is None
+    page = VERDICT_TEXT.read_text("utf-8")
+    assert f"is {verdict.version} to be the champion?" in page
+    assert judge(AFTER_APPROVAL).decision == "pending"
+    change_model(temperature=2)  # a later run, whose model is no better than guessing
+    strict = AFTER_APPROVAL.model_copy(update={"min_accuracy": 1.0})
+    assert judge(strict).decision == "rejected"
+    told = promote_by_person(AFTER_APPROVAL, because="looked at it", by="ann")
+    assert told == f"**Approved**: {verdict.version}, by ann: looked at it"
+    assert champion_folder() == CHAMPIONS / verdict.version
+    (event,) = read_record().events
+    assert (event.what, event.by) == ("promoted", "ann")
+    assert event.reason.startswith("looked at it (accepted: ")
+
+
+def test_a_person_may_prefer_the_candidate_to_what_waits(data: dict) -> None:
+    waiting = judge(AFTER_APPROVAL).version
+    change_model(temperature=2)
+    judge(AFTER_APPROVAL.model_copy(update={"min_accuracy": 1.0}))
+    with pytest.raises(InputError, match=rf"abc doesn't wait for a decision \({waiting} waits\)"):
+        promote_by_person(AFTER_APPROVAL, because="?", by="ann", version="abc")
+    candidate = version_of(paths.CANDIDATE)
+    promote_by_person(AFTER_APPROVAL, because="better", by="ann", version=candidate)
+    record = read_record()
+    assert (record.current, record.events[-1].by) == (candidate, "ann")
+    assert record.pending is not None
+
+
+def test_what_waits_and_is_then_rejected_waits_no_longer(data: dict) -> None:
+    version = judge(AFTER_APPROVAL).version
+    strict = AFTER_APPROVAL.model_copy(update={"min_accuracy": 1.0})
+    assert judge(strict).decision == "rejected"
+    assert read_record().pending is None
+    assert not (CHAMPIONS / version).exists()
+
+
+def test_changed_data_are_told_in_numbers(data: dict) -> None:
+    before = describe_data()
+    after = before.copy()
+    test = after.index[after["split"] == "test"]
+    after.loc[test[:2], "label"] = "Bag"
+    after.loc[test[2:3], "content"] += 1
+    after.loc[after["split"] == "train", "mean"] += 10
+    assert list(tell_changes(before, before)) == []
+    brightness, images = tell_changes(before, after.drop(test[3:5]))
+    labels = before.loc[test[:5], "label"].to_list()
+    assert brightness.startswith("training images: brightness ")
+    assert f"1 came ({labels[2]} 1)" in images
+    assert "3 went (" in images
+    changed = sum(label != "Bag" for label in labels[:2])
+    assert f"{changed} changed their label (" in images
+    assert f"{labels[0]} → Bag" in images

@@ -14,6 +14,7 @@ LENIENT = {
     "margin": 0.01,
     "significance": 0.05,
     "max_f1_loss": 0.02,
+    "promotes": "automatically",
     "keep": 3,
 }
 

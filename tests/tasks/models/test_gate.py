@@ -1,5 +1,7 @@
 """The gate's verdict is a function of what was measured, and each reason is a sentence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,6 +31,7 @@ LIMITS = GateParameters(
     margin=0.02,
     significance=0.05,
     max_f1_loss=0.02,
+    promotes="automatically",
     keep=3,
 )
 NOT_WORSE = LIMITS.model_copy(update={"accepts": "not_worse"})
@@ -75,6 +78,15 @@ def measured(
     )
 
 
+def pair_of(
+    labels: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    classes: tuple[str, ...] = CLASSES,
+) -> Pair:
+    return Pair("old", classes, labels, before, after, known=np.ones(len(labels), bool))
+
+
 def verdict_on(
     candidate: np.ndarray,
     champion: np.ndarray | None,
@@ -86,7 +98,7 @@ def verdict_on(
     return judge(
         "new",
         metrics or measured(),
-        None if champion is None else Pair("old", CLASSES, LABELS, champion, candidate),
+        None if champion is None else pair_of(LABELS, champion, candidate),
         withdrawn=withdrawn,
         limits=limits,
     )
@@ -186,7 +198,7 @@ def test_a_class_that_got_worse_is_named_though_the_whole_got_better() -> None:
         verdict = judge(
             "new",
             measured(),
-            Pair("old", classes, labels, champion, candidate),
+            pair_of(labels, champion, candidate, classes),
             withdrawn=None,
             limits=limits,
         )
@@ -207,7 +219,7 @@ def test_a_class_of_few_images_has_no_veto_for_what_chance_explains() -> None:
     verdict = judge(
         "new",
         measured(),
-        Pair("old", ("Coat", "Shirt", "Bag"), labels, champion, candidate),
+        pair_of(labels, champion, candidate, ("Coat", "Shirt", "Bag")),
         withdrawn=None,
         limits=LIMITS,
     )
@@ -226,7 +238,7 @@ def test_a_candidate_that_is_not_worse_is_accepted_where_that_is_asked(
     repeated = np.tile(LABELS, 3)
     candidate = repeated.copy()
     candidate[list(wrong)] = 1 - candidate[list(wrong)]
-    pair = Pair("old", CLASSES, repeated, repeated, candidate)
+    pair = pair_of(repeated, repeated, candidate)
     verdict = judge("new", measured(), pair, withdrawn=None, limits=NOT_WORSE)
     assert verdict.decision == decision
     assert "that it isn't worse by 2 points: p = " in describe(verdict)
@@ -236,11 +248,16 @@ def test_a_candidate_that_is_not_worse_is_accepted_where_that_is_asked(
 
 
 def paired(
-    candidate: Answers, champion: Answers, *, seen: list[int] | range = range(0), anew: bool = False
+    candidate: Answers,
+    champion: Answers,
+    *,
+    seen: list[int] | range = range(0),
+    new: list[int] | range = range(0),
 ) -> Pair | Obstacle:
-    mask = np.zeros(len(LABELS), bool)
-    mask[list(seen)] = True
-    return pair_up(LABELS, candidate, champion, seen=mask, judged_anew=anew)
+    """Two models on 200 images, of which some were seen in training, or are new in the test set."""
+    masks = np.zeros((2, len(LABELS)), bool)
+    masks[0, list(seen)] = masks[1, list(new)] = True
+    return pair_up(LABELS, candidate, champion, seen=masks[0], known=~masks[1])
 
 
 NEW = Answers("new", CLASSES, judged([]))
@@ -248,14 +265,33 @@ OLD = Answers("old", CLASSES, judged(range(90, 110)))
 
 
 def test_what_a_model_has_seen_is_left_out_of_the_comparison_with_numbers() -> None:
-    pair = paired(NEW, OLD, seen=range(100), anew=True)
+    pair = paired(NEW, OLD, seen=range(100), new=range(90, 150))
     assert isinstance(pair, Pair)
     assert pair.labels.tolist() == [1] * 100
     assert (pair.before != pair.labels).sum() == 10
     anew, left = pair.notes
-    assert anew == "the test images have changed: the champion was judged anew on the present ones"
+    assert anew == (
+        "the test images have changed: the champion was judged anew on the present ones, of which"
+        " 90.00% are right"
+    )
+    assert pair.known.tolist() == [False] * 50 + [True] * 50
     assert left.startswith("100 of 200 test images were left out, on which one of the two models")
     assert left.endswith(": 100 are left")
+
+
+def test_on_the_images_that_both_test_sets_share_the_two_are_compared_beside_it() -> None:
+    """Of the champion's 20 mistakes, 10 are among images that were in its test set."""
+    pair = paired(NEW, OLD, new=range(100))
+    verdict = judge("new", measured(), pair, withdrawn=None, limits=LIMITS)
+    assert verdict.decision == "accepted"
+    assert describe(verdict).count("on the same 200 images") == 1
+    p_value = binomtest(10, 10).pvalue
+    assert (
+        "on the 100 of these images that the champion's test set had, too: 100.00% right, the"
+        f" champion 90.00% (10 gained, 0 lost), p = {p_value:.2g}"
+    ) in describe(verdict)
+    none = judge("new", measured(), paired(NEW, OLD, new=range(200)), withdrawn=None, limits=LIMITS)
+    assert "on the 0 of these images" in describe(none)
 
 
 def test_where_too_few_unseen_images_are_left_nothing_is_compared() -> None:
@@ -289,6 +325,15 @@ def test_the_champion_is_no_candidate() -> None:
 def test_a_model_that_was_taken_back_needs_a_person() -> None:
     verdict = verdict_on(judged([]), judged(range(90, 110)), withdrawn="it calls bags shirts")
     assert against(verdict) == ["this very model was taken back before: it calls bags shirts"]
+
+
+def test_the_page_says_what_changed_in_the_data_and_what_a_decision_is_about() -> None:
+    verdict = verdict_on(judged([]), judged(range(90, 110)))
+    page = to_markdown(replace(verdict, decision="pending", changes=("test images: 3 came",)))
+    assert page.startswith("**Pending**: new, compared with the champion old\n")
+    assert "- test images: 3 came" in page
+    assert "is new to be the champion?" in page
+    assert "pipeline champion decline" in page
 
 
 def test_the_page_marks_each_reason() -> None:

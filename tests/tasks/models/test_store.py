@@ -14,9 +14,12 @@ import pytest
 from tasks.models.card import version_of
 from tasks.models.store import (
     Event,
+    Pending,
     Record,
     champion_folder,
+    decline,
     find_predecessor,
+    let_wait,
     promote,
     read_record,
     remove_old_versions,
@@ -45,8 +48,12 @@ def promote_content(content: bytes, champions: Path) -> str:
     files = write_candidate(champions.parent / "candidate", content)
     version = version_of(files[0].parent)
     replaced = read_record(champions).current
-    promote(files, Event("promoted", version, replaced, NOON, "good"), champions)
+    promote(Event("promoted", version, replaced, NOON, "gate", "good"), files, champions)
     return version
+
+
+def back(version: str | None, champions: Path, reason: str = "wrong") -> Record:
+    return roll_back(version, reason=reason, by="ann", time=NOON, folder=champions)
 
 
 def test_there_is_no_champion_before_the_first_promotion(champions: Path) -> None:
@@ -68,8 +75,8 @@ def test_a_candidate_that_is_a_link_into_the_cache_is_copied_as_a_file(champions
     for file in files:
         (links / file.name).symlink_to(file)
     version = version_of(links)
-    event = Event("promoted", version, None, NOON, "good")
-    promote(sorted(links.iterdir()), event, champions)
+    event = Event("promoted", version, None, NOON, "gate", "good")
+    promote(event, sorted(links.iterdir()), champions)
     assert not (champions / version / "classifier.tflite").is_symlink()
 
 
@@ -79,11 +86,11 @@ def test_a_rollback_brings_back_the_champion_before_and_withdraws_the_present_on
     first = promote_content(b"first", champions)
     second = promote_content(b"second", champions)
     assert find_predecessor(champions) == first
-    record = roll_back(first, reason="wrong on bags", time=NOON, folder=champions)
+    record = back(first, champions, "wrong on bags")
     assert record == read_record(champions)
     assert record.current == first
     assert record.withdrawn == {second: "wrong on bags"}
-    assert record.events[-1] == Event("rolled back", first, second, NOON, "wrong on bags")
+    assert record.events[-1] == Event("rolled back", first, second, NOON, "ann", "wrong on bags")
     with pytest.raises(InputError, match="no earlier champion"):
         find_predecessor(champions)
 
@@ -91,19 +98,19 @@ def test_a_rollback_brings_back_the_champion_before_and_withdraws_the_present_on
 def test_what_was_withdrawn_is_no_more_when_a_person_promotes_it_again(champions: Path) -> None:
     first = promote_content(b"first", champions)
     second = promote_content(b"second", champions)
-    roll_back(first, reason="wrong", time=NOON, folder=champions)
+    back(first, champions, "wrong")
     assert promote_content(b"second", champions) == second
     assert read_record(champions).withdrawn == {}
 
 
 def test_there_is_nothing_to_go_back_to_from_the_first_champion(champions: Path) -> None:
     with pytest.raises(InputError, match="The first champion: pipeline gate"):
-        roll_back("abc", reason="?", time=NOON, folder=champions)
+        back("abc", champions, "?")
     first = promote_content(b"first", champions)
     with pytest.raises(InputError, match=r"no earlier champion.*promote the candidate"):
         find_predecessor(champions)
     with pytest.raises(InputError, match=f"no version abc.*Versions in .*: {first}"):
-        roll_back("abc", reason="?", time=NOON, folder=champions)
+        back("abc", champions, "?")
 
 
 @pytest.mark.parametrize("damage", ["flip", "remove"])
@@ -127,7 +134,7 @@ def test_a_damaged_champion_can_be_left(champions: Path) -> None:
     first = promote_content(b"first", champions)
     second = promote_content(b"second", champions)
     (champions / second / "classifier.tflite").write_bytes(b"?")
-    roll_back(first, reason="damaged", time=NOON, folder=champions)
+    back(first, champions, "damaged")
     assert champion_folder(champions) == champions / first
 
 
@@ -146,9 +153,11 @@ def test_a_promotion_that_fails_leaves_the_champion(champions: Path) -> None:
     version = version_of(files[0].parent)
     files.append(files[0].parent / "reference.json")
     with pytest.raises(FileNotFoundError):
-        promote(files, Event("promoted", version, first, NOON, ""), champions)
+        promote(Event("promoted", version, first, NOON, "gate", ""), files, champions)
     assert champion_folder(champions) == champions / first
-    assert sorted(path.name for path in champions.iterdir()) == sorted([first, "champion.json"])
+    assert sorted(path.name for path in champions.iterdir()) == sorted(
+        [".lock", first, "champion.json"]
+    )
 
 
 def test_the_champion_is_not_promoted_again(champions: Path) -> None:
@@ -159,7 +168,7 @@ def test_the_champion_is_not_promoted_again(champions: Path) -> None:
 
 def test_old_versions_are_removed_but_for_the_latest(champions: Path) -> None:
     versions = [promote_content(f"{number}".encode(), champions) for number in range(5)]
-    record = roll_back(versions[3], reason="wrong", time=NOON, folder=champions)
+    record = back(versions[3], champions, "wrong")
     assert remove_old_versions(record, keep=3, folder=champions) == sorted(versions[:2])
     assert champion_folder(champions) == champions / versions[3]
     assert (champions / versions[4]).is_dir()
@@ -198,7 +207,7 @@ def test_a_champion_that_is_gone_is_left_by_each_way_that_the_message_names(
     first, second, third = (
         promote_content(content, champions) for content in (b"first", b"second", b"third")
     )
-    roll_back(second, reason="wrong on bags", time=NOON, folder=champions)
+    back(second, champions, "wrong on bags")
     shutil.rmtree(champions / second)
     with pytest.raises(InputError) as raised:
         champion_folder(champions)
@@ -209,7 +218,7 @@ def test_a_champion_that_is_gone_is_left_by_each_way_that_the_message_names(
     for version in (first, third):
         copied = champions.parent / f"copy {version}"
         shutil.copytree(champions, copied)
-        roll_back(version, reason="it is gone", time=NOON, folder=copied)
+        back(version, copied, "it is gone")
         assert champion_folder(copied) == copied / version
         verify_store(copied)
     promote_content(b"fourth", champions)
@@ -223,7 +232,7 @@ def test_the_way_back_passes_over_a_damaged_version(champions: Path) -> None:
     (champions / second / "card.json").write_text("?")
     assert find_predecessor(champions) == first
     with pytest.raises(InputError, match=rf"is damaged.*Go back to another: .*{first}"):
-        roll_back(second, reason="?", time=NOON, folder=champions)
+        back(second, champions, "?")
     with pytest.raises(InputError, match=f"Nobody can go back to it: rm -r {champions / second}"):
         verify_store(champions)
     shutil.rmtree(champions / second)
@@ -242,7 +251,7 @@ def test_a_lost_record_begins_anew_with_a_version_that_a_person_names(
         path.write_text(record)
     with pytest.raises(InputError, match=r"rollback --to VERSION --because REASON"):
         champion_folder(champions)
-    found = roll_back(versions[0], reason="it was in use", time=NOON, folder=champions)
+    found = back(versions[0], champions, "it was in use")
     assert found.current == versions[0]
     assert "record of champions was lost" in found.withdrawn[versions[1]]
     verify_store(champions)
@@ -256,7 +265,8 @@ def test_a_lost_record_begins_anew_with_the_candidate(champions: Path) -> None:
     (champions / "champion.json").unlink()
     files = write_candidate(champions.parent / "candidate", b"second")
     version = version_of(files[0].parent)
-    record = promote(files, Event("overridden", version, None, NOON, "now"), champions)
+    event = Event("overridden", version, None, NOON, "ann", "now")
+    record = promote(event, files, champions)
     assert (record.current, list(record.withdrawn)) == (version, [first])
     assert remove_old_versions(record, keep=2, folder=champions) == []
 
@@ -288,4 +298,95 @@ def test_a_copy_under_another_name_is_no_version(champions: Path) -> None:
     version = promote_content(b"first", champions)
     (champions / version).rename(champions / "abc")
     with pytest.raises(InputError, match=f"holds another version, {version}"):
-        roll_back("abc", reason="?", time=NOON, folder=champions)
+        back("abc", champions, "?")
+
+
+def wait_with(content: bytes, champions: Path, time: str = NOON) -> str:
+    files = write_candidate(champions.parent / "candidate", content)
+    version = version_of(files[0].parent)
+    let_wait(Pending(version, time, "accepted: good"), files, champions)
+    return version
+
+
+def approve(version: str, champions: Path) -> Record:
+    current = read_record(champions).current
+    return promote(Event("promoted", version, current, NOON, "ann", "yes"), None, champions)
+
+
+def test_what_waits_is_kept_whole_whatever_is_trained_meanwhile(champions: Path) -> None:
+    first = promote_content(b"first", champions)
+    version = wait_with(b"second", champions)
+    write_candidate(champions.parent / "candidate", b"third")
+    assert champion_folder(champions) == champions / first
+    verify_store(champions)
+    record = approve(version, champions)
+    assert (record.current, record.pending) == (version, None)
+    assert champion_folder(champions) == champions / version
+    assert find_predecessor(champions) == first
+
+
+def test_a_newer_one_waits_instead_of_an_older_one_which_is_removed(champions: Path) -> None:
+    first = promote_content(b"first", champions)
+    older = wait_with(b"second", champions)
+    newer = wait_with(b"third", champions)
+    pending = read_record(champions).pending
+    assert pending is not None
+    assert pending.version == newer
+    assert not (champions / older).exists()
+    assert wait_with(b"first", champions) == first  # a former champion, trained again
+    wait_with(b"third", champions)
+    assert (champions / first).is_dir()
+
+
+def test_the_same_model_judged_again_waits_since_the_first_time(champions: Path) -> None:
+    wait_with(b"first", champions, NOON)
+    wait_with(b"first", champions, "2026-01-02T12:00:00+00:00")
+    pending = read_record(champions).pending
+    assert pending is not None
+    assert pending.time == NOON
+
+
+def test_what_is_declined_is_gone_and_no_gate_accepts_it_again(champions: Path) -> None:
+    version = wait_with(b"first", champions)
+    decline("another", "no", champions)
+    assert read_record(champions).pending is not None
+    decline(version, "wrong on bags", champions)
+    assert read_record(champions) == Record(withdrawn={version: "wrong on bags"})
+    assert not (champions / version).exists()
+
+
+def test_a_rollback_leaves_what_waits(champions: Path) -> None:
+    first = promote_content(b"first", champions)
+    promote_content(b"second", champions)
+    version = wait_with(b"third", champions)
+    assert remove_old_versions(back(first, champions), keep=2, folder=champions) == []
+    assert approve(version, champions).current == version
+
+
+def test_what_waits_is_no_version_to_go_back_to(champions: Path) -> None:
+    promote_content(b"first", champions)
+    version = wait_with(b"second", champions)
+    with pytest.raises(InputError, match="no earlier champion"):
+        find_predecessor(champions)
+    with pytest.raises(InputError, match=f"{version} waits for a decision.*promote"):
+        back(version, champions)
+
+
+def test_damage_to_what_waits_is_found_and_mended_by_the_gate(champions: Path) -> None:
+    version = wait_with(b"first", champions)
+    (champions / version / "classifier.tflite").write_bytes(b"?")
+    with pytest.raises(InputError, match=r"can't be promoted.*pipeline gate"):
+        verify_store(champions)
+    with pytest.raises(InputError, match=r"is damaged.*pipeline gate"):
+        approve(version, champions)
+    wait_with(b"first", champions)
+    assert approve(version, champions).current == version
+
+
+def test_a_decision_on_a_champion_that_has_changed_meanwhile_is_refused(champions: Path) -> None:
+    first = promote_content(b"first", champions)
+    promote_content(b"second", champions)
+    files = write_candidate(champions.parent / "candidate", b"third")
+    event = Event("promoted", version_of(files[0].parent), first, NOON, "gate", "good")
+    with pytest.raises(InputError, match=r"changed meanwhile.*pipeline gate"):
+        promote(event, files, champions)

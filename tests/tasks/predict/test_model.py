@@ -23,7 +23,7 @@ def test_without_a_champion_nothing_takes_its_place_unasked(
             load_model(name, num_threads=1)
     assert load_model("candidate", num_threads=1).folder == Path("models/candidate")
     version = version_of(MODEL)
-    promote(MODEL.iterdir(), Event("promoted", version, None, "2026-01-01", "good"))
+    promote(Event("promoted", version, None, "2026-01-01", "gate", "good"), MODEL.iterdir())
     assert load_model(None, num_threads=1).folder == Path("models/champion") / version
     with pytest.raises(InputError, match="no model in elsewhere"):
         load_model("elsewhere", num_threads=1)

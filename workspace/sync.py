@@ -1,0 +1,83 @@
+"""The archive of runs, copied to where it outlives this machine: a folder, or an object store.
+
+`flow.sync_to` in params.yaml names the place, as fsspec writes it: /mnt/runs, s3://bucket/runs.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from tasks.runner.errors import InputError, NetworkError
+from workspace.archive import ARCHIVE, RECORD_NAME, read_runs
+from workspace.overview import PAGE_NAME
+
+
+def sync_archive(
+    address: str, archive: Path = ARCHIVE, *, on_line: Callable[[str], None] = print
+) -> list[str]:
+    """Copies the runs that aren't there yet, and the overview; removes nothing there.
+
+    A run's record is copied last, so that a run that was cut short is copied again.
+
+    Args:
+        address: of the place.
+        archive: the folder of runs.
+        on_line: receives a line per run that was copied.
+
+    Returns:
+        The names of the runs that were copied.
+
+    Raises:
+        InputError: see `find_place`.
+        NetworkError: the place takes no files now.
+
+    """
+    system, place = find_place(address)
+    copied = []
+    try:
+        system.invalidate_cache()
+        there = {Path(str(path)).parent.name for path in system.glob(f"{place}/*/{RECORD_NAME}")}
+        for run in read_runs(archive):
+            if run.name not in there:
+                _copy_folder(system, archive / run.name, f"{place}/{run.name}")
+                on_line(f"copied {run.name} to {address}")
+                copied.append(run.name)
+        if (archive / PAGE_NAME).is_file():
+            _put(system, archive / PAGE_NAME, f"{place}/{PAGE_NAME}")
+    except Exception as error:  # each kind of place has errors of its own
+        raise NetworkError(
+            f"The archive can't be copied to {address}: {' '.join(str(error).split())}. The runs"
+            f" are whole in {archive}; the next run of the flow copies them"
+        ) from error
+    return copied
+
+
+def find_place(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it.
+
+    Raises:
+        InputError: fsspec knows no such place, or its package isn't installed.
+
+    """
+    try:
+        return fsspec.core.url_to_fs(address)
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            f"params.yaml: flow.sync_to = {address!r} is no place for files: {error}. Expected is a"
+            " folder, or an address such as s3://bucket/runs"
+        ) from None
+
+
+def _copy_folder(system: Any, folder: Path, target: str) -> None:
+    for path in sorted(folder.iterdir(), key=lambda path: (path.name == RECORD_NAME, path.name)):
+        _put(system, path, f"{target}/{path.name}")
+
+
+def _put(system: Any, path: Path, target: str) -> None:
+    if isinstance(system, LocalFileSystem):
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+    # Of an object store, a missing folder is none, and a missing bucket is an error to tell.
+    system.put_file(str(path), target)
