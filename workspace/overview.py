@@ -5,6 +5,7 @@ archive/index.html is one file without script, like the report, made anew after 
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ _SHOWN = 300  # runs; the page stays small, the others stay in the archive
 def write_overview(archive: Path = ARCHIVE) -> Path:
     """Makes the page from what the archive holds."""
     runs = read_runs(archive)[-_SHOWN:]
+    recalls = [recall for run in runs for recall in run.recalls.values()]
+    lowest = floor(10 * min(recalls, default=0.0)) / 10
     changes = [[], *(list(describe_change(*pair)) for pair in pairwise(runs))][: len(runs)]
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("workspace"), PackageLoader("tasks.page")]),
@@ -35,7 +38,8 @@ def write_overview(archive: Path = ARCHIVE) -> Path:
     page = environment.get_template("overview.html.j2").render(
         rows=list(zip(reversed(runs), reversed(changes), strict=True)),
         chart=chart(runs),
-        recalls=chart_recalls(runs),
+        recalls=chart_recalls(runs, lowest),
+        lowest_recall=lowest,
         champions=list(champion_changes(runs)),
         width=_WIDTH,
         height=_HEIGHT,
@@ -61,12 +65,12 @@ def chart(runs: list[Run]) -> dict[str, Any] | None:
     return {"points": points, "failed": failed, "lowest": lowest, "highest": highest}
 
 
-def chart_recalls(runs: list[Run]) -> dict[str, dict[str, Any]]:
-    """Class → a line of its recall over the runs, from 0 to 1, and the first and the last value."""
+def chart_recalls(runs: list[Run], lowest: float) -> dict[str, dict[str, Any]]:
+    """Class → a line of its recall over the runs, up to 1, and the first and the last value."""
     lines = {}
     for name in dict.fromkeys(name for run in runs for name in run.recalls):
         values = [(n, run.recalls[name]) for n, run in enumerate(runs) if name in run.recalls]
-        points = [f"{_across(n, len(runs))},{_place(value, 0.0, 1.0)}" for n, value in values]
+        points = [f"{_across(n, len(runs))},{_place(value, lowest, 1.0)}" for n, value in values]
         lines[name] = {"line": " ".join(points), "first": values[0][1], "last": values[-1][1]}
     return lines
 
