@@ -53,7 +53,6 @@ def draw_pair(images: np.ndarray, candidate: np.ndarray, generator: np.random.Ge
     other = CORRELATION * difficulty + np.sqrt(1 - CORRELATION**2) * own
     wrong = (labels + generator.integers(1, len(images), len(labels))) % len(images)
     return Pair(
-        champion="champion",
         classes=tuple(f"class {number}" for number in range(len(images))),
         labels=labels,
         before=np.where(ndtr(difficulty) < CHAMPION, labels, wrong),
@@ -108,7 +107,8 @@ def compare_all(pair: Pair) -> str:
 
 def is_accepted(pair: Pair, limits: GateParameters) -> bool:
     """Whether the gate takes the candidate; no threshold is set, so that no metric is asked for."""
-    verdict = judge("candidate", Metrics.model_construct(), pair, withdrawn=None, limits=limits)
+    nothing = Metrics.model_construct()
+    verdict = judge("new", nothing, pair, champion="old", withdrawn=None, limits=limits)
     return verdict.decision == "accepted"
 
 

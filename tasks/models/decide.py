@@ -21,7 +21,6 @@ from tasks.evaluate.metrics import Metrics, read_metrics
 from tasks.models.card import MODEL_NAME, read_card, read_seen, version_of
 from tasks.models.gate import (
     Answers,
-    Obstacle,
     Pair,
     Reason,
     Verdict,
@@ -83,8 +82,14 @@ def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "g
             rival = compare_with(champion, metrics, earlier, images)
             changes = tuple(tell_changes(earlier, images))
         assert not isinstance(rival, Path)
-        withdrawn = record.withdrawn.get(version)
-        verdict = judge(version, metrics, rival, withdrawn=withdrawn, limits=limits)
+        verdict = judge(
+            version,
+            metrics,
+            rival,
+            champion=record.current,
+            withdrawn=record.withdrawn.get(version),
+            limits=limits,
+        )
         verdict = _follow_up(replace(verdict, changes=changes), images, limits, because, by)
     write_json(VERDICT, asdict(verdict))
     write_text(VERDICT_TEXT, to_markdown(verdict))
@@ -128,7 +133,7 @@ def promote_by_person(
 
 def compare_with(
     champion: Path, metrics: Metrics, earlier: "pd.DataFrame", images: "pd.DataFrame"
-) -> Pair | Obstacle:
+) -> Pair | Reason:
     """The candidate and the champion on the present test images.
 
     The champion's answers are those of its promotion, or new ones if the test images have changed.
@@ -153,25 +158,24 @@ def compare_with(
         classifier = Classifier((champion / MODEL_NAME).read_bytes())
         shape = split.images.shape[1:]
         if classifier.image_shape != shape:
-            return Obstacle(
-                champion.name,
+            return Reason(
+                False,
                 f"the champion takes images of {classifier.image_shape}, the test images are"
                 f" {shape}: the two can't be compared",
             )
         predicted = classifier.predict(split.images).argmax(axis=1)
     candidate_seen, champion_seen = read_seen(paths.CANDIDATE), read_seen(champion)
     if candidate_seen is None or champion_seen is None:
-        return Obstacle(
-            champion.name,
-            "it isn't known on which images the two were trained: they can't be compared",
+        return Reason(
+            False, "it isn't known on which images the two were trained: they can't be compared"
         )
     classes, old_classes = (
         tuple(read_card(folder)["classes"]) for folder in (paths.CANDIDATE, champion)
     )
     return pair_up(
         np.asarray(split.labels, np.int64),
-        Answers(metrics.sha256.version, classes, _read_predicted(paths.PREDICTIONS)),
-        Answers(champion.name, old_classes, predicted),
+        Answers(classes, _read_predicted(paths.PREDICTIONS)),
+        Answers(old_classes, predicted),
         seen=np.isin(hashes_of(images, "test"), np.concatenate([candidate_seen, champion_seen])),
         known=known,
     )
@@ -194,10 +198,10 @@ def _read_candidate() -> tuple[str, Metrics]:
     return version, metrics
 
 
-def _find_champion(record: Record, *, by_person: bool) -> Path | Obstacle | None:
-    """The champion's folder; for a person, a damaged champion is no error, but an obstacle."""
+def _find_champion(record: Record, *, by_person: bool) -> Path | Reason | None:
+    """The champion's folder; for a person, a damaged champion is no error."""
     if record.current and by_person and (damage := find_damage(CHAMPIONS / record.current)):
-        return Obstacle(record.current, f"the champion can't be compared with: {damage}")
+        return Reason(False, f"the champion can't be compared with: {damage}")
     return champion_folder() if record.current else None
 
 

@@ -31,13 +31,11 @@ class Answers:
     """What a model made of the test images.
 
     Attributes:
-        version: of the model.
         classes: their names.
         predicted: (n,) positions in `classes`.
 
     """
 
-    version: str
     classes: tuple[str, ...]
     predicted: np.ndarray
 
@@ -47,7 +45,6 @@ class Pair:
     """The candidate and the champion on the same images.
 
     Attributes:
-        champion: its version.
         classes: their names.
         labels: (n,) the true classes.
         before: (n,) the classes that the champion named.
@@ -57,27 +54,12 @@ class Pair:
 
     """
 
-    champion: str
     classes: tuple[str, ...]
     labels: np.ndarray
     before: np.ndarray
     after: np.ndarray
     known: np.ndarray
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """Why the candidate can't be compared with the champion: a person decides.
-
-    Attributes:
-        champion: its version.
-        sentence: in words.
-
-    """
-
-    champion: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -122,8 +104,11 @@ def pair_up(
     *,
     seen: np.ndarray,
     known: np.ndarray,
-) -> Pair | Obstacle:
+) -> Pair | Reason:
     """Puts two models side by side, on the images that neither was trained on.
+
+    Where they can't be compared, it gives the reason why, which speaks against the candidate: a
+    person decides.
 
     Args:
         labels: (n,) the true classes, positions in the candidate's classes.
@@ -134,8 +119,8 @@ def pair_up(
 
     """
     if set(candidate.classes) != set(champion.classes):
-        return Obstacle(
-            champion.version,
+        return Reason(
+            False,
             f"the classes differ from the champion's ({', '.join(champion.classes)}): the two can't"
             " be compared",
         )
@@ -156,13 +141,12 @@ def pair_up(
             f" two models was trained: {int(unseen.sum()):,} are left"
         )
         if unseen.sum() < FEWEST_UNSEEN:
-            return Obstacle(
-                champion.version,
+            return Reason(
+                False,
                 f"{left}, fewer than {FEWEST_UNSEEN}: the two can't be compared",
             )
         notes.append(left)
     return Pair(
-        champion=champion.version,
         classes=candidate.classes,
         labels=labels[unseen],
         before=before[unseen],
@@ -175,8 +159,9 @@ def pair_up(
 def judge(
     version: str,
     metrics: Metrics,
-    rival: Pair | Obstacle | None,
+    rival: Pair | Reason | None,
     *,
+    champion: str | None,
     withdrawn: str | None,
     limits: GateParameters,
 ) -> Verdict:
@@ -185,7 +170,8 @@ def judge(
     Args:
         version: of the candidate.
         metrics: of the candidate.
-        rival: the comparison with the champion; None if there is no champion.
+        rival: the comparison with the champion, or why there is none; None without a champion.
+        champion: its version.
         withdrawn: why this very model was taken back before; None if it wasn't.
         limits: what is asked.
 
@@ -196,8 +182,8 @@ def judge(
             reasons.append(Reason(True, "no threshold is set: the champion alone is the measure"))
         reasons += [Reason(True, note) for note in rival.notes]
         reasons += _compare(rival, limits)
-    elif isinstance(rival, Obstacle):
-        reasons.append(Reason(False, rival.sentence))
+    elif rival:
+        reasons.append(rival)
     elif reasons:
         reasons.append(Reason(True, "there is no champion yet: the thresholds decide"))
     else:
@@ -208,7 +194,7 @@ def judge(
     return Verdict(
         decision="accepted" if accepted else "rejected",
         version=version,
-        champion=rival.champion if rival else None,
+        champion=champion,
         reasons=tuple(reasons),
     )
 

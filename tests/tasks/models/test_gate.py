@@ -11,8 +11,8 @@ from scipy.stats import binomtest
 from tasks.evaluate.metrics import ClassMetrics, Judged, Metrics
 from tasks.models.gate import (
     Answers,
-    Obstacle,
     Pair,
+    Reason,
     Verdict,
     describe,
     judge,
@@ -84,7 +84,7 @@ def pair_of(
     after: np.ndarray,
     classes: tuple[str, ...] = CLASSES,
 ) -> Pair:
-    return Pair("old", classes, labels, before, after, known=np.ones(len(labels), bool))
+    return Pair(classes, labels, before, after, known=np.ones(len(labels), bool))
 
 
 def verdict_on(
@@ -99,9 +99,14 @@ def verdict_on(
         "new",
         metrics or measured(),
         None if champion is None else pair_of(LABELS, champion, candidate),
+        champion=None if champion is None else "old",
         withdrawn=withdrawn,
         limits=limits,
     )
+
+
+def against_old(rival: Pair | Reason, limits: GateParameters = LIMITS) -> Verdict:
+    return judge("new", measured(), rival, champion="old", withdrawn=None, limits=limits)
 
 
 def against(verdict: Verdict) -> list[str]:
@@ -195,13 +200,7 @@ def test_a_class_that_got_worse_is_named_though_the_whole_got_better() -> None:
     candidate = labels.copy()
     candidate[200:220] = 0
     for limits in (LIMITS, NOT_WORSE):
-        verdict = judge(
-            "new",
-            measured(),
-            pair_of(labels, champion, candidate, classes),
-            withdrawn=None,
-            limits=limits,
-        )
+        verdict = against_old(pair_of(labels, champion, candidate, classes), limits)
         (sentence,) = against(verdict)
         assert sentence == (
             "Bag F1 0.8889, the champion's 1.0000: a loss of 0.1111 > 0.0200, which chance doesn't"
@@ -216,13 +215,7 @@ def test_a_class_of_few_images_has_no_veto_for_what_chance_explains() -> None:
     champion[:30] = 1
     candidate = labels.copy()
     candidate[209] = 0
-    verdict = judge(
-        "new",
-        measured(),
-        pair_of(labels, champion, candidate, ("Coat", "Shirt", "Bag")),
-        withdrawn=None,
-        limits=LIMITS,
-    )
+    verdict = against_old(pair_of(labels, champion, candidate, ("Coat", "Shirt", "Bag")))
     assert verdict.decision == "accepted"
     told = "the least favourable: Bag F1 0.9474, the champion's 1.0000 (p = 0.5)"
     assert told in describe(verdict)
@@ -239,10 +232,10 @@ def test_a_candidate_that_is_not_worse_is_accepted_where_that_is_asked(
     candidate = repeated.copy()
     candidate[list(wrong)] = 1 - candidate[list(wrong)]
     pair = pair_of(repeated, repeated, candidate)
-    verdict = judge("new", measured(), pair, withdrawn=None, limits=NOT_WORSE)
+    verdict = against_old(pair, NOT_WORSE)
     assert verdict.decision == decision
     assert "that it isn't worse by 2 points: p = " in describe(verdict)
-    assert judge("new", measured(), pair, withdrawn=None, limits=LIMITS).decision == "rejected"
+    assert against_old(pair).decision == "rejected"
     few = verdict_on(judged([]), judged([]), limits=NOT_WORSE.model_copy(update={"margin": 0.01}))
     assert few.decision == "rejected"
 
@@ -253,15 +246,15 @@ def paired(
     *,
     seen: list[int] | range = range(0),
     new: list[int] | range = range(0),
-) -> Pair | Obstacle:
+) -> Pair | Reason:
     """Two models on 200 images, of which some were seen in training, or are new in the test set."""
     masks = np.zeros((2, len(LABELS)), bool)
     masks[0, list(seen)] = masks[1, list(new)] = True
     return pair_up(LABELS, candidate, champion, seen=masks[0], known=~masks[1])
 
 
-NEW = Answers("new", CLASSES, judged([]))
-OLD = Answers("old", CLASSES, judged(range(90, 110)))
+NEW = Answers(CLASSES, judged([]))
+OLD = Answers(CLASSES, judged(range(90, 110)))
 
 
 def test_what_a_model_has_seen_is_left_out_of_the_comparison_with_numbers() -> None:
@@ -282,7 +275,7 @@ def test_what_a_model_has_seen_is_left_out_of_the_comparison_with_numbers() -> N
 def test_on_the_images_that_both_test_sets_share_the_two_are_compared_beside_it() -> None:
     """Of the champion's 20 mistakes, 10 are among images that were in its test set."""
     pair = paired(NEW, OLD, new=range(100))
-    verdict = judge("new", measured(), pair, withdrawn=None, limits=LIMITS)
+    verdict = against_old(pair)
     assert verdict.decision == "accepted"
     assert describe(verdict).count("on the same 200 images") == 1
     p_value = binomtest(10, 10).pvalue
@@ -290,31 +283,31 @@ def test_on_the_images_that_both_test_sets_share_the_two_are_compared_beside_it(
         "on the 100 of these images that the champion's test set had, too: 100.00% right, the"
         f" champion 90.00% (10 gained, 0 lost), p = {p_value:.2g}"
     ) in describe(verdict)
-    none = judge("new", measured(), paired(NEW, OLD, new=range(200)), withdrawn=None, limits=LIMITS)
+    none = against_old(paired(NEW, OLD, new=range(200)))
     assert "on the 0 of these images" in describe(none)
 
 
 def test_where_too_few_unseen_images_are_left_nothing_is_compared() -> None:
     obstacle = paired(NEW, OLD, seen=range(171))
-    assert isinstance(obstacle, Obstacle)
+    assert isinstance(obstacle, Reason)
     assert "29 are left, fewer than 30: the two can't be compared" in obstacle.sentence
-    verdict = judge("new", measured(), obstacle, withdrawn=None, limits=LIMITS)
+    verdict = against_old(obstacle)
     assert (verdict.decision, verdict.champion) == ("rejected", "old")
     assert isinstance(paired(NEW, OLD, seen=range(170)), Pair)
 
 
 def test_classes_in_another_order_are_matched_by_name() -> None:
     """The same numbers under the names in another order are other answers."""
-    renamed = paired(NEW, Answers("old", ("Shirt", "Coat"), judged([])))
+    renamed = paired(NEW, Answers(("Shirt", "Coat"), judged([])))
     assert isinstance(renamed, Pair)
     assert (renamed.before == 1 - LABELS).all()
     assert "matched by name" in renamed.notes[0]
-    assert judge("new", measured(), renamed, withdrawn=None, limits=LIMITS).decision == "accepted"
+    assert against_old(renamed).decision == "accepted"
 
 
 def test_models_with_other_classes_are_not_compared() -> None:
-    obstacle = paired(NEW, Answers("old", ("Coat", "Bag"), judged([])))
-    assert isinstance(obstacle, Obstacle)
+    obstacle = paired(NEW, Answers(("Coat", "Bag"), judged([])))
+    assert isinstance(obstacle, Reason)
     assert "classes differ from the champion's (Coat, Bag)" in obstacle.sentence
 
 
