@@ -6,6 +6,7 @@ code. A run that failed leaves its reason. archive/index.html shows them all ove
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -147,15 +148,23 @@ def keep_run(root: Path, log: Log, *, seconds: float, failure: str | None) -> Ru
             if (root / path).is_file() and not is_old:
                 shutil.copyfile(root / path, folder / path.name)
         if failure is None:
-            _keep_images(root, folder)
+            _keep_images(root, folder, run)
         write_json(folder / RECORD_NAME, asdict(run))
     return run
 
 
-def _keep_images(root: Path, folder: Path) -> None:
-    """Which images the run was about, so that it can be compared with runs on others."""
+def _keep_images(root: Path, folder: Path, run: Run) -> None:
+    """Which images the run was about, so that it can be compared with runs on others.
+
+    Runs on the same images share one file on the disk.
+    """
     from tasks.models.data import IMAGES_NAME, describe_data  # imports pandas
 
+    for earlier in reversed(read_runs(root / ARCHIVE)):
+        if run.data and earlier.data == run.data and [*earlier.recalls] == [*run.recalls]:
+            with suppress(OSError):
+                os.link(root / ARCHIVE / earlier.name / IMAGES_NAME, folder / IMAGES_NAME)
+                return
     with suppress(InputError):  # a clone may have the model without the data
         describe_data(root).to_parquet(folder / IMAGES_NAME, index=False)
 

@@ -62,6 +62,15 @@ def _numbers_of(tag: str) -> tuple[int, ...]:
 def _tag(root: Path, tag: str, commit: str, champion: str) -> str:
     """Git signs the tag where `tag.gpgSign` says so, which GTO's own command doesn't."""
     git("tag", "--annotate", "--message", f"model {champion}", tag, commit, root=root)
+    signs = git("config", "--type=bool", "--default=false", "tag.gpgSign", root=root) == "true"
+    # Git 2.39 makes an unsigned tag where it lacks the key, and calls that a success.
+    if signs and "-----BEGIN " not in git("cat-file", "tag", tag, root=root):
+        git("tag", "--delete", tag, root=root)
+        raise InputError(
+            f"Git is to sign tags (tag.gpgSign), and {tag} wasn't signed: the key is missing. Make"
+            " the key usable without a question, or let tags be unsigned: git config tag.gpgSign"
+            " false"
+        )
     return f"tagged {tag}"
 
 

@@ -107,6 +107,23 @@ def test_the_registry_follows_promotion_and_rollback_and_repeats_nothing(root: P
     assert handed_out(root) == first
 
 
+def test_tags_are_signed_where_git_signs_and_refused_where_it_cannot(root: Path) -> None:
+    commit_model(root, b"first")
+    key = root.parent / "key"
+    for name, value in (("tag.gpgSign", "true"), ("gpg.format", "ssh")):
+        call(root, "git", "config", name, value)
+    call(root, "git", "config", "user.signingkey", str(key))
+    with pytest.raises(InputError, match=r"tag\.gpgSign false"):
+        list(register_champion(root))
+    assert read_stage(root) is None
+    call(root, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+    for line in register_champion(root):
+        tag = line.removeprefix("tagged ")
+        assert "BEGIN SSH SIGNATURE" in call(root, "git", "cat-file", "tag", tag)
+    assert read_stage(root) == read_record(root / CHAMPIONS).current
+    assert handed_out(root) == read_stage(root)
+
+
 def test_a_registration_that_was_cut_short_is_finished(root: Path) -> None:
     commit_model(root, b"first")
     assert len(list(register_champion(root))) == 2
