@@ -63,6 +63,16 @@ def test_dvc_runs_six_stages_then_none_then_what_depends_on_a_change(
     assert (workspace / "dvc.lock").read_bytes() == lock
     assert stages_run(run("dvc", "repro").stdout) == []
 
+    first, second = sorted(path.parent.name for path in (workspace / "archive").glob("*/run.json"))
+    told = run("cli", "compare", first, second).stdout.splitlines()
+    seed = limits["train"]["seed"]
+    assert told[:3] == [
+        f"{first} → {second}",
+        f"  train.seed: {seed + 1} → {seed}",
+        "on the 100 test images of both:",
+    ]
+    assert len(told) == 3 + 1 + 10
+
 
 def test_the_flow_gives_the_lock_that_dvc_gives(workspace: Path, run: Run) -> None:
     completed = run("cli", "run")  # and starts a server of its own
