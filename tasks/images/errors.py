@@ -2,27 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from tasks.runner.errors import InputError
 
 _SHOWN = 3
 
 
+@dataclass(eq=False)
 class ImageError(InputError):
-    """One image can't be used.
+    """One image can't be used: its kind is the same for all such images, `is damaged`, say."""
 
-    Args:
-        name: of the image, or of the file.
-        kind: what is wrong, in words that are the same for all such images: `is damaged`.
-        detail: what was found in this one.
-
-    """
-
-    def __init__(self, name: str, kind: str, detail: str = "") -> None:
-        super().__init__(name, kind, detail)
-        self.name = name
-        self.kind = kind
-        self.detail = detail
+    name: str
+    kind: str
+    detail: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} {self.kind}{self.detail}"

@@ -19,11 +19,7 @@ _COPY = paths.RAW.with_name(f".source{TEMPORARY_SUFFIX}")
 def local_path(path: str) -> Iterator[str]:
     """Gives a path as it is, or, of an address, that of a copy that lasts as long as the block.
 
-    Raises:
-        InputError: there is nothing at the address. What the block raises about the copy names the
-            address in its place.
-        NetworkError: it can't be reached.
-
+    What the block raises about the copy names the address in its place.
     """
     if "://" not in path:
         yield path

@@ -27,13 +27,7 @@ _SHOWN = 10
 
 
 class Fault(NamedTuple):
-    """An image that can't be used.
-
-    Attributes:
-        label: of the image.
-        error: why.
-
-    """
+    """The label of an image that can't be used, and why it can't."""
 
     label: int
     error: ImageError
@@ -44,11 +38,11 @@ class Collection:
     """What a source gave, in its order.
 
     Attributes:
-        names: of the images that could be read.
+        names: of the n images that could be read.
         whole: their pixels, mapped into memory, and their labels.
         is_test: (n,) bool.
         contents: (n, 2) uint64, a hash of the pixels.
-        faults: the images that couldn't be read.
+        faults: the other images.
 
     """
 
@@ -60,25 +54,22 @@ class Collection:
 
 
 def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
-    """Reads every image of a source, on all cores.
+    """Reads every image of a source, on all cores, into a file that must outlive the result.
 
-    Args:
-        source: is read to its end.
-        data: what the images and labels must be.
-        spool: a file for the pixels, that must outlive the result.
-
-    Raises:
-        InputError: there are no images, or labels outside the classes, or a class without images.
-
+    Labels outside the classes, a class without images, and no images at all are refused.
     """
     shape = source.policy.shape
+
+    def load_part(part: Sequence[Entry]) -> list[tuple[Entry, bytes | ImageError]]:
+        return [(entry, _load(entry, shape)) for entry in part]
+
     names: list[str] = []
     labels: list[int] = []
     is_test: list[bool] = []
     faults: list[Fault] = []
     digests = bytearray()
     with spool.open("wb") as file:
-        for part in map_parts(lambda part: _load_part(part, shape), source.entries, size=_PART):
+        for part in map_parts(load_part, source.entries, size=_PART):
             for entry, loaded in part:
                 if isinstance(loaded, ImageError):
                     faults.append(Fault(entry.label, loaded))
@@ -111,11 +102,8 @@ def arrange(
     """Chooses the images of each split and their order.
 
     Unless the source's order is kept, the order is that of the hashes of the pixels; and an image
-    that has two labels is left out, because one of them is wrong.
-
-    Returns:
-        The splits, and the images that were left out.
-
+    that has two labels is left out, because one of them is wrong. All that is left out is given,
+    too.
     """
     labels = collection.whole.labels
     faults = collection.faults
@@ -130,12 +118,12 @@ def arrange(
         order = order[~np.isin(order, list(contradictions))]
         _check_classes(labels[order].tolist(), faults, classes)
     is_test = collection.is_test[order]
-    if source.test_choice and not is_test.any():
+    if source.choice and not is_test.any():
         contents = [content.tobytes() for content in collection.contents[order]]
         is_test = hold_out(
-            rank_by_content(contents, seed=source.test_choice.seed, purpose=b"test"),
+            rank_by_content(contents, seed=source.choice.test_seed, purpose=b"test"),
             labels[order],
-            share=source.test_choice.share,
+            share=source.choice.test_share,
             classes=classes,
             uses=("train", "validate", "test"),
         )
@@ -145,14 +133,8 @@ def arrange(
     }, faults
 
 
-def _load_part(
-    entries: Sequence[Entry], shape: tuple[int, int, int]
-) -> list[tuple[Entry, bytes | ImageError]]:
-    """Each entry, with its pixels or why there are none."""
-    return [(entry, _load(entry, shape)) for entry in entries]
-
-
 def _load(entry: Entry, shape: tuple[int, int, int]) -> bytes | ImageError:
+    """The pixels, or why there are none."""
     try:
         image = entry.load()
     except ImageError as error:

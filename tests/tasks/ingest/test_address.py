@@ -14,7 +14,7 @@ import pytest
 from tasks.core.dataset import load_split
 from tasks.ingest.address import local_path
 from tasks.ingest.parameters import FoldersParameters
-from tasks.ingest.read import read_source, write_splits
+from tasks.ingest.stage import read_source, write_splits
 from tasks.runner.errors import InputError, NetworkError
 from tests.tasks.ingest.conftest import FILES, Ingest, assert_equal, make_data, save_classes
 

@@ -13,7 +13,7 @@ from PIL import Image
 from tasks.images.decode import READ
 from tasks.ingest.folders import read_folders
 from tasks.ingest.parameters import FoldersParameters, require_source_outside_outputs
-from tasks.ingest.read import write_splits
+from tasks.ingest.stage import write_splits
 from tasks.runner.errors import InputError
 from tests.tasks.ingest.conftest import (
     CLASSES,

@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from tasks.propose.__main__ import propose
 from tasks.propose.limits import propose_gate, propose_recipe, round_down, round_shares, round_up
-from tasks.propose.options import Options, make_parser, read_options
+from tasks.propose.options import Options, make_parser
 from tasks.propose.sections import replace_sections
 from tasks.runner.errors import InputError
 from tests.conftest import FIXTURE, PROJECT, read_parameters, typed
@@ -495,9 +495,10 @@ def test_a_source_inside_an_output_is_refused(folder: Path) -> None:
 
 def test_options_are_read_from_the_command_line() -> None:
     line = "a b --size 64x48 --background #ff8000 --test-values 3 4 --split-column fold"
-    options = read_options(make_parser().parse_args(line.split()))
-    assert options == Options(
-        size=(64, 48), background=(255, 128, 0), test_values=("3", "4"), split_column="fold"
+    arguments = vars(make_parser().parse_args(line.split()))
+    assert (arguments.pop("path"), arguments.pop("output")) == ("a", Path("b"))
+    assert Options(**arguments) == Options(
+        size=(64, 48), background=(255, 128, 0), test_values=["3", "4"], split_column="fold"
     )
     for wrong in ("--size 64", "--size 0x3", "--background purplish"):
         with pytest.raises(SystemExit):
