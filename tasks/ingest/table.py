@@ -129,7 +129,7 @@ def parse_pixels(cells: Any, *, shape: tuple[int, int, int], name: str) -> np.nd
     """(height, width, channels) uint8 of one image, from cells of a pixel each, or from one."""
     if isinstance(cells, np.ndarray):
         return cells.reshape(shape)
-    cell = cells if len(cells) > 1 else cells[0]
+    cell: Any = cells if len(cells) > 1 else cells[0]
     if isinstance(cell, str):
         cell = cell.strip("[]() \n").replace(",", " ").split()
     is_text = len(cell) > 0 and isinstance(cell[0], str)
