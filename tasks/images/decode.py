@@ -79,18 +79,8 @@ def decode_whole(
 
     Whatever would lose something is refused: colour where grey is expected, colour in 16 bits,
     the inks of a printer, more than one frame. Grey becomes colour with three equal channels. Of
-    an MPO file, as telephones make them, the first picture is read.
-
-    Args:
-        content: the bytes of the file.
-        name: of the file, for messages.
-        channels: 1 (grey) or 3 (red, green, blue).
-        background: see `PicturePolicy`.
-        white: see `PicturePolicy`.
-
-    Returns:
-        (height, width, channels) uint8 in 0..255.
-
+    an MPO file, as telephones make them, the first picture is read. `background` and `white` are
+    those of `PicturePolicy`; the result is (height, width, channels) uint8 in 0..255.
     """
     image = _without_alpha(_open(content, name, white), name, background)
     pixels = np.asarray(image)

@@ -29,13 +29,9 @@ _EXPECTED = f"a {READ}, an .npy, .npz or IDX file of images, or a folder of imag
 
 
 class Images(NamedTuple):
-    """A batch from a source.
+    """A batch: names in UTF-8, why an image can't be used, or None, and the pixels of the others.
 
-    Attributes:
-        names: of the images, in UTF-8.
-        errors: why an image can't be used, or None.
-        pixels: (m, height, width, channels) uint8, of those m images that can.
-
+    These are (m, height, width, channels) uint8.
     """
 
     names: list[str]
@@ -44,14 +40,7 @@ class Images(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where images come from.
-
-    Attributes:
-        num_images: all of them.
-        aside: files that nobody means as images.
-        batches: gives all images, in order, at most so many at a time.
-
-    """
+    """All images of a path, at most so many at a time; aside, what nobody means as one."""
 
     num_images: int
     aside: Tally

@@ -35,15 +35,9 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Collection:
-    """What a source gave, in its order.
+    """The n images that could be read, in the source's order, mapped into memory, and the others.
 
-    Attributes:
-        names: of the n images that could be read.
-        whole: their pixels, mapped into memory, and their labels.
-        is_test: (n,) bool.
-        contents: (n, 2) uint64, a hash of the pixels.
-        faults: the other images.
-
+    `is_test` is (n,) bool, `contents` (n, 2) uint64, a hash of the pixels.
     """
 
     names: list[str]
@@ -84,7 +78,7 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
     _check_labels([*labels, *(fault.label for fault in faults)], data.classes)
     _check_faults(faults, source=source, num_images=len(names) + len(faults))
     if not names and not faults:
-        raise InputError("There are no images at ingest.path of params.yaml")
+        raise InputError("There are no images at ingest.path of params.yaml. Add some, or mend it")
     _check_classes(labels, faults, data.classes)
     images = np.memmap(spool, np.uint8, "r", shape=(len(names), *shape))
     return Collection(
@@ -151,7 +145,7 @@ def _check_labels(labels: list[int], classes: tuple[str, ...]) -> None:
         shown = ", ".join(f"{label} ({count:,})" for label, count in wrong.most_common(_SHOWN))
         raise InputError(
             f"{wrong.total():,} images have labels outside 0 to {len(classes) - 1}, the positions"
-            f" in data.classes of params.yaml: {shown}"
+            f" in data.classes of params.yaml: {shown}. Mend that, or ingest.first_label"
         )
 
 
@@ -176,7 +170,10 @@ def _check_classes(labels: list[int], faults: list[Fault], classes: tuple[str, .
         lines = [f"Class {label} ({classes[label]}) has no image that can be used"]
         lines[0] += f"; {len(own):,} can't:" if own else ": no image has this label"
         lines += tally(own).describe()
-        lines.append("Mend or add images, or take the class out of data.classes in params.yaml")
+        lines.append(
+            "Mend or add images, or take the class out of the source, and of data.classes in"
+            " params.yaml"
+        )
         raise InputError("\n".join(lines))
 
 

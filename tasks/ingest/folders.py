@@ -53,7 +53,9 @@ def list_folders(folder: Path, aside: Tally) -> dict[str, Path]:
     whether the images have changed, looks at nothing behind it.
     """
     if not folder.is_dir():
-        raise InputError(f"ingest.path in params.yaml names {folder}, which isn't a folder")
+        raise InputError(
+            f"ingest.path in params.yaml names {folder}, which isn't a folder; mend it"
+        )
     folders: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         reason = why_aside(path) or ("beside the folders" if not path.is_dir() else None)
@@ -112,6 +114,7 @@ def _list_classes(
             f" says {', '.join(classes)}."
             + (f" Unknown: {', '.join(unknown)}." if unknown else "")
             + (f" Missing: {', '.join(missing)}." if missing else "")
+            + " Change one or the other"
         )
     for label, name in enumerate(classes):
         listed = list_files(found[name])
@@ -119,6 +122,6 @@ def _list_classes(
         if not listed.files:
             lines = [f"The folder of the class {name}, {found[name]}, holds no files of images"]
             lines += [f"left aside, {line}" for line in listed.aside.describe()]
-            lines.append("Add images, or take the class out of data.classes in params.yaml")
+            lines.append("Add some, or remove the folder, and the class from data.classes")
             raise InputError("\n".join(lines))
         yield from ((label, path) for path in listed.files)

@@ -118,7 +118,8 @@ class TableParameters(PicturesParameters):
     """the parts for which its values stand; null: the usual words"""
 
 
-IngestParameters = IdxParameters | NpzParameters | FoldersParameters | TableParameters
+Published = IdxParameters | NpzParameters
+IngestParameters = Published | FoldersParameters | TableParameters
 
 
 def require_source_outside_outputs(source: str, outputs: Iterable[Path]) -> None:

@@ -146,6 +146,7 @@ def _check(name: str, packed: bytes, expected: str | None) -> IdxFile:
     found = hashlib.sha256(content).hexdigest()
     if expected not in (None, found):
         raise InputError(
-            f"{name} has the SHA-256 {found}; ingest.sha256 in params.yaml says {expected}"
+            f"{name} has the SHA-256 {found}; ingest.sha256 in params.yaml says {expected}."
+            " Get it anew; null takes it as it is"
         )
     return IdxFile(name, content, found)

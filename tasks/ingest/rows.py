@@ -118,7 +118,10 @@ def as_text(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if not isinstance(value, str | int | float):
-        raise InputError(f"A label is {str(value)[:60]!r}; expected one name or number per image")
+        raise InputError(
+            f"A label, part or path is {str(value)[:60]!r}; expected one name or number per image."
+            " Name another column in ingest of params.yaml"
+        )
     text = str(value).strip()
     whole, point, zeros = text.partition(".")
     if point and not zeros.strip("0") and whole.lstrip("-").isdecimal():

@@ -13,7 +13,7 @@ from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
 from tasks.images.errors import Tally
 from tasks.images.policy import ImagePolicy
-from tasks.ingest.parameters import ChoiceParameters, IdxParameters, NpzParameters
+from tasks.ingest.parameters import ChoiceParameters, NpzParameters, Published
 from tasks.runner.errors import InputError
 
 # What a source may call its parts, in lower case. The images of `val` are training images:
@@ -25,14 +25,10 @@ PARTS: dict[str, SplitName] = {
 
 
 class Entry(NamedTuple):
-    """One labelled image.
+    """One labelled image: its name for messages, its position in the list of classes, its split.
 
-    Attributes:
-        name: for messages.
-        label: a position in the list of classes.
-        split: train also where the source has no test images of its own.
-        load: gives (height, width, channels) uint8, or raises an ImageError.
-
+    That is train also where the source has no test images of its own. `load` gives (height, width,
+    channels) uint8, or raises an ImageError.
     """
 
     name: str
@@ -67,14 +63,9 @@ class Source:
 
 
 class Part(NamedTuple):
-    """Train, val or test of a published set.
+    """Train, val or test of a published set: n images, uint8, one after another, (n,) labels.
 
-    Attributes:
-        name: of the three.
-        shape: n, height, width, channels.
-        images: uint8, one after another.
-        labels: (n,) int64.
-
+    The shape is n, height, width, channels.
     """
 
     name: str
@@ -83,9 +74,7 @@ class Part(NamedTuple):
     labels: np.ndarray
 
 
-def publish(
-    parts: list[Part], ingest: IdxParameters | NpzParameters, data: DataParameters, **origin: object
-) -> Source:
+def publish(parts: list[Part], ingest: Published, data: DataParameters, **origin: object) -> Source:
     """A source that is published as a whole; it must be as `data` says."""
     policy = ImagePolicy.exact(data)
     for part in parts:
@@ -98,7 +87,7 @@ def publish(
             raise InputError(
                 f"{ingest.path} holds images of {part.name} of {_in_words(part.shape[1:])};"
                 f" params.yaml says {_in_words(policy.shape)}: data.height, data.width,"
-                " data.channels"
+                " data.channels. Change these"
             )
     return Source(
         entries=_list_entries(parts, ingest.first_label),

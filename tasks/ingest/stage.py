@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.core import paths
 from tasks.core.dataset import load_manifest, save_splits
-from tasks.core.files import replacing
+from tasks.core.files import TEMPORARY_SUFFIX, replacing
 from tasks.core.parameters import DataParameters, load_section
 from tasks.ingest.address import local_path
 from tasks.ingest.collect import arrange, collect, tally
@@ -20,11 +20,12 @@ def main() -> None:
     """Read, put in order, save."""
     data: DataParameters = load_section("data", DataParameters)
     ingest: IngestParameters = load_section("ingest", IngestParameters)
-    with local_path(ingest.path) as path, replacing(paths.RAW) as folder:
+    copy = paths.RAW.with_name(f".source{TEMPORARY_SUFFIX}")
+    with local_path(ingest.path, copy) as (path, tell), replacing(paths.RAW) as folder:
         source = read_source(ingest.model_copy(update={"path": path}), data)
         lines = write_splits(source, folder, data=data)
     for line in lines:
-        print(line, flush=True)
+        print(tell(line), flush=True)
     arrays = load_manifest()["arrays"]
     for name in ("train", "test"):
         print(f"{name}: {arrays[f'{name}_labels.npy']['shape'][0]:,} images", flush=True)

@@ -81,7 +81,7 @@ def find_tables(root: Path, patterns: Iterable[str]) -> list[Path]:
     for pattern in patterns:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise InputError(
-                f"ingest.tables in params.yaml names {pattern}; expected a name in {root}"
+                f"ingest.tables in params.yaml names {pattern}; expected a name in {root}. Use one"
             )
         found = sorted(root.glob(_only_stars(pattern)))
         if not found:

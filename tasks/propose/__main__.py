@@ -11,12 +11,11 @@ params.yaml.
 import os
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from tasks.core import paths
@@ -24,6 +23,7 @@ from tasks.core.cost import estimate_memory, estimate_seconds
 from tasks.core.dataset import load_split, save_splits
 from tasks.core.files import write_text
 from tasks.core.parameters import PARAMETERS_PATH, DataParameters, check_section
+from tasks.ingest.address import is_address, local_path
 from tasks.ingest.collect import Fault, arrange, collect, tally
 from tasks.ingest.parameters import IngestParameters, require_source_outside_outputs
 from tasks.ingest.source import Source
@@ -50,21 +50,22 @@ _SHOWN = 12
 def main() -> None:
     """Reads the command line."""
     arguments = vars(make_parser().parse_args())
-    propose(Path(arguments.pop("path")), arguments.pop("output"), Options(**arguments))
+    propose(arguments.pop("path"), arguments.pop("output"), Options(**arguments))
 
 
-def propose(path: Path, output: Path, options: Options) -> None:
+def propose(path: str, output: Path, options: Options) -> None:
     """Describes the source, tries the stages on it, and writes what it passes."""
     if output.exists():
         raise InputError(f"{output} is there already; name a file that isn't")
-    require_source_outside_outputs(str(path), [paths.RAW, paths.PREPARED, paths.CANDIDATE])
-    try:
-        data, ingest, lines = understand(path, options)
-    except ValidationError as error:
-        raise InputError(f"What was understood is impossible: {error.errors()[0]['msg']}") from None
-    _print(lines)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".propose-") as temporary:
-        splits, faulty, is_given = _ingest(data, ingest, Path(temporary))
+    require_source_outside_outputs(path, [paths.RAW, paths.PREPARED, paths.CANDIDATE])
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".propose-") as temporary,
+        local_path(path, Path(temporary, "source")) as (place, tell),
+    ):
+        data, ingest, lines = understand(Path(place), options)
+        _print(map(tell, lines))
+        splits, faulty, is_given = _ingest(data, ingest, Path(temporary), tell)
+        ingest = ingest.model_copy(update={"path": tell(ingest.path)})
         if ingest.format in ("idx", "npz"):  # what is published doesn't grow
             counts = {f"{name}_images": len(split.labels) for name, split in splits.items()}
             data = data.model_copy(update=counts)
@@ -79,7 +80,9 @@ def propose(path: Path, output: Path, options: Options) -> None:
         train: TrainParameters = check_section("train", TrainParameters, content["train"])
         _print(_describe(splits, data.classes, train, is_given=is_given))
     print(f"{output} is a proposal that passes the stages up to prepare. Read it, then:")
-    if path.resolve().is_relative_to(Path.cwd()):
+    if is_address(path):
+        print(f"  (DVC asks there whether the images have changed: {ingest.path})")
+    elif Path(path).resolve().is_relative_to(Path.cwd()):
         print(f"  dvc add {shlex.quote(ingest.path)}")
     else:
         print("  (DVC keeps copies only of images in the project: data/source is a place for them)")
@@ -87,31 +90,28 @@ def propose(path: Path, output: Path, options: Options) -> None:
 
 
 def _ingest(
-    data: DataParameters, ingest: IngestParameters, folder: Path
+    data: DataParameters, ingest: IngestParameters, folder: Path, tell: Callable[[str], str]
 ) -> tuple[Splits, tuple[int, int], bool]:
     """Reads the images as the stage would; too many that can't be used are refused.
 
-    Returns:
-        The images, how many can't be used of how many, and whether the source says which images are
-        for the test.
-
+    How many can't be used of how many is told, too, and whether the source has a test of its own.
     """
     source = replace(read_source(ingest, data), max_faulty_share=1.0)
     collection = collect(source, data=data, spool=folder / "pixels")
     selections, faults = arrange(collection, source, classes=data.classes)
     num_read = len(collection.names) + len(collection.faults)
-    _report(source, faults, num_read=num_read)
+    _print(map(tell, _report(source, faults, num_read=num_read)))
     save_splits(folder / "raw", selections, source.origin)
     splits: Splits = {name: load_split(name, folder / "raw") for name in selections}
     is_given = source.choice is None or bool(collection.is_test.any())
     return splits, (len(faults), num_read), is_given
 
 
-def _report(source: Source, faults: list[Fault], *, num_read: int) -> None:
+def _report(source: Source, faults: list[Fault], *, num_read: int) -> Iterator[str]:
     """Tells what is left aside and left out, and refuses to lose more than a few images."""
-    _print(f"left aside, {line}" for line in source.aside.describe())
+    yield from (f"left aside, {line}" for line in source.aside.describe())
     counts = tally(faults)
-    _print(f"left out, {line}" for line in counts.describe())
+    yield from (f"left out, {line}" for line in counts.describe())
     if len(faults) > MAX_FAULTY_SHARE * num_read:
         lines = [
             f"{len(faults):,} of {num_read:,} images can't be used; allowed {MAX_FAULTY_SHARE:.0%}",

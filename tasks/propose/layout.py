@@ -12,21 +12,17 @@ from typing import Literal, NamedTuple
 from unicodedata import normalize
 
 import numpy as np
+from pydantic import ValidationError
 
 from tasks.core.parameters import DataParameters
 from tasks.images.errors import Tally
 from tasks.images.files import list_files, read_file
 from tasks.images.policy import ImagePolicy
+from tasks.ingest import parameters
 from tasks.ingest.folders import list_folders, split_into_parts
 from tasks.ingest.idx import read_parts as read_idx
 from tasks.ingest.npz import read_parts as read_npz
-from tasks.ingest.parameters import (
-    FoldersParameters,
-    IdxParameters,
-    IngestParameters,
-    NpzParameters,
-    OfFourFiles,
-)
+from tasks.ingest.parameters import IngestParameters, OfFourFiles, Published
 from tasks.ingest.places import fetch_from, places_of
 from tasks.ingest.rows import class_names
 from tasks.ingest.source import Part
@@ -50,14 +46,6 @@ _IN_WORDS = {
 }
 
 
-class Layout(NamedTuple):
-    """What was understood, and what to tell of it."""
-
-    data: DataParameters
-    ingest: IngestParameters
-    lines: list[str]
-
-
 class Candidate(NamedTuple):
     """One way to read a path: its parameters, but for what `look` finds in the images."""
 
@@ -67,8 +55,8 @@ class Candidate(NamedTuple):
     look: Callable[[], tuple[ImagePolicy, list[str]]]
 
 
-def understand(path: Path, options: Options) -> Layout:
-    """Finds out what lies at a path; nothing there, or several things, are refused."""
+def understand(path: Path, options: Options) -> tuple[DataParameters, IngestParameters, list[str]]:
+    """What lies at a path, and what to tell of it; nothing, or several things, are refused."""
     if not path.exists():
         raise InputError(f"{path} is no folder, and no .npz, .csv, .tsv or .parquet file")
     found: dict[str, Candidate] = {}
@@ -85,17 +73,20 @@ def understand(path: Path, options: Options) -> Layout:
         raise InputError("\n".join([f"{path} can't be read as labelled images:", *aside]))
     name = _prefer(path, found)
     classes, ingest, lines, look = found[name]
-    policy, seen = look()
-    data = DataParameters(
-        name=Path(ingest.path).resolve().stem,
-        classes=tuple(classes),
-        train_images=None,
-        test_images=None,
-        **policy.model_dump(include={"height", "width", "channels"}),
-    )
+    try:
+        policy, seen = look()
+        data = DataParameters(
+            name=Path(ingest.path).resolve().stem,
+            classes=tuple(classes),
+            train_images=None,
+            test_images=None,
+            **policy.model_dump(include={"height", "width", "channels"}),
+        )
+    except ValidationError as error:
+        raise InputError(f"What was understood is impossible: {error.errors()[0]['msg']}") from None
     ingest = ingest.model_copy(update=policy.model_dump(include=set(type(ingest).model_fields)))
     told = aside if name == "folders" and find_tables(path) else []
-    return Layout(data, ingest, [f"{path}: {_IN_WORDS[name]}", *lines, *seen, *told])
+    return data, ingest, [f"{path}: {_IN_WORDS[name]}", *lines, *seen, *told]
 
 
 def _prefer(path: Path, found: dict[str, Candidate]) -> str:
@@ -128,7 +119,7 @@ def _understand_idx(path: Path, options: Options) -> Candidate:
             f"{', '.join(names.values())} are there; missing: {', '.join(sorted(missing))}, with"
             " names such as train-images-idx3-ubyte, t10k-labels-idx1-ubyte, .gz or not"
         )
-    ingest = IdxParameters(
+    ingest = parameters.IdxParameters(
         format="idx",
         path=str(path),
         files=OfFourFiles(**names),
@@ -146,11 +137,11 @@ def _understand_npz(path: Path, options: Options) -> Candidate:
     if path.suffix != ".npz":
         inside = min(path.glob("*.npz"), default=None)
         raise InputError(f"is it {inside} that you mean?" if inside else "")
-    ingest = NpzParameters(format="npz", path=str(path), first_label=0, **CHOICE)
+    ingest = parameters.NpzParameters(format="npz", path=str(path), first_label=0, **CHOICE)
     return _of_arrays(read_npz(path), ingest)
 
 
-def _of_arrays(parts: list[Part], ingest: IdxParameters | NpzParameters) -> Candidate:
+def _of_arrays(parts: list[Part], ingest: Published) -> Candidate:
     """A class for each number from the lowest label to the highest, without a gap."""
     path = Path(ingest.path)
     found = sorted({label for part in parts for label in np.unique(part.labels).tolist()})
@@ -188,7 +179,16 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
             " images into such folders, or move them elsewhere"
         )
     if parts and not unknown:
-        classes = _check_classes(path, {name for part in parts for name in inner[part]})
+        every = set().union(*inner.values())
+        lacking = [
+            f"{part} lacks {_shorten(every - inner[part])}" for part in parts if every - inner[part]
+        ]
+        if lacking:
+            raise InputError(
+                f"the parts hold different folders: {'; '.join(lacking)}. Each needs a folder for"
+                " each class, of the same name in the same case: rename them, or move them away"
+            )
+        classes = _check_classes(path, every)
         lines = [f"parts: {', '.join(parts)}"]
     elif parts and options.format != "folders":
         raise InputError(
@@ -209,7 +209,7 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
             raise InputError(f"there is one folder, {only}. Is it {path / only} that you mean?")
         classes = _check_classes(path, folders)
         lines = []
-    ingest = FoldersParameters(
+    ingest = parameters.FoldersParameters(
         format="folders", path=str(path), max_faulty_share=1.0, **EXACT, **CHOICE
     )
     files = (file for folder in folders.values() for file in list_files(folder).files)

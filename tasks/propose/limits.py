@@ -22,12 +22,7 @@ _BATCH_SIZES = (16, 32, 64, 128, 256)
 
 
 def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> tuple[Commented, float]:
-    """The section validate, each value with what was found as its comment.
-
-    Returns:
-        The section, and the recall of the nearest mean image on the test images.
-
-    """
+    """The section validate, with what was found; the nearest mean image's recall in the test."""
     images = tabulate_images(splits)
     even = (1 / len(classes),) * len(classes)
     table = tabulate_classes(images, classes=classes, shares=even)

@@ -40,12 +40,7 @@ _FITS = {
 def look_at(
     files: Iterable[tuple[str, Loader]], options: Options
 ) -> tuple[Counter[tuple[int, int]], int]:
-    """Decodes pictures, each with its name, on all cores.
-
-    Returns:
-        How often each height and width occurs, and how many pictures are in colour.
-
-    """
+    """How often each height and width occurs, and how many pictures are in colour."""
 
     def look_at_part(part: Sequence[tuple[str, Loader]]) -> list[Seen | ImageError]:
         return [_look(name, load, options) for name, load in part]

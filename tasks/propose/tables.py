@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from unicodedata import normalize
 
+import numpy as np
+
 from tasks.images.files import list_files, why_aside
 from tasks.ingest.parameters import TableParameters
 from tasks.ingest.rows import TABLE_ENDINGS, as_text, column_names, first_row, read_rows
@@ -91,6 +93,11 @@ def understand_tables(path: Path, options: Options) -> Tables:
     parts, values = _count(parts, others, header=header, lines=lines)
     split = _find_split(first, values, options, has_parts=len(parts) > 1)
     label = _find_labels(first, values, split["split_column"], options)
+    if not values[label]:
+        raise InputError(
+            f"{first}: the column {label} holds lists or records; expected one name or number per"
+            " image. Another one? --label-column"
+        )
     source = TableParameters(
         format="table",
         path=str(root),
@@ -175,24 +182,34 @@ def _find_images(table: Path, sample: Cells, options: Options) -> dict[str, Any]
     for name, cells in columns.items():
         if any(isinstance(cell, bytes | dict) for cell in cells):
             kinds[name] = "bytes", "{}"
-        elif any(isinstance(cell, list) or _PIXELS.fullmatch(str(cell)) for cell in cells[:1]):
+        elif any(map(_are_pixels, cells[:1])):
             kinds[name] = "pixels", "{}"
     groups = Counter(re.sub(r"\d+", "*", name) for name in columns if re.search(r"\d", name))
     pattern, number = groups.most_common(1)[0] if groups else (options.path_column or "", 0)
     if number >= _FEWEST_PIXELS or ("*" in pattern and options.path_column == pattern):
         kinds = {pattern: ("pixels", "{}")}
     if not kinds:
-        texts = {name: cells for name, cells in columns.items() if len(set(cells)) > len(cells) / 2}
-        kinds = {
-            name: ("files", template)
-            for name, template in _find_files(table, texts or columns).items()
+        texts = {
+            name: cells
+            for name, cells in columns.items()
+            if not any(isinstance(cell, list) for cell in cells)
         }
+        names = {name: cells for name, cells in texts.items() if len(set(cells)) > len(cells) / 2}
+        files = _find_files(table, names or texts)
+        kinds = {name: ("files", template) for name, template in files.items()}
     if len(kinds) != 1:
         first = {name: str(cells[0])[:40] for name, cells in islice(sample.items(), _SHOWN)}
         seen = f". Its first row: {first}; paths are relative to the table's folder"
         raise _ask(table, "images", list(kinds) or list(columns), "--path-column", seen)
     ((name, (kind, template)),) = kinds.items()
     return {"images": kind, "image_column": name, "file_names": template}
+
+
+def _are_pixels(cell: object) -> bool:
+    """Whether a cell holds the pixels of an image, in text or as a list."""
+    if isinstance(cell, list):
+        return np.asarray(cell, object).size >= _FEWEST_PIXELS
+    return _PIXELS.fullmatch(str(cell)) is not None
 
 
 def _find_files(table: Path, columns: dict[str, list[Any]]) -> dict[str, str]:

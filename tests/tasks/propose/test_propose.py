@@ -43,14 +43,14 @@ def folder(tmp_path: Path) -> Path:
 
 def proposed(path: Path, **options: object) -> SimpleNamespace:
     output = Path(f"proposal-{len(list(Path().glob('proposal-*')))}.yaml")
-    propose(path, output, Options(**options))  # pyright: ignore[reportArgumentType]
+    propose(str(path), output, Options(**options))  # pyright: ignore[reportArgumentType]
     return SimpleNamespace(**check_parameters(output, Path("dvc.yaml")))
 
 
 def refused(path: Path, **options: object) -> str:
     """Why there is no proposal; nothing is left behind."""
     with pytest.raises(InputError) as caught:
-        propose(path, Path("refused.yaml"), Options(**options))  # pyright: ignore[reportArgumentType]
+        propose(str(path), Path("refused.yaml"), Options(**options))  # pyright: ignore[reportArgumentType]
     assert not [file for file in Path().iterdir() if file.name.startswith((".propose", "refused"))]
     return str(caught.value)
 
@@ -484,7 +484,7 @@ def test_only_of_images_in_the_project_dvc_is_told(
 def test_a_file_that_is_there_is_not_overwritten(folder: Path) -> None:
     Path("proposal.yaml").write_text("mine")
     with pytest.raises(InputError, match="is there already"):
-        propose(folder, Path("proposal.yaml"), Options())
+        propose(str(folder), Path("proposal.yaml"), Options())
     assert Path("proposal.yaml").read_text() == "mine"
 
 
