@@ -142,7 +142,7 @@ def test_what_the_library_of_the_store_needs_is_told_and_helps(
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             patch.setenv(name, str(tmp_path / "none"))
         with (
-            pytest.raises(InputError, match="can't be read: .* such as AWS_ACCESS_KEY_ID"),
+            pytest.raises(InputError, match=r"can't be read: .* such as AWS_ACCESS_KEY_ID"),
             local_path(bucket, tmp_path / "copy"),
         ):
             pass
