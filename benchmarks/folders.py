@@ -73,7 +73,7 @@ def main() -> None:
 def measure(workspace: Path) -> Iterator[str]:
     """Makes images and runs the stages; gives the rows of the table."""
     write_images(workspace / "sample", range(_SAMPLE))
-    propose(workspace / "sample", workspace / "proposal.yaml", Options())
+    propose(str(workspace / "sample"), workspace / "proposal.yaml", Options())
     write_parameters(workspace)
     (workspace / "reports").mkdir()
     (workspace / "reports" / "baseline.json").write_text("{}\n", encoding="utf-8")

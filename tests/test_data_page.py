@@ -13,7 +13,7 @@ from tasks.core import parameters
 from tasks.core.dataset import load_split
 from tasks.ingest import source as interface
 from tasks.ingest.parameters import IngestParameters
-from tasks.ingest.read import write_splits
+from tasks.ingest.stage import write_splits
 from tests.conftest import PROJECT
 from tests.tasks.ingest.conftest import make_data, make_pixels
 

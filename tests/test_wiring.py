@@ -206,3 +206,17 @@ def test_each_package_imports_only_what_it_owns(folder: str, forbidden: set[str]
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 assert name.partition(".")[0] not in forbidden, file
+
+
+def test_no_function_is_longer_than_a_page() -> None:
+    """60 lines, with its docstring; `measure` is one list of figures."""
+    long = {
+        f"{file.relative_to(PROJECT)}: {node.name}"
+        for folder in ("tasks", "workspace", "flows")
+        for file in (PROJECT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno
+        and node.end_lineno - node.lineno >= 60
+    }
+    assert long <= {"tasks/evaluate/metrics.py: measure"}

@@ -35,9 +35,14 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Section(BaseModel):
-    """A section of params.yaml: every key required, no other key allowed, values never coerced."""
+    """A section of params.yaml: every key required, no other key allowed, values never coerced.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    What stands below a field describes it; `pipeline propose` writes that beside the value.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 def _compose(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,10 +67,15 @@ class DataParameters(Section):
         AfterValidator(_distinct),
     ]
     height: Count
+    """pixels"""
     width: Count
+    """pixels"""
     channels: Literal[1, 3]
+    """1 is grey, 3 is colour"""
     train_images: Count | None
+    """that are expected; null takes any number: a source that grows"""
     test_images: Count | None
+    """that are expected; null takes any number: a source that grows"""
 
 
 def load_section(name: str, kind: Any, path: Path = PARAMETERS_PATH) -> Any:

@@ -56,15 +56,7 @@ def read_image(path: Path, *, name: str, policy: ImagePolicy, follow_links: bool
 
 
 def decode_image(content: bytes, *, name: str, policy: ImagePolicy) -> np.ndarray:
-    """Decodes an image file, as a policy says.
-
-    Returns:
-        (height, width, channels) uint8, of the policy's size.
-
-    Raises:
-        ImageError: the bytes aren't an image that the policy takes.
-
-    """
+    """(height, width, channels) uint8 of an image file, as a policy says; or an ImageError."""
     pixels = decode_whole(
         content,
         name=name,
@@ -87,21 +79,8 @@ def decode_whole(
 
     Whatever would lose something is refused: colour where grey is expected, colour in 16 bits,
     the inks of a printer, more than one frame. Grey becomes colour with three equal channels. Of
-    an MPO file, as telephones make them, the first picture is read.
-
-    Args:
-        content: the bytes of the file.
-        name: of the file, for messages.
-        channels: 1 (grey) or 3 (red, green, blue).
-        background: behind transparent pixels; None refuses them.
-        white: the value of 16-bit grey that becomes 255; None refuses 16 bits.
-
-    Returns:
-        (height, width, channels) uint8 in 0..255.
-
-    Raises:
-        ImageError: the bytes aren't such an image.
-
+    an MPO file, as telephones make them, the first picture is read. `background` and `white` are
+    those of `PicturePolicy`; the result is (height, width, channels) uint8 in 0..255.
     """
     image = _without_alpha(_open(content, name, white), name, background)
     pixels = np.asarray(image)
@@ -115,17 +94,7 @@ def decode_whole(
 
 
 def fit_image(image: np.ndarray, *, name: str, policy: ImagePolicy) -> np.ndarray:
-    """Gives an image the size of a policy.
-
-    Args:
-        image: (any height, any width, channels) uint8.
-        name: of the image, for messages.
-        policy: says the size, and what to do with an image of another.
-
-    Returns:
-        (height, width, channels) uint8.
-
-    """
+    """Gives an image, (any height, any width, channels) uint8, the size of a policy."""
     size = policy.width, policy.height
     if image.shape[:2] == (policy.height, policy.width):
         return image

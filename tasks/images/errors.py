@@ -1,58 +1,50 @@
 """Why images can't be used: one line for each, and of what kind, so that kinds can be counted."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from tasks.runner.errors import InputError
 
 _SHOWN = 3
 
 
+@dataclass(eq=False)
 class ImageError(InputError):
-    """One image can't be used.
+    """One image can't be used: its kind is the same for all such images, `is damaged`, say."""
 
-    Args:
-        name: of the image, or of the file.
-        kind: what is wrong, in words that are the same for all such images: `is damaged`.
-        detail: what was found in this one.
-
-    """
-
-    def __init__(self, name: str, kind: str, detail: str = "") -> None:
-        super().__init__(name, kind, detail)
-        self.name = name
-        self.kind = kind
-        self.detail = detail
+    name: str
+    kind: str
+    detail: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} {self.kind}{self.detail}"
 
 
 class Tally:
-    """How many names there are of each kind, and the first few of them."""
+    """Names by their kind, to be counted, and the first few of each to be told."""
 
     def __init__(self, found: Iterable[tuple[str, str]] = ()) -> None:
-        self.counts: Counter[str] = Counter()
-        self._examples: dict[str, list[str]] = {}
+        self._names: defaultdict[str, list[str]] = defaultdict(list)
         for kind, name in found:
             self.add(kind, name)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many names there are of each kind."""
+        return {kind: len(names) for kind, names in self._names.items()}
+
     def add(self, kind: str, name: str) -> None:
         """Counts a name."""
-        self.counts[kind] += 1
-        examples = self._examples.setdefault(kind, [])
-        if len(examples) < _SHOWN:
-            examples.append(name)
+        self._names[kind].append(name)
 
     def extend(self, other: "Tally", *, within: str = "") -> None:
         """Counts what another counted, in a folder of this name."""
-        for kind, examples in other._examples.items():
-            for name in examples:
-                self.add(kind, f"{within}/{name}" if within else name)
-            self.counts[kind] += other.counts[kind] - len(examples)
+        for kind, names in other._names.items():
+            self._names[kind] += [f"{within}/{name}" if within else name for name in names]
 
     def describe(self) -> Iterator[str]:
         """A line for each kind, the most frequent first: `hidden: 2 (a/.x, b/.y)`."""
-        for kind, count in sorted(self.counts.items(), key=lambda item: (-item[1], item[0])):
-            more = ", …" if count > _SHOWN else ""
-            yield f"{kind}: {count:,} ({', '.join(self._examples[kind])}{more})"
+        for kind, names in sorted(self._names.items(), key=lambda item: (-len(item[1]), item[0])):
+            more = ", …" if len(names) > _SHOWN else ""
+            yield f"{kind}: {len(names):,} ({', '.join(names[:_SHOWN])}{more})"

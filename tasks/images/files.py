@@ -7,9 +7,9 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.images.errors import ImageError, Tally
 
@@ -28,20 +28,15 @@ _ASIDE = {
 }
 
 
-@dataclass(frozen=True)
-class FileList:
-    """What lies in a folder and the folders in it.
+class FileList(NamedTuple):
+    """What lies in a folder and the folders in it, and what nobody means as an image.
 
-    Attributes:
-        files: in the order of their names. Whoever reads one may find that it can't be used: a
-            link to a folder and a folder that can't be opened are among them, so that they are
-            told like any other file that can't be used.
-        aside: what nobody means as an image, counted by its kind.
-
+    The files are in the order of their names. A link to a folder and a folder that can't be opened
+    are among them, so that they are told when they are read, like others that can't be used.
     """
 
     files: list[Path]
-    aside: Tally = field(default_factory=Tally)
+    aside: Tally
 
 
 def list_files(folder: Path) -> FileList:
@@ -69,15 +64,8 @@ def why_aside(path: Path) -> str | None:
 def read_file(path: Path, *, name: str, follow_links: bool) -> bytes:
     """Reads a file that is meant as an image, and never waits for one, as for a pipe.
 
-    Args:
-        path: of the file.
-        name: for messages.
-        follow_links: whether the file may be a link; DVC's cache may be made of them. Images from
-            outside may not: who sends them decides where a link leads.
-
-    Raises:
-        ImageError: it isn't such a file.
-
+    Links are followed for the sake of DVC's cache, which may be made of them; not in images from
+    outside: who sends them decides where a link leads.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
     try:

@@ -17,19 +17,16 @@ Level = Annotated[int, Field(ge=0, le=255)]
 class PicturePolicy(Section):
     """What sources of image files state in the section ingest.
 
-    Attributes:
-        size: what happens to a picture of another size: it can't be used, it is stretched without
-            regard to its proportions, scaled until it fits and padded, or scaled until it covers
-            the image and cut to its centre.
-        background: behind transparent pixels, and around pictures that are padded; one value, or
-            red, green and blue. Null refuses transparency.
-        white: the value of 16-bit grey that becomes 255; null refuses 16 bits.
-
+    A picture of another size can't be used, is stretched without regard to its proportions, scaled
+    until it fits and padded, or scaled until it covers the image and cut to its centre.
     """
 
     size: SizePolicy
+    """of a picture of another size; or refuse, stretch, fit, crop"""
     background: Annotated[tuple[Level, ...], Field(strict=False)] | None
+    """behind transparency, and around fit; null refuses transparency"""
     white: Annotated[int, Field(ge=255, le=65535)] | None
+    """the value of 16-bit grey that becomes 255; null refuses 16 bits"""
 
     @field_validator("background")
     @classmethod
@@ -44,14 +41,7 @@ class PicturePolicy(Section):
 
 
 class ImagePolicy(PicturePolicy):
-    """What a model takes, and what is done with pictures that are otherwise.
-
-    Attributes:
-        height: of an image, in pixels.
-        width: of an image, in pixels.
-        channels: 1 (grey) or 3 (red, green, blue).
-
-    """
+    """What a model takes, in pixels and channels, and what is done with other pictures."""
 
     height: Count
     width: Count
@@ -77,23 +67,11 @@ class ImagePolicy(PicturePolicy):
     @classmethod
     def exact(cls, data: DataParameters) -> Self:
         """That of arrays: nothing but images of the very size."""
-        return cls(
-            height=data.height,
-            width=data.width,
-            channels=data.channels,
-            size="refuse",
-            background=None,
-            white=None,
-        )
+        return cls.of(data, PicturePolicy(size="refuse", background=None, white=None))
 
 
 def read_policy(card: dict[str, object], *, name: str) -> ImagePolicy:
-    """The policy that a model's card holds under `input`.
-
-    Raises:
-        InputError: the card holds none.
-
-    """
+    """The policy that a model's card holds under `input`; a card without one is refused."""
     try:
         return ImagePolicy.model_validate(card.get("input"))
     except ValidationError as error:

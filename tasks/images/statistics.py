@@ -15,15 +15,10 @@ STATISTICS = ("minimum", "maximum", "mean", "spread", "zero_share", "not_finite"
 def describe_images(images: np.ndarray) -> pd.DataFrame:
     """Describes each image, a chunk at a time: a memory-mapped array is never held whole.
 
-    Args:
-        images: (n, ...) of any numeric type.
-
-    Returns:
-        A frame of n rows with the float64 columns minimum, maximum, mean, spread (the standard
-        deviation of the pixels), zero_share (of the pixels), not_finite (how many pixels are NaN or
-        infinite), and content (uint64), a hash of the pixels: equal images have equal hashes, and
-        two different ones among a million share one with a probability of 3e-8.
-
+    (n, ...) of any numeric type → n rows with the float64 columns minimum, maximum, mean, spread
+    (the standard deviation of the pixels), zero_share (of the pixels), not_finite (how many pixels
+    are NaN or infinite), and content (uint64), a hash of the pixels: equal images have equal
+    hashes, and two different ones among a million share one with a probability of 3e-8.
     """
     statistics = [_describe_chunk(chunk) for chunk in iterate_chunks(images)]
     frame = pd.DataFrame(

@@ -4,38 +4,43 @@ Credentials and endpoint are those of the store's own library: AWS_ACCESS_KEY_ID
 and so on, which DVC reads, too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.core import paths
-from tasks.core.files import TEMPORARY_SUFFIX, remove
+from tasks.core.files import remove
 from tasks.runner.errors import InputError, NetworkError
 
-_COPY = paths.RAW.with_name(f".source{TEMPORARY_SUFFIX}")
+
+def is_address(path: str) -> bool:
+    """Whether a path is one of fsspec's, `s3://bucket/folder`, say."""
+    return "://" in path
 
 
 @contextmanager
-def local_path(path: str) -> Iterator[str]:
+def local_path(path: str, folder: Path) -> Iterator[tuple[str, Callable[[str], str]]]:
     """Gives a path as it is, or, of an address, that of a copy that lasts as long as the block.
 
-    Raises:
-        InputError: there is nothing at the address. What the block raises about the copy names the
-            address in its place.
-        NetworkError: it can't be reached.
-
+    The copy lies in `folder`, which is made and removed. The function that is given, too, names the
+    address in a text in place of the copy, as the block's InputErrors do.
     """
-    if "://" not in path:
-        yield path
+    if not is_address(path):
+        yield path, str
         return
-    remove(_COPY)
+    parent, _, name = path.rstrip("/").rpartition("/")
+
+    def tell(text: str) -> str:
+        return text.replace(str(folder), parent)
+
+    remove(folder)
+    folder.mkdir(parents=True)
     try:
-        _download(path, _COPY)
-        yield str(_COPY)
+        _download(path, folder / name)
+        yield str(folder / name), tell
     except InputError as error:
-        raise InputError(str(error).replace(str(_COPY), path.rstrip("/"))) from None
+        raise InputError(tell(str(error))) from None
     finally:
-        remove(_COPY)
+        remove(folder)
 
 
 def _download(address: str, target: Path) -> None:
@@ -48,11 +53,9 @@ def _download(address: str, target: Path) -> None:
         files.get(f"{place.rstrip('/')}/" if is_folder else place, str(target), recursive=is_folder)
     except FileNotFoundError:
         raise InputError(
-            f"There is nothing at {address}, which ingest.path in params.yaml names. Expected a"
-            " folder or a file; mend the address"
+            f"There is nothing at {address}. Expected a folder or a file; mend the address, which"
+            " may be ingest.path in params.yaml"
         ) from None
-    except (ConnectionError, TimeoutError) as error:
-        raise NetworkError(f"{address} can't be reached: {error}") from None
     except Exception as error:  # noqa: BLE001 - see below
         # Each store's library raises what it likes, which shares nothing but the names.
         if "Connect" in type(error).__name__ or "Timeout" in type(error).__name__:

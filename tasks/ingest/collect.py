@@ -27,13 +27,7 @@ _SHOWN = 10
 
 
 class Fault(NamedTuple):
-    """An image that can't be used.
-
-    Attributes:
-        label: of the image.
-        error: why.
-
-    """
+    """The label of an image that can't be used, and why it can't."""
 
     label: int
     error: ImageError
@@ -41,15 +35,9 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Collection:
-    """What a source gave, in its order.
+    """The n images that could be read, in the source's order, mapped into memory, and the others.
 
-    Attributes:
-        names: of the images that could be read.
-        whole: their pixels, mapped into memory, and their labels.
-        is_test: (n,) bool.
-        contents: (n, 2) uint64, a hash of the pixels.
-        faults: the images that couldn't be read.
-
+    `is_test` is (n,) bool, `contents` (n, 2) uint64, a hash of the pixels.
     """
 
     names: list[str]
@@ -60,25 +48,22 @@ class Collection:
 
 
 def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
-    """Reads every image of a source, on all cores.
+    """Reads every image of a source, on all cores, into a file that must outlive the result.
 
-    Args:
-        source: is read to its end.
-        data: what the images and labels must be.
-        spool: a file for the pixels, that must outlive the result.
-
-    Raises:
-        InputError: there are no images, or labels outside the classes, or a class without images.
-
+    Labels outside the classes, a class without images, and no images at all are refused.
     """
     shape = source.policy.shape
+
+    def load_part(part: Sequence[Entry]) -> list[tuple[Entry, bytes | ImageError]]:
+        return [(entry, _load(entry, shape)) for entry in part]
+
     names: list[str] = []
     labels: list[int] = []
     is_test: list[bool] = []
     faults: list[Fault] = []
     digests = bytearray()
     with spool.open("wb") as file:
-        for part in map_parts(lambda part: _load_part(part, shape), source.entries, size=_PART):
+        for part in map_parts(load_part, source.entries, size=_PART):
             for entry, loaded in part:
                 if isinstance(loaded, ImageError):
                     faults.append(Fault(entry.label, loaded))
@@ -93,7 +78,7 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
     _check_labels([*labels, *(fault.label for fault in faults)], data.classes)
     _check_faults(faults, source=source, num_images=len(names) + len(faults))
     if not names and not faults:
-        raise InputError("There are no images at ingest.path of params.yaml")
+        raise InputError("There are no images at ingest.path of params.yaml. Add some, or mend it")
     _check_classes(labels, faults, data.classes)
     images = np.memmap(spool, np.uint8, "r", shape=(len(names), *shape))
     return Collection(
@@ -111,11 +96,8 @@ def arrange(
     """Chooses the images of each split and their order.
 
     Unless the source's order is kept, the order is that of the hashes of the pixels; and an image
-    that has two labels is left out, because one of them is wrong.
-
-    Returns:
-        The splits, and the images that were left out.
-
+    that has two labels is left out, because one of them is wrong. All that is left out is given,
+    too.
     """
     labels = collection.whole.labels
     faults = collection.faults
@@ -130,12 +112,12 @@ def arrange(
         order = order[~np.isin(order, list(contradictions))]
         _check_classes(labels[order].tolist(), faults, classes)
     is_test = collection.is_test[order]
-    if source.test_choice and not is_test.any():
+    if source.choice and not is_test.any():
         contents = [content.tobytes() for content in collection.contents[order]]
         is_test = hold_out(
-            rank_by_content(contents, seed=source.test_choice.seed, purpose=b"test"),
+            rank_by_content(contents, seed=source.choice.test_seed, purpose=b"test"),
             labels[order],
-            share=source.test_choice.share,
+            share=source.choice.test_share,
             classes=classes,
             uses=("train", "validate", "test"),
         )
@@ -145,14 +127,8 @@ def arrange(
     }, faults
 
 
-def _load_part(
-    entries: Sequence[Entry], shape: tuple[int, int, int]
-) -> list[tuple[Entry, bytes | ImageError]]:
-    """Each entry, with its pixels or why there are none."""
-    return [(entry, _load(entry, shape)) for entry in entries]
-
-
 def _load(entry: Entry, shape: tuple[int, int, int]) -> bytes | ImageError:
+    """The pixels, or why there are none."""
     try:
         image = entry.load()
     except ImageError as error:
@@ -169,7 +145,7 @@ def _check_labels(labels: list[int], classes: tuple[str, ...]) -> None:
         shown = ", ".join(f"{label} ({count:,})" for label, count in wrong.most_common(_SHOWN))
         raise InputError(
             f"{wrong.total():,} images have labels outside 0 to {len(classes) - 1}, the positions"
-            f" in data.classes of params.yaml: {shown}"
+            f" in data.classes of params.yaml: {shown}. Mend that, or ingest.first_label"
         )
 
 
@@ -194,7 +170,10 @@ def _check_classes(labels: list[int], faults: list[Fault], classes: tuple[str, .
         lines = [f"Class {label} ({classes[label]}) has no image that can be used"]
         lines[0] += f"; {len(own):,} can't:" if own else ": no image has this label"
         lines += tally(own).describe()
-        lines.append("Mend or add images, or take the class out of data.classes in params.yaml")
+        lines.append(
+            "Mend or add images, or take the class out of the source, and of data.classes in"
+            " params.yaml"
+        )
         raise InputError("\n".join(lines))
 
 

@@ -17,7 +17,7 @@ from tasks.images.errors import Tally
 from tasks.images.files import list_files, why_aside
 from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import FoldersParameters
-from tasks.ingest.source import PARTS, Entry, Source, TestChoice
+from tasks.ingest.source import PARTS, Entry, Source
 from tasks.runner.errors import InputError
 
 
@@ -39,7 +39,7 @@ def read_folders(source: FoldersParameters, data: DataParameters) -> Source:
         entries=entries,
         published=False,
         max_faulty_share=source.max_faulty_share,
-        test_choice=TestChoice(source.test_share, source.test_seed),
+        choice=source,
         policy=policy,
         origin={"data_set": data.name, "format": "folders"},
         aside=aside,
@@ -49,17 +49,13 @@ def read_folders(source: FoldersParameters, data: DataParameters) -> Source:
 def list_folders(folder: Path, aside: Tally) -> dict[str, Path]:
     """The folders in a folder, by their names in Unicode's composed form (NFC).
 
-    Args:
-        folder: that holds the folders of classes, or of parts.
-        aside: counts what else lies there.
-
-    Raises:
-        InputError: it is no folder, or one of the folders is a link: DVC, which says whether the
-            images have changed, looks at nothing behind it.
-
+    What else lies there is counted in `aside`. A link to a folder is refused: DVC, which says
+    whether the images have changed, looks at nothing behind it.
     """
     if not folder.is_dir():
-        raise InputError(f"ingest.path in params.yaml names {folder}, which isn't a folder")
+        raise InputError(
+            f"ingest.path in params.yaml names {folder}, which isn't a folder; mend it"
+        )
     folders: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         reason = why_aside(path) or ("beside the folders" if not path.is_dir() else None)
@@ -118,18 +114,14 @@ def _list_classes(
             f" says {', '.join(classes)}."
             + (f" Unknown: {', '.join(unknown)}." if unknown else "")
             + (f" Missing: {', '.join(missing)}." if missing else "")
+            + " Change one or the other"
         )
     for label, name in enumerate(classes):
         listed = list_files(found[name])
         aside.extend(listed.aside, within=found[name].name)
         if not listed.files:
-            raise InputError(
-                "\n".join(
-                    [
-                        f"The folder of the class {name}, {found[name]}, holds no files of images",
-                        *(f"left aside, {line}" for line in listed.aside.describe()),
-                    ]
-                )
-            )
-        for path in listed.files:
-            yield label, path
+            lines = [f"The folder of the class {name}, {found[name]}, holds no files of images"]
+            lines += [f"left aside, {line}" for line in listed.aside.describe()]
+            lines.append("Add some, or remove the folder, and the class from data.classes")
+            raise InputError("\n".join(lines))
+        yield from ((label, path) for path in listed.files)

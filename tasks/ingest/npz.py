@@ -8,162 +8,64 @@ Source: https://github.com/MedMNIST/MedMNIST.
 """
 
 import math
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
-from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
-from tasks.images.policy import ImagePolicy
+from tasks.images.arrays import Array, list_npz
 from tasks.ingest.parameters import NpzParameters
-from tasks.ingest.source import Entry, Source, TestChoice
+from tasks.ingest.source import Part, Source, publish
 from tasks.runner.errors import InputError
 
 # Tens of millions of labels; what unpacks to more is no list of labels, and isn't unpacked.
 _MAX_LABEL_BYTES = 2**28
-_PARTS: dict[str, SplitName] = {"train": "train", "val": "train", "test": "test"}
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-
-
-class Part(NamedTuple):
-    """The images and labels of train, val or test.
-
-    Attributes:
-        name: of the three.
-        image_shape: height, width, channels.
-        num_images: as the header states.
-        labels: (n,) int64.
-
-    """
-
-    name: str
-    image_shape: tuple[int, int, int]
-    num_images: int
-    labels: np.ndarray
+_IMAGES_AT_ONCE, _LABELS_AT_ONCE = 64, 2**16
 
 
 def read_npz(source: NpzParameters, data: DataParameters) -> Source:
     """Reads the file a few images at a time; nothing is unpacked to disk."""
-    path = Path(source.path)
-    return Source(
-        entries=_list_entries(path, (data.height, data.width, data.channels), source.first_label),
-        published=True,
-        max_faulty_share=0.0,
-        test_choice=TestChoice(source.test_share, source.test_seed),
-        policy=ImagePolicy.exact(data),
-        origin={"data_set": data.name, "format": "npz"},
-    )
+    return publish(read_parts(Path(source.path)), source, data)
 
 
 def read_parts(path: Path) -> list[Part]:
-    """What a file holds, but for the pixels.
-
-    Raises:
-        InputError: it isn't such a file.
-
-    """
-    with _naming(path), zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        for name in names:
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise InputError(
-                    f"{path} holds a file with the name {name}: NumPy writes no such names"
-                )
-        parts = [part for part in _PARTS if f"{part}_images" in names]
-        arrays = [f"{part}_{kind}" for part in ["train", *parts] for kind in ("images", "labels")]
-        missing = [name for name in arrays if name not in names]
-        if missing:
-            raise InputError(f"{path} holds {', '.join(names) or 'nothing'}; missing: {missing[0]}")
-        return [_read_part(path, archive, part) for part in parts]
-
-
-def _read_part(path: Path, archive: zipfile.ZipFile, part: str) -> Part:
-    with archive.open(f"{part}_images.npy") as file:
-        shape, dtype = _read_header(file, path, f"{part}_images")
-    sizes = shape[1:] if len(shape) == 4 else (*shape[1:], 1)
-    if dtype != np.uint8 or len(sizes) != 3 or sizes[2] not in (1, 3):
+    """What a file holds; a file of another layout is refused."""
+    arrays = list_npz(path)
+    parts = [part for part in ("train", "val", "test") if f"{part}_images" in arrays]
+    wanted = [f"{part}_{kind}" for part in ["train", *parts] for kind in ("images", "labels")]
+    missing = [name for name in wanted if name not in arrays]
+    if missing:
         raise InputError(
-            f"{path} holds images of the shape {shape} and the type {dtype}; expected uint8,"
-            " (n, height, width) or (n, height, width, 1 or 3)"
+            f"{path} holds {', '.join(arrays) or 'nothing'}; missing: {missing[0]}. Expected"
+            " MedMNIST's layout: train_images, train_labels, and val_* and test_* where there are"
         )
-    name = f"{part}_labels"
-    with archive.open(f"{name}.npy") as file:
-        of_labels, kind = _read_header(file, path, name)
-    if math.prod(of_labels) * kind.itemsize > _MAX_LABEL_BYTES:
+    return [
+        _read_part(part, arrays[f"{part}_images"](), arrays[f"{part}_labels"]()) for part in parts
+    ]
+
+
+def _read_part(name: str, images: Array, labels: Array) -> Part:
+    shape = images.shape if len(images.shape) == 4 else (*images.shape, 1)
+    if images.dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3):
         raise InputError(
-            f"{path}: {name} asks for {math.prod(of_labels) * kind.itemsize:,} bytes; expected"
-            f" {_MAX_LABEL_BYTES:,} at most"
+            f"{images.name} has the shape {images.shape} and the type {images.dtype}; expected"
+            " uint8, (n, height, width) or (n, height, width, 1 or 3)"
         )
-    if kind.kind not in "iu" or of_labels[1:] not in ((), (1,)) or not of_labels:
+    num_bytes = math.prod(labels.shape) * labels.dtype.itemsize
+    if num_bytes > _MAX_LABEL_BYTES:
         raise InputError(
-            f"{path}: {name} has the shape {of_labels} and the type {kind}; expected one whole"
-            " number per image"
+            f"{labels.name} asks for {num_bytes:,} bytes; expected {_MAX_LABEL_BYTES:,} at most"
         )
-    if shape[0] != of_labels[0]:
+    if labels.dtype.kind not in "iu" or labels.shape[1:] not in ((), (1,)) or not labels.shape:
         raise InputError(
-            f"{path}: {part}_images holds {shape[0]:,} images, but {name} {of_labels[0]:,} labels"
+            f"{labels.name} has the shape {labels.shape} and the type {labels.dtype}; expected one"
+            " whole number per image"
         )
-    with archive.open(f"{name}.npy") as file:
-        labels = np.lib.format.read_array(file, allow_pickle=False)
-    return Part(part, sizes, shape[0], labels.astype(np.int64).ravel())
-
-
-def _list_entries(path: Path, shape: tuple[int, int, int], first_label: int) -> Iterator[Entry]:
-    for part in read_parts(path):
-        if part.image_shape != shape:
-            raise InputError(
-                f"{path}: {part.name}_images holds images of {_in_words(part.image_shape)};"
-                f" params.yaml says {_in_words(shape)}: data.height, data.width, data.channels"
-            )
-        labels = (part.labels - first_label).tolist()
-        for index, (label, image) in enumerate(
-            zip(labels, _stream_images(path, part), strict=True)
-        ):
-            name = f"{part.name} image {index}"
-            yield Entry(name, label, _PARTS[part.name], lambda image=image: image)
-
-
-def _stream_images(path: Path, part: Part) -> Iterator[np.ndarray]:
-    name = f"{part.name}_images"
-    num_bytes = math.prod(part.image_shape)
-    with _naming(path), zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-        _read_header(file, path, name)
-        for _ in range(part.num_images):
-            content = file.read(num_bytes)
-            if len(content) < num_bytes:
-                raise InputError(f"{path}: {name} is cut off")
-            yield np.frombuffer(content, np.uint8).reshape(part.image_shape)
-
-
-def _read_header(file: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    """The shape and the type of an array, leaving the file where its content begins."""
-    shape, is_fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
-    if dtype.hasobject or (is_fortran and len(shape) > 1):
-        raise InputError(
-            f"{path}: {name} holds {'objects' if dtype.hasobject else 'columns first'}; expected"
-            " plain numbers, rows first: numpy.ascontiguousarray"
-        )
-    return shape, dtype
-
-
-def _in_words(shape: tuple[int, int, int]) -> str:
-    return f"{shape[0]} × {shape[1]} pixels in {shape[2]} channel{'s' * (shape[2] > 1)}"
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turns whatever a broken file causes into one line that names it."""
-    try:
-        yield
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{path} can't be read: {error}") from None
-    except (ValueError, KeyError, TypeError, RuntimeError, SyntaxError) as error:
-        raise InputError(f"{path} isn't a plain npz file: {error}") from None
+    rows = [part.ravel().astype(np.int64) for part in labels.rows(_LABELS_AT_ONCE)]
+    return Part(
+        name,
+        shape,
+        chain.from_iterable(images._replace(shape=shape).rows(_IMAGES_AT_ONCE)),
+        np.concatenate([np.empty(0, np.int64), *rows]),
+    )

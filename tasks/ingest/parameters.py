@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -25,137 +25,105 @@ def _check_address(url: str) -> str:
 Url = Annotated[str, AfterValidator(_check_address)]
 
 
-class OfFourFiles(Section):
+Of = TypeVar("Of")
+
+
+class OfFourFiles(Section, Generic[Of]):
     """Something of each of the four IDX files."""
 
-    train_images: Text
-    train_labels: Text
-    test_images: Text
-    test_labels: Text
-
-
-class IdxHashes(OfFourFiles):
-    """SHA-256 of the four IDX files, unpacked."""
-
-    train_images: Sha256
-    train_labels: Sha256
-    test_images: Sha256
-    test_labels: Sha256
+    train_images: Of
+    train_labels: Of
+    test_images: Of
+    test_labels: Of
 
 
 class IdxParameters(Section):
-    """The four IDX files of the MNIST family, from the first place that has them.
-
-    Attributes:
-        path: a folder, looked at first.
-        files: their names, without .gz.
-        first_label: the number of the first class.
-        system_folder: where a Debian package would put the files.
-
-    """
+    """The four IDX files of the MNIST family, from the first place that has them."""
 
     format: Literal["idx"]
     path: Text
-    files: OfFourFiles
+    """the folder with the four files; looked at first"""
+    files: OfFourFiles[Text]
+    """without .gz"""
     first_label: int
+    """the number of the first class"""
     system_folder: Text | None
+    """where a Debian package would put the files"""
     urls: Annotated[tuple[Url, ...], Field(strict=False)]
+    """addresses where the files lie, if they aren't in the folder"""
     debian_package: Text | None
     timeout: Positive
-    sha256: IdxHashes | None
+    """seconds without an answer"""
+    sha256: OfFourFiles[Sha256] | None
+    """of the four files, unpacked; null takes them as they are"""
 
 
-class NpzParameters(Section):
-    """One npz file in MedMNIST's layout.
+class ChoiceParameters(Section):
+    """The choice of test images where the source has none of its own."""
 
-    Attributes:
-        path: of the file.
-        first_label: the number of the first class.
-        test_share: of each class, if the file has no test images.
-        test_seed: of the choice.
+    test_share: Share
+    """of each class, by content, where there are no test images"""
+    test_seed: Seed
+    """gives another choice"""
 
-    """
+
+class NpzParameters(ChoiceParameters):
+    """One npz file in MedMNIST's layout."""
 
     format: Literal["npz"]
     path: Text
     first_label: int
-    test_share: Share
-    test_seed: Seed
+    """the number of the first class"""
 
 
-class PicturesParameters(PicturePolicy):
-    """What all sources of image files have in common.
+class PicturesParameters(PicturePolicy, ChoiceParameters):
+    """What all sources of image files have in common."""
 
-    Attributes:
-        max_faulty_share: of the images, that may be unusable; they are left out.
-        test_share: of each class, if the source has no test images of its own.
-        test_seed: of the choice.
-
-    """
-
-    path: Text
     max_faulty_share: Fraction
-    test_share: Share
-    test_seed: Seed
+    """of the images, that can't be used and are left out"""
 
 
 class FoldersParameters(PicturesParameters):
-    """A folder of image files for each class.
-
-    Attributes:
-        path: the folder of those folders, or of train and test, which hold them.
-
-    """
+    """A folder of image files for each class, or folders train and test that hold those."""
 
     format: Literal["folders"]
+    path: Text
 
 
 class TableParameters(PicturesParameters):
-    """CSV or Parquet files that name image files and their labels, or hold the images.
-
-    Attributes:
-        path: the folder that holds the tables and the images.
-        tables: the tables' names in that folder, `*` standing for any characters, by part.
-        header: whether their first row names the columns; if not, they are called 1, 2, ….
-        images: what a row has: the name of a file, the bytes of a file, or pixels.
-        image_column: of that; with a `*`, the columns of one pixel each.
-        file_names: the path of the file whose name is {}, relative to the table's folder.
-        label_column: the labels. Rows without one are left aside.
-        labels: names of classes, or their numbers from 0.
-        split_column: says which rows are test images; null if there is none.
-        split_values: the parts for which its values stand; null: they are the usual words.
-
-    """
+    """CSV or Parquet files that name image files and their labels, or hold the images."""
 
     format: Literal["table"]
+    path: Text
+    """the folder that holds tables and images"""
     tables: Annotated[
         dict[Part, Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]],
         Field(min_length=1),
     ]
+    """by part, in the folder `path`; * stands for any characters"""
     header: bool
+    """false: the columns are called 1, 2, …"""
     images: Literal["files", "bytes", "pixels"]
+    """what a row has: files by name, bytes of a file, or pixels"""
     image_column: Text
+    """with *: a column for each pixel"""
     file_names: Annotated[str, StringConstraints(pattern=r"\{\}")]
+    """{} is the value; relative to the table's folder"""
     label_column: Text
     labels: Literal["names", "numbers"]
+    """of the classes; numbers count from 0"""
     split_column: Text | None
+    """says which images are for the test"""
     split_values: dict[str, Part] | None
+    """the parts for which its values stand; null: the usual words"""
 
 
-IngestParameters = IdxParameters | NpzParameters | FoldersParameters | TableParameters
+Published = IdxParameters | NpzParameters
+IngestParameters = Published | FoldersParameters | TableParameters
 
 
 def require_source_outside_outputs(source: str, outputs: Iterable[Path]) -> None:
-    """Makes sure that a run can't write over its own source.
-
-    Args:
-        source: `ingest.path`.
-        outputs: paths that stages write.
-
-    Raises:
-        InputError: the source lies in an output, or an output in the source.
-
-    """
+    """Refuses an `ingest.path` in an output, or around one: a run would write over its source."""
     place = Path(source).resolve()
     for output in outputs:
         written = output.resolve()

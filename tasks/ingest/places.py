@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.idx import unpack
+from tasks.images.arrays import unpack
 from tasks.ingest.parameters import IdxParameters
 from tasks.runner.errors import InputError, NetworkError
 
@@ -22,11 +22,8 @@ MAX_BYTES = 2**30
 class Place(NamedTuple):
     """A place that may have the files.
 
-    Attributes:
-        name: as a person would say it.
-        fetch: gives each of some named files, gzipped or not, in order; or raises an InputError
-            where the place lacks one, a NetworkError where it can't be reached.
-
+    `fetch` gives each of some named files, gzipped or not, in order; or raises an InputError where
+    the place lacks one, a NetworkError where it can't be reached.
     """
 
     name: str
@@ -34,14 +31,7 @@ class Place(NamedTuple):
 
 
 class IdxFile(NamedTuple):
-    """One of the four files.
-
-    Attributes:
-        name: of the file.
-        content: its bytes, unpacked.
-        sha256: of those bytes.
-
-    """
+    """One of the four files: its bytes, unpacked, and their SHA-256."""
 
     name: str
     content: bytes
@@ -69,28 +59,13 @@ def places_of(source: IdxParameters) -> list[Place]:
 def fetch_first(places: Iterable[Place], source: IdxParameters) -> dict[str, IdxFile]:
     """Gets all four files from the first place that has them as they should be.
 
-    Args:
-        places: in the order in which they are tried.
-        source: says what the files are called, and which hashes they must have, if any.
-
-    Returns:
-        The files under the names of the parameters: `train_images` and so on.
-
-    Raises:
-        NetworkError: no place had the files, but one that couldn't be reached may have.
-        InputError: no place has the files.
-
+    They come under the names of the parameters: `train_images` and so on. Where no place has them,
+    but one that couldn't be reached may have, the error is a NetworkError.
     """
-    names: dict[str, str] = source.files.model_dump()
-    expected: dict[str, str] = source.sha256.model_dump() if source.sha256 else {}
     unreachable = False
     for place in places:
         try:
-            contents = place.fetch(list(names.values()))
-            files = {
-                key: _check(name, content, expected.get(key))
-                for (key, name), content in zip(names.items(), contents, strict=True)
-            }
+            files = fetch_from(place, source)
         except (InputError, NetworkError, OSError) as error:
             unreachable |= isinstance(error, NetworkError)
             print(f"not from {place.name}: {error}", flush=True)
@@ -99,10 +74,22 @@ def fetch_first(places: Iterable[Place], source: IdxParameters) -> dict[str, Idx
             return files
     message = (
         "No place has the data. Put the four files "
-        + ", ".join(f"{name}.gz" for name in names.values())
+        + ", ".join(f"{name}.gz" for name in source.files.model_dump().values())
         + " into the folder that ingest.path in params.yaml names, and run: dvc repro"
     )
     raise NetworkError(message) if unreachable else InputError(message)
+
+
+def fetch_from(place: Place, source: IdxParameters) -> dict[str, IdxFile]:
+    """Gets all four files from one place."""
+    names: dict[str, str] = source.files.model_dump()
+    expected: dict[str, str] = source.sha256.model_dump() if source.sha256 else {}
+    return {
+        key: _check(name, content, expected.get(key))
+        for (key, name), content in zip(
+            names.items(), place.fetch(list(names.values())), strict=True
+        )
+    }
 
 
 def read_folder(names: Sequence[str], *, folder: Path) -> Iterator[bytes]:
@@ -159,6 +146,7 @@ def _check(name: str, packed: bytes, expected: str | None) -> IdxFile:
     found = hashlib.sha256(content).hexdigest()
     if expected not in (None, found):
         raise InputError(
-            f"{name} has the SHA-256 {found}; ingest.sha256 in params.yaml says {expected}"
+            f"{name} has the SHA-256 {found}; ingest.sha256 in params.yaml says {expected}."
+            " Get it anew; null takes it as it is"
         )
     return IdxFile(name, content, found)

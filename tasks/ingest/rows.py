@@ -1,81 +1,97 @@
-"""Tables row by row, in bounded memory: Parquet, or CSV with any of the usual delimiters."""
+"""Tables a batch of rows at a time: Parquet, or CSV in UTF-8 with any of the usual delimiters.
+
+PyArrow reads both, in bounded memory; the cells of CSV are text, whatever they look like.
+"""
 
 import codecs
 import csv
 import json
+import shlex
 from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tasks.runner.errors import InputError
 
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet")
 _DELIMITERS = ",;\t|"
-# Of the pixels of one image in one cell.
-_MAX_CELL = 2**26
-_ROWS_AT_ONCE = 256
-_ARROW_FAULTS = "can't be read as Parquet"
+# No row may be longer: the pixels of one image stand in one.
+_BLOCK_BYTES = 2**24
+_ROWS_AT_ONCE = 1024
+_IMAGES_AT_ONCE = 256  # files in Parquet
 
 
 def column_names(path: Path, *, header: bool) -> list[str]:
-    """The names of a table's columns; without a header they are numbered from 1.
-
-    Raises:
-        InputError: the table can't be read, or has two columns of one name.
-
-    """
+    """The names of a table's columns; without a header they are numbered from 1."""
     names = first_row(path)
     if not header:
         names = [str(number) for number in range(1, len(names) + 1)]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(
-            f"{path} has the columns {', '.join(names)}; more than once: {', '.join(repeated)}"
+            f"{path} has the columns {', '.join(names)}; more than once: {', '.join(repeated)}."
+            " Rename them"
         )
     return names
 
 
 def first_row(path: Path) -> list[str]:
     """The names of the columns, or what stands in their place in a table without a header."""
-    if path.suffix == ".parquet":
-        with _open_parquet(path) as file:
-            return list(file.schema_arrow.names)
-    first = next(_read_csv(path), None)
+    with _naming(path):
+        if path.suffix == ".parquet":
+            with _open_parquet(path) as file:
+                return list(file.schema_arrow.names)
+        with path.open("rb") as file:
+            if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                raise InputError(f"{path} is in UTF-16; expected UTF-8. {_to_utf8(path, 'UTF-16')}")
+        _, first = next(_read_slowly(path), (0, None))
     if first is None:
-        raise InputError(f"{path} can't be read as CSV: it is empty")
+        raise InputError(f"{path} can't be read as CSV: it is empty. Expected a row per image")
     return first
 
 
-def read_rows(path: Path, columns: Sequence[str], *, header: bool) -> Iterator[tuple[Any, ...]]:
-    """Some columns of a table, row by row: text from CSV, Python's values from Parquet.
-
-    Raises:
-        InputError: the table can't be read, lacks a column, or a row is cut off.
-
-    """
+def read_batches(path: Path, columns: Sequence[str], *, header: bool) -> Iterator[list[Any]]:
+    """Some columns of a table, as PyArrow's arrays, at most 1,024 rows at a time."""
     names = column_names(path, header=header)
     missing = [column for column in columns if column not in names]
     if missing:
         raise InputError(
             f"{path} has the columns {', '.join(names)}; missing: {', '.join(missing)}"
         )
-    if path.suffix == ".parquet":
-        yield from _read_parquet(path, columns)
-        return
-    places = [names.index(column) for column in columns]
-    # One place gives a value, not a tuple of one.
-    choose = itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
-    rows = _read_csv(path)
-    if header:
-        next(rows)
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(names):
-            raise InputError(
-                f"{path}: row {number} has {len(row)} values for {len(names)} columns, from"
-                f" {','.join(row)[:60]!r} on"
-            )
-        yield choose(row)
+    with _naming(path):
+        wanted = list(dict.fromkeys(columns))
+        if path.suffix == ".parquet":
+            with _open_parquet(path) as file:
+                for batch in file.iter_batches(batch_size=_IMAGES_AT_ONCE, columns=wanted):
+                    yield [batch.column(column) for column in columns]
+        else:
+            if _has_quotes(path):
+                _require_rows(path, path.stat().st_mtime_ns)
+            with _open_csv(path, wanted, names=None if header else names) as batches:
+                for batch in batches:
+                    for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+                        part = batch.slice(start, _ROWS_AT_ONCE)
+                        yield [part.column(column) for column in columns]
+
+
+def read_rows(path: Path, columns: Sequence[str], *, header: bool) -> Iterator[tuple[Any, ...]]:
+    """Some columns of a table, row by row: text from CSV, Python's values from Parquet."""
+    for batch in read_batches(path, columns, header=header):
+        yield from zip(*(column.to_pylist() for column in batch), strict=True)
+
+
+def as_pixels(columns: list[Any]) -> np.ndarray | None:
+    """PyArrow's arrays of a pixel per row as (rows, columns) uint8; None if a cell is no pixel."""
+    from pyarrow import ArrowException, uint8
+
+    try:
+        return np.stack([column.cast(uint8()).to_numpy() for column in columns], axis=1)
+    except ArrowException:
+        return None
 
 
 def class_names(path: Path, column: str) -> list[str] | None:
@@ -94,9 +110,7 @@ def class_names(path: Path, column: str) -> list[str] | None:
 def as_text(value: object) -> str | None:
     """A label as text: whole numbers without a point, nothing for a missing one.
 
-    Raises:
-        InputError: the value is a list or a record.
-
+    Lists and records are refused.
     """
     if value is None or value != value:
         # Only NaN differs from itself.
@@ -104,7 +118,10 @@ def as_text(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if not isinstance(value, str | int | float):
-        raise InputError(f"A label is {str(value)[:60]!r}; expected one name or number per image")
+        raise InputError(
+            f"A label, part or path is {str(value)[:60]!r}; expected one name or number per image."
+            " Name another column in ingest of params.yaml"
+        )
     text = str(value).strip()
     whole, point, zeros = text.partition(".")
     if point and not zeros.strip("0") and whole.lstrip("-").isdecimal():
@@ -112,53 +129,88 @@ def as_text(value: object) -> str | None:
     return text or None
 
 
-def _read_csv(path: Path) -> Iterator[list[str]]:
-    """The rows that aren't empty, the header among them."""
-    csv.field_size_limit(_MAX_CELL)
-    reader = None
-    start = 0
-    try:
-        with path.open("rb") as file:
-            if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                raise InputError(f"{path} is in UTF-16; expected UTF-8. Save it as CSV in UTF-8")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline()
-            delimiter = max(_DELIMITERS, key=line.count)
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            for row in reader:
-                if row:
-                    yield row
-                start = reader.line_num
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} can't be read as CSV in UTF-8: {error}") from None
-    except csv.Error as error:
-        raise InputError(
-            f"{path} can't be read as CSV: {error}, in the row that begins in line {start + 1}."
-            " Look for a quote there that isn't closed"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}") from None
+def _find_delimiter(path: Path) -> str:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        line = file.readline()
+    return max(_DELIMITERS, key=line.count)
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    from pyarrow import ArrowException
-
-    with _open_parquet(path) as file:
+def _read_slowly(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of CSV that aren't empty, each with the line in which it ends."""
+    csv.field_size_limit(_BLOCK_BYTES)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=_find_delimiter(path), strict=True)
+        end = 0
         try:
-            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(columns)):
-                values = (batch.column(column).to_pylist() for column in columns)
-                yield from zip(*values, strict=True)
-        except (OSError, ArrowException) as error:
-            raise InputError(f"{path} {_ARROW_FAULTS}: {error}") from None
+            for row in rows:
+                if row:
+                    yield rows.line_num, row
+                end = rows.line_num
+        except csv.Error as error:
+            raise InputError(
+                f"{path} can't be read as CSV: {error}, in the row that begins in line {end + 1}."
+                " Look for a quote there that isn't closed"
+            ) from None
+
+
+def _has_quotes(path: Path) -> bool:
+    """Whether there are quotes below the first line: PyArrow takes what follows one as it may."""
+    with path.open("rb") as file:
+        file.readline()
+        return any(b'"' in block for block in iter(partial(file.read, _BLOCK_BYTES), b""))
+
+
+@lru_cache
+def _require_rows(path: Path, _modified: int) -> None:
+    """Refuses a row with another number of values than the first, and a quote out of place."""
+    rows = _read_slowly(path)
+    _, names = next(rows)
+    for line, row in rows:
+        if len(row) != len(names):
+            raise InputError(
+                f"{path}: the row that ends in line {line} has {len(row)} values for {len(names)}"
+                f" columns, from {','.join(row)[:60]!r} on. Mend or remove it"
+            )
+
+
+def _open_csv(path: Path, columns: list[str], *, names: list[str] | None) -> Any:
+    # Most sources need no table; PyArrow takes longer to import than all else here.
+    from pyarrow import csv, string
+
+    return csv.open_csv(
+        path,
+        csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=names),
+        csv.ParseOptions(delimiter=_find_delimiter(path), newlines_in_values=True),
+        csv.ConvertOptions(column_types=dict.fromkeys(columns, string()), include_columns=columns),
+    )
 
 
 def _open_parquet(path: Path) -> Any:
-    # Most sources need no Parquet; its library takes longer to import than all else here.
-    from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
+    return ParquetFile(path)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turns whatever a broken table causes into one line that says what to do."""
+    kind = "Parquet" if path.suffix == ".parquet" else "CSV"
     try:
-        return ParquetFile(path)
-    except (OSError, ArrowException) as error:
-        raise InputError(f"{path} {_ARROW_FAULTS}: {error}") from None
+        yield
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror or error}") from None
+    except (ValueError, NotImplementedError) as error:
+        # PyArrow's own are ValueError and NotImplementedError, too.
+        if "UTF8" in str(error) or isinstance(error, UnicodeDecodeError):
+            raise InputError(
+                f"{path} isn't in UTF-8, as CSV is expected to be: {error}."
+                f" {_to_utf8(path, 'WINDOWS-1252')}"
+            ) from None
+        if kind == "CSV":
+            _require_rows(path, path.stat().st_mtime_ns)
+        raise InputError(f"{path} can't be read as {kind}: {error}") from None
+
+
+def _to_utf8(path: Path, encoding: str) -> str:
+    source, target = shlex.quote(str(path)), shlex.quote(f"{path}.utf8")
+    return f"Convert it: iconv -f {encoding} -t UTF-8 {source} > {target} && mv {target} {source}"

@@ -4,6 +4,7 @@ A row names the file of an image, holds that file, as the Hugging Face hub has i
 pixels, in one cell or in a column for each.
 """
 
+import glob
 import math
 import operator
 import os
@@ -12,18 +13,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tasks.core.parameters import DataParameters
-from tasks.images.decode import decode_image, read_image
+from tasks.images.decode import decode_image
 from tasks.images.errors import ImageError, Tally
+from tasks.images.files import read_file
 from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import TableParameters
-from tasks.ingest.rows import as_text, column_names, read_rows
-from tasks.ingest.source import PARTS, Entry, Source, TestChoice
+from tasks.ingest.rows import as_pixels, as_text, column_names, read_batches, read_rows
+from tasks.ingest.source import PARTS, Entry, Source
 from tasks.runner.errors import InputError
 
 _SHOWN = 5
@@ -60,14 +63,12 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
         entries=(
             Entry(row.name, positions[row.label], PARTS[row.part.lower()], load)
             for table, table_rows in tables
-            for row, load in zip(
-                table_rows, _load_images(source, policy, table, table_rows), strict=True
-            )
+            for row, load in zip(table_rows, _load_images(source, table, policy), strict=True)
             if row
         ),
         published=False,
         max_faulty_share=source.max_faulty_share,
-        test_choice=TestChoice(source.test_share, source.test_seed),
+        choice=source,
         policy=policy,
         origin={"data_set": data.name, "format": "table"},
         aside=aside,
@@ -75,19 +76,14 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
 
 
 def find_tables(root: Path, patterns: Iterable[str]) -> list[Path]:
-    """The tables in a folder that have such names.
-
-    Raises:
-        InputError: there is none of a name, or it leads out of the folder.
-
-    """
+    """The tables in a folder that have such names, each of which there must be."""
     tables = []
     for pattern in patterns:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise InputError(
-                f"ingest.tables in params.yaml names {pattern}; expected a name in {root}"
+                f"ingest.tables in params.yaml names {pattern}; expected a name in {root}. Use one"
             )
-        found = sorted(root.glob(pattern))
+        found = sorted(root.glob(_only_stars(pattern)))
         if not found:
             raise InputError(f"{root / pattern} can't be read: there is no such table")
         tables += found
@@ -95,23 +91,45 @@ def find_tables(root: Path, patterns: Iterable[str]) -> list[Path]:
 
 
 def pixel_columns(names: Iterable[str], pattern: str, *, others: Iterable[str | None]) -> list[str]:
-    """The columns of one pixel each: those of a pattern with `*`, but for the others."""
-    return [name for name in names if fnmatchcase(name, pattern) and name not in others]
+    """The columns of pixels: those of a pattern with `*`, but for the others, or the one column."""
+    wanted = _only_stars(pattern)
+    return [name for name in names if fnmatchcase(name, wanted) and name not in others]
 
 
-def image_path(source: TableParameters, table: Path, cell: str) -> Path:
+def list_files(source: TableParameters, table: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """The name of each row's image file, and what gives its bytes; not of a table of pixels."""
+    cells = read_rows(table, [source.image_column], header=source.header)
+    for number, (cell,) in enumerate(cells, start=1):
+        if source.images == "files":
+            path = image_path(source, table, cell)
+            yield str(path), partial(read_file, path, name=str(path), follow_links=True)
+        else:
+            name = f"{table}: row {number}"
+            yield name, partial(_bytes_of, cell, name)
+
+
+def image_path(source: TableParameters, table: Path, cell: object) -> Path:
     """The file that a cell names, relative to the table's folder."""
-    path = table.parent / source.file_names.replace("{}", cell)
-    return table.parent / os.fspath(path).replace("\\", "/") if "\\" in cell else path
+    return find_file(table.parent, source.file_names.replace("{}", as_text(cell) or ""))
 
 
-def parse_pixels(cell: Any, *, shape: tuple[int, int, int], name: str) -> np.ndarray:
-    """The pixels of one image, from text or from numbers: (height, width, channels) uint8.
+def find_file(folder: Path, name: str) -> Path:
+    """The path that a name means, from Windows or a Mac, which spells `é` in two characters."""
+    name = name.replace("\\", "/")
+    paths = [folder / unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+    return next((path for path in paths if name.isascii() or os.path.lexists(path)), folder / name)
 
-    Raises:
-        ImageError: they aren't as many whole numbers from 0 to 255.
 
-    """
+def _only_stars(pattern: str) -> str:
+    """A pattern in which nothing but `*` stands for other characters."""
+    return glob.escape(pattern).replace("[*]", "*")
+
+
+def parse_pixels(cells: Any, *, shape: tuple[int, int, int], name: str) -> np.ndarray:
+    """(height, width, channels) uint8 of one image, from cells of a pixel each, or from one."""
+    if isinstance(cells, np.ndarray):
+        return cells.reshape(shape)
+    cell: Any = cells if len(cells) > 1 else cells[0]
     if isinstance(cell, str):
         cell = cell.strip("[]() \n").replace(",", " ").split()
     is_text = len(cell) > 0 and isinstance(cell[0], str)
@@ -142,7 +160,7 @@ def _read_labels(
         label = as_text(values[0])
         name = f"{table}: row {number}"
         if source.images == "files":
-            name = str(image_path(source, table, as_text(values[2]) or ""))
+            name = str(image_path(source, table, values[2]))
         if label is None:
             aside.add(_NO_LABEL, name)
             yield None
@@ -154,35 +172,35 @@ def _read_labels(
 
 
 def _load_images(
-    source: TableParameters, policy: ImagePolicy, table: Path, rows: list[_Row | None]
+    source: TableParameters, table: Path, policy: ImagePolicy
 ) -> Iterator[Callable[[], np.ndarray]]:
     """What loads the image of each row."""
-    names = [row.name if row else "" for row in rows]
-    if source.images == "files":
-        for name in names:
-            yield partial(read_image, Path(name), name=name, policy=policy, follow_links=True)
+    if source.images != "pixels":
+        for name, read in list_files(source, table):
+            yield partial(_decode, read, name, policy)
         return
-    columns = [source.image_column]
-    if "*" in source.image_column:
-        columns = pixel_columns(
-            column_names(table, header=source.header),
-            source.image_column,
-            others=(source.label_column, source.split_column),
-        )
-    cells = read_rows(table, columns, header=source.header)
-    for name, values in zip(names, cells, strict=True):
-        cell = values if len(values) != 1 else values[0]
-        if source.images == "pixels":
-            yield partial(parse_pixels, cell, shape=policy.shape, name=name)
-        else:
-            yield partial(_decode_cell, cell, name=name, policy=policy)
+    numbers = count(1)
+    columns = pixel_columns(
+        column_names(table, header=source.header),
+        source.image_column,
+        others=(source.label_column, source.split_column),
+    )
+    for batch in read_batches(table, columns, header=source.header):
+        whole = as_pixels(batch) if len(batch) == math.prod(policy.shape) else None
+        rows = zip(*(column.to_pylist() for column in batch), strict=True)
+        for row, number in zip(rows if whole is None else whole, numbers, strict=False):
+            yield partial(parse_pixels, row, shape=policy.shape, name=f"{table}: row {number}")
 
 
-def _decode_cell(cell: object, *, name: str, policy: ImagePolicy) -> np.ndarray:
+def _decode(read: Callable[[], bytes], name: str, policy: ImagePolicy) -> np.ndarray:
+    return decode_image(read(), name=name, policy=policy)
+
+
+def _bytes_of(cell: object, name: str) -> bytes:
     content = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(content, bytes):
         raise ImageError(name, "holds no image")
-    return decode_image(content, name=name, policy=policy)
+    return content
 
 
 def _stays_inside(root: Path, path: Path) -> bool:

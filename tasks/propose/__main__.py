@@ -11,116 +11,107 @@ params.yaml.
 import os
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.cost import estimate_memory, estimate_seconds
-from tasks.core.dataset import ImageSplit, SplitName, load_split, save_splits
+from tasks.core.dataset import load_split, save_splits
 from tasks.core.files import write_text
 from tasks.core.parameters import PARAMETERS_PATH, DataParameters, check_section
+from tasks.ingest.address import is_address, local_path
 from tasks.ingest.collect import Fault, arrange, collect, tally
 from tasks.ingest.parameters import IngestParameters, require_source_outside_outputs
-from tasks.ingest.read import read_source
 from tasks.ingest.source import Source
+from tasks.ingest.stage import read_source
 from tasks.prepare.parameters import PrepareParameters
 from tasks.prepare.split import split_indices
 from tasks.propose.layout import understand
 from tasks.propose.limits import propose_gate, propose_limits, propose_recipe
-from tasks.propose.options import Options, make_parser, read_options
+from tasks.propose.options import Options, make_parser
 from tasks.propose.pictures import suggest
-from tasks.propose.sections import Section, replace_sections, values_of
+from tasks.propose.sections import comment, replace_sections
 from tasks.runner.errors import InputError
 from tasks.runner.frame import run_framed
+from tasks.train.parameters import TrainParameters
 from tasks.validate.parameters import ValidateParameters
+from tasks.validate.tables import Splits
 from tasks.validate.verdict import describe, is_critical, validate
 
 # Of the images, that a proposal leaves out. Whoever wants to lose more says so in the file.
 MAX_FAULTY_SHARE = 0.02
 _SHOWN = 12
 
-Splits = dict[SplitName, ImageSplit]
-
 
 def main() -> None:
     """Reads the command line."""
-    arguments = make_parser().parse_args()
-    propose(arguments.path, arguments.output, read_options(arguments))
+    arguments = vars(make_parser().parse_args())
+    propose(arguments.pop("path"), arguments.pop("output"), Options(**arguments))
 
 
-def propose(path: Path, output: Path, options: Options) -> None:
+def propose(path: str, output: Path, options: Options) -> None:
     """Describes the source, tries the stages on it, and writes what it passes."""
     if output.exists():
         raise InputError(f"{output} is there already; name a file that isn't")
-    require_source_outside_outputs(str(path), [paths.RAW, paths.PREPARED, paths.CANDIDATE])
-    layout = understand(path, options)
-    print("\n".join(layout.lines), flush=True)
-    sections = {"data": layout.data, "ingest": layout.ingest}
-    for name in ("train_images", "test_images"):
-        sections["data"][name] = (None, "null takes any number: a source that grows")
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".propose-") as temporary:
-        splits, ingest, is_given = _ingest(sections, Path(temporary))
-        sections["ingest"] |= ingest
-        if not layout.grows:
-            for name, split in splits.items():
-                sections["data"][f"{name}_images"] = (len(split.labels), "that are expected")
-        text = _write_sections(sections, splits)
+    require_source_outside_outputs(path, [paths.RAW, paths.PREPARED, paths.CANDIDATE])
+    with (
+        tempfile.TemporaryDirectory(dir=output.parent, prefix=".propose-") as temporary,
+        local_path(path, Path(temporary, "source")) as (place, tell),
+    ):
+        data, ingest, lines = understand(Path(place), options)
+        _print(map(tell, lines))
+        splits, faulty, is_given = _ingest(data, ingest, Path(temporary), tell)
+        ingest = ingest.model_copy(update={"path": tell(ingest.path)})
+        if ingest.format in ("idx", "npz"):  # what is published doesn't grow
+            counts = {f"{name}_images": len(split.labels) for name, split in splits.items()}
+            data = data.model_copy(update=counts)
+        text = _write_sections(data, ingest, splits, faulty)
         content = YAML(typ="safe").load(text)
-        _try_stages(content, splits)
+        limits: ValidateParameters = check_section(
+            "validate", ValidateParameters, content["validate"]
+        )
+        prepare: PrepareParameters = check_section("prepare", PrepareParameters, content["prepare"])
+        _try_stages(splits, data, limits, prepare)
         write_text(output, text)
-        _print(_describe(splits, sections, content["train"], is_given=is_given))
+        train: TrainParameters = check_section("train", TrainParameters, content["train"])
+        _print(_describe(splits, data.classes, train, is_given=is_given))
     print(f"{output} is a proposal that passes the stages up to prepare. Read it, then:")
-    source = str(values_of(sections["ingest"])["path"])
-    if Path(source).resolve().is_relative_to(Path.cwd()):
-        print(f"  dvc add {shlex.quote(source)}")
+    if is_address(path):
+        print(f"  (DVC asks there whether the images have changed: {ingest.path})")
+    elif Path(path).resolve().is_relative_to(Path.cwd()):
+        print(f"  dvc add {shlex.quote(ingest.path)}")
     else:
         print("  (DVC keeps copies only of images in the project: data/source is a place for them)")
     print(f"  cp {shlex.quote(str(output))} params.yaml")
 
 
-def _ingest(sections: dict[str, Section], folder: Path) -> tuple[Splits, Section, bool]:
-    """Reads the images as the stage would.
+def _ingest(
+    data: DataParameters, ingest: IngestParameters, folder: Path, tell: Callable[[str], str]
+) -> tuple[Splits, tuple[int, int], bool]:
+    """Reads the images as the stage would; too many that can't be used are refused.
 
-    Returns:
-        The images, what is known of the section ingest by then, and whether the source says which
-        images are for the test.
-
-    Raises:
-        InputError: too many images can't be used.
-
+    How many can't be used of how many is told, too, and whether the source has a test of its own.
     """
-    try:
-        data = DataParameters.model_validate(values_of(sections["data"]))
-        ingest = TypeAdapter(IngestParameters).validate_python(values_of(sections["ingest"]))
-    except ValidationError as error:
-        raise InputError(f"What was understood is impossible: {error.errors()[0]['msg']}") from None
     source = replace(read_source(ingest, data), max_faulty_share=1.0)
     collection = collect(source, data=data, spool=folder / "pixels")
     selections, faults = arrange(collection, source, classes=data.classes)
     num_read = len(collection.names) + len(collection.faults)
-    _report(source, faults, num_read=num_read)
+    _print(map(tell, _report(source, faults, num_read=num_read)))
     save_splits(folder / "raw", selections, source.origin)
-    known: Section = {}
-    if "max_faulty_share" in sections["ingest"]:
-        # Rounded up, because exactly as many must pass.
-        share = -(-len(faults) * 10_000 // num_read) / 10_000
-        comment = f"of the images, that can't be used and are left out; {len(faults):,} found"
-        known["max_faulty_share"] = (share, comment)
     splits: Splits = {name: load_split(name, folder / "raw") for name in selections}
-    return splits, known, source.test_choice is None or bool(collection.is_test.any())
+    is_given = source.choice is None or bool(collection.is_test.any())
+    return splits, (len(faults), num_read), is_given
 
 
-def _report(source: Source, faults: list[Fault], *, num_read: int) -> None:
+def _report(source: Source, faults: list[Fault], *, num_read: int) -> Iterator[str]:
     """Tells what is left aside and left out, and refuses to lose more than a few images."""
-    _print(f"left aside, {line}" for line in source.aside.describe())
+    yield from (f"left aside, {line}" for line in source.aside.describe())
     counts = tally(faults)
-    _print(f"left out, {line}" for line in counts.describe())
+    yield from (f"left out, {line}" for line in counts.describe())
     if len(faults) > MAX_FAULTY_SHARE * num_read:
         lines = [
             f"{len(faults):,} of {num_read:,} images can't be used; allowed {MAX_FAULTY_SHARE:.0%}",
@@ -131,29 +122,33 @@ def _report(source: Source, faults: list[Fault], *, num_read: int) -> None:
         raise InputError("\n".join(lines))
 
 
-def _write_sections(sections: dict[str, Section], splits: Splits) -> str:
+def _write_sections(
+    data: DataParameters, ingest: IngestParameters, splits: Splits, faulty: tuple[int, int]
+) -> str:
     """The text of the whole parameters file."""
-    classes: tuple[str, ...] = tuple(values_of(sections["data"])["classes"])  # pyright: ignore[reportArgumentType]
-    limits, centroid_recall = propose_limits(splits, classes=classes)
+    limits, centroid_recall = propose_limits(splits, classes=data.classes)
+    are_numbers = all(name.lstrip("-").isdecimal() for name in data.classes)
+    names = {"classes": "the labels' numbers; give them names"} if are_numbers else {}
+    whole = {"data": comment(data, **names), "ingest": comment(ingest)}
+    if "max_faulty_share" in whole["ingest"]:
+        number, total = faulty
+        # Rounded up, because exactly as many must pass.
+        share = -(-number * 10_000 // total) / 10_000
+        words = f"of the images, that can't be used and are left out; {number:,} found"
+        whole["ingest"]["max_faulty_share"] = share, words
     values = {
         "validate": limits,
         "train": propose_recipe(splits["train"].labels),
         "gate": propose_gate(splits["test"].labels, centroid_recall=centroid_recall),
     }
     template = PARAMETERS_PATH.read_text(encoding="utf-8")
-    return replace_sections(template, whole=sections, values=values)
+    return replace_sections(template, whole=whole, values=values)
 
 
-def _try_stages(content: Mapping[str, Any], splits: Splits) -> None:
-    """Makes sure that the images pass validate and prepare with what is proposed.
-
-    Raises:
-        InputError: they can't, because a class has no images in one of the splits, say.
-
-    """
-    data: DataParameters = check_section("data", DataParameters, content["data"])
-    limits: ValidateParameters = check_section("validate", ValidateParameters, content["validate"])
-    prepare: PrepareParameters = check_section("prepare", PrepareParameters, content["prepare"])
+def _try_stages(
+    splits: Splits, data: DataParameters, limits: ValidateParameters, prepare: PrepareParameters
+) -> None:
+    """Makes sure that the images pass validate and prepare: each class has some in each split."""
     _, findings = validate(splits, data=data, limits=limits)
     broken = [describe(finding) for finding in findings if is_critical(finding)]
     if broken:
@@ -168,11 +163,9 @@ def _try_stages(content: Mapping[str, Any], splits: Splits) -> None:
 
 
 def _describe(
-    splits: Splits, sections: dict[str, Section], train: Mapping[str, Any], *, is_given: bool
+    splits: Splits, classes: tuple[str, ...], train: TrainParameters, *, is_given: bool
 ) -> Iterator[str]:
     """What was understood, and what training would cost."""
-    data = values_of(sections["data"])
-    classes: list[str] = data["classes"]  # pyright: ignore[reportAssignmentType]
     counts = {
         name: np.bincount(split.labels, minlength=len(classes)) for name, split in splits.items()
     }
@@ -180,34 +173,27 @@ def _describe(
     for label, name in enumerate(classes[:_SHOWN]):
         yield f"  {name}: {counts['train'][label]:,} + {counts['test'][label]:,}"
     if len(classes) > _SHOWN:
-        smallest = int((counts["train"] + counts["test"]).argmin())
-        total = counts["train"][smallest] + counts["test"][smallest]
-        yield f"  and {len(classes) - _SHOWN} more; the smallest, {classes[smallest]}: {total:,}"
+        total = counts["train"] + counts["test"]
+        smallest = f"{classes[total.argmin()]}: {total.min():,}"
+        yield f"  and {len(classes) - _SHOWN} more; the smallest, {smallest}"
     chosen = "given" if is_given else "chosen by content, ingest.test_share of each class"
     yield f"  together: {counts['train'].sum():,} + {counts['test'].sum():,}; test images: {chosen}"
-    height, width, channels = splits["train"].images.shape[1:]
-    number = len(splits["train"].labels)
+    number, height, width, channels = splits["train"].images.shape
     num_bytes = estimate_memory(
         height=height,
         width=width,
         channels=channels,
-        batch_size=train["batch_size"],
+        batch_size=train.batch_size,
         num_images=number,
     )
-    seconds = estimate_seconds(
-        height=height, width=width, num_images=number, epochs=train["epochs"]
-    )
+    seconds = estimate_seconds(height=height, width=width, num_images=number, epochs=train.epochs)
+    line = f"training: about {num_bytes / 2**30:.1f} GiB of memory and {max(1, seconds / 60):,.0f}"
+    line += " min on two cores"
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    yield (
-        f"training: about {num_bytes / 2**30:.1f} GiB of memory and {max(1, seconds / 60):,.0f}"
-        " min on two cores"
-        + (
-            f"; this machine has {available / 2**30:.1f} GiB: a smaller --size, or"
-            " train.batch_size in the proposal"
-            if num_bytes > available
-            else ""
-        )
-    )
+    if num_bytes > available:
+        line += f"; this machine has {available / 2**30:.1f} GiB: a smaller --size, or"
+        line += " train.batch_size in the proposal"
+    yield line
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -8,96 +8,36 @@ from functools import partial
 from itertools import pairwise
 from math import isqrt
 from pathlib import Path
-from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from unicodedata import normalize
 
 import numpy as np
+from pydantic import ValidationError
 
+from tasks.core.parameters import DataParameters
 from tasks.images.errors import Tally
-from tasks.images.files import list_files
-from tasks.images.idx import parse_idx, unpack
+from tasks.images.files import list_files, read_file
+from tasks.images.policy import ImagePolicy
+from tasks.ingest import parameters
 from tasks.ingest.folders import list_folders, split_into_parts
-from tasks.ingest.npz import read_parts
-from tasks.ingest.places import MAX_BYTES
+from tasks.ingest.idx import read_parts as read_idx
+from tasks.ingest.npz import read_parts as read_npz
+from tasks.ingest.parameters import IngestParameters, OfFourFiles, Published
+from tasks.ingest.places import fetch_from, places_of
+from tasks.ingest.rows import class_names
+from tasks.ingest.source import Part
+from tasks.ingest.table import list_files as list_table
 from tasks.propose.options import Options
-from tasks.propose.pictures import CHOICE_SECTION, describe_pictures, load_file, look_at
-from tasks.propose.sections import Section
-from tasks.propose.tables import (
-    Tables,
-    count_pixels,
-    find_tables,
-    image_loaders,
-    known_classes,
-    understand_tables,
-)
+from tasks.propose.pictures import CHOICE, EXACT, choose_policy
+from tasks.propose.tables import count_pixels, find_tables, understand_tables
 from tasks.runner.errors import InputError
 
 _FEWEST_CLASSES, _MOST_CLASSES = 2, 256
 _SHOWN = 12
-_NUMBERED = "the labels' numbers; give them names"
 # `emnist-letters-train-images-idx3-ubyte.gz`, `t10k-labels.idx1-ubyte`.
 _IDX_NAME = re.compile(
     r"(?:.*[^a-z])?(train|t10k|test)[-_.](images|labels)[-_.]idx[13][-_.]ubyte", re.IGNORECASE
 )
-
-
-class Layout(NamedTuple):
-    """What was understood.
-
-    Attributes:
-        data: the section data, without counts.
-        ingest: the section ingest.
-        grows: whether images may be added, so that no count is expected.
-        lines: what to tell.
-
-    """
-
-    data: Section
-    ingest: Section
-    grows: bool
-    lines: list[str]
-
-
-def understand(path: Path, options: Options) -> Layout:
-    """Finds out what lies at a path.
-
-    Raises:
-        InputError: nothing there looks like labelled images, or several things do.
-
-    """
-    if not path.exists():
-        raise InputError(f"{path} is no folder, and no .npz, .csv, .tsv or .parquet file")
-    readers: dict[str, Callable[[Path, Options], partial[Layout]]] = {
-        "idx": _understand_idx,
-        "npz": _understand_npz,
-        "folders": _understand_folders,
-        "table": _understand_table,
-    }
-    possible = [options.format] if options.format else list(readers)
-    found: dict[str, partial[Layout]] = {}
-    reasons: dict[str, str] = {}
-    for name in possible:
-        try:
-            found[name] = readers[name](path, options)
-        except InputError as error:
-            reasons[name] = str(error)
-    for name in ("idx", "npz"):
-        found = {name: found[name]} if name in found else found
-    if not found:
-        lines = [f"as {name}: {reason}" for name, reason in reasons.items() if reason]
-        raise InputError("\n".join([f"{path} can't be read as labelled images:", *lines]))
-    if len(found) > 1:
-        found = _prefer(path, found)
-    ((name, describe),) = found.items()
-    layout = describe()
-    aside = [f"not read as {other}: {reason}" for other, reason in reasons.items() if reason]
-    lines = [f"{path}: {_IN_WORDS[name]}", *layout.lines]
-    if name == "folders" and find_tables(path):
-        lines += aside
-    return layout._replace(lines=lines)
-
-
 _IN_WORDS = {
     "idx": "the four IDX files of the MNIST family",
     "npz": "an npz file in MedMNIST's layout",
@@ -106,18 +46,62 @@ _IN_WORDS = {
 }
 
 
-def _prefer(path: Path, found: dict[str, partial[Layout]]) -> dict[str, partial[Layout]]:
-    """Folders, where a table says the same classes."""
-    classes = {name: set(layout.keywords["classes"]) for name, layout in found.items()}
-    if classes["folders"] == classes["table"]:
-        return {"folders": found["folders"]}
-    raise InputError(
-        f"{path} has folders ({_shorten(classes['folders'])}) and a table with the labels"
-        f" {_shorten(classes['table'])}. Which are the classes? --format folders, or --format table"
-    )
+class Candidate(NamedTuple):
+    """One way to read a path: its parameters, but for what `look` finds in the images."""
+
+    classes: list[str]
+    ingest: IngestParameters
+    lines: list[str]
+    look: Callable[[], tuple[ImagePolicy, list[str]]]
 
 
-def _understand_idx(path: Path, options: Options) -> partial[Layout]:
+def understand(path: Path, options: Options) -> tuple[DataParameters, IngestParameters, list[str]]:
+    """What lies at a path, and what to tell of it; nothing, or several things, are refused."""
+    if not path.exists():
+        raise InputError(f"{path} is no folder, and no .npz, .csv, .tsv or .parquet file")
+    found: dict[str, Candidate] = {}
+    reasons: dict[str, str] = {}
+    for name in [options.format] if options.format else _READERS:
+        try:
+            found[name] = _READERS[name](path, options)
+        except InputError as error:
+            reasons[name] = str(error)
+        if found.keys() & {"idx", "npz"}:
+            break
+    aside = [f"not read as {name}: {reason}" for name, reason in reasons.items() if reason]
+    if not found:
+        raise InputError("\n".join([f"{path} can't be read as labelled images:", *aside]))
+    name = _prefer(path, found)
+    classes, ingest, lines, look = found[name]
+    try:
+        policy, seen = look()
+        data = DataParameters(
+            name=Path(ingest.path).resolve().stem,
+            classes=tuple(classes),
+            train_images=None,
+            test_images=None,
+            **policy.model_dump(include={"height", "width", "channels"}),
+        )
+    except ValidationError as error:
+        raise InputError(f"What was understood is impossible: {error.errors()[0]['msg']}") from None
+    ingest = ingest.model_copy(update=policy.model_dump(include=set(type(ingest).model_fields)))
+    told = aside if name == "folders" and find_tables(path) else []
+    return data, ingest, [f"{path}: {_IN_WORDS[name]}", *lines, *seen, *told]
+
+
+def _prefer(path: Path, found: dict[str, Candidate]) -> str:
+    """The only way to read it, or folders, where a table says the same classes."""
+    classes = {name: set(candidate.classes) for name, candidate in found.items()}
+    if len(found) > 1 and classes["folders"] != classes["table"]:
+        raise InputError(
+            f"{path} has folders ({_shorten(classes['folders'])}) and a table with the labels"
+            f" {_shorten(classes['table'])}. Which are the classes? --format folders, or"
+            " --format table"
+        )
+    return next(iter(found))
+
+
+def _understand_idx(path: Path, options: Options) -> Candidate:
     names: dict[str, str] = {}
     for file in sorted(path.iterdir()) if path.is_dir() else []:
         match = _IDX_NAME.fullmatch(file.name.removesuffix(".gz"))
@@ -129,60 +113,55 @@ def _understand_idx(path: Path, options: Options) -> partial[Layout]:
                 raise InputError(f"{names[key]} and {name}: expected one of them in {path}")
     if not names:
         raise InputError("")
-    missing = {"train_images", "train_labels", "test_images", "test_labels"} - names.keys()
+    missing = OfFourFiles.model_fields.keys() - names.keys()
     if missing:
         raise InputError(
             f"{', '.join(names.values())} are there; missing: {', '.join(sorted(missing))}, with"
             " names such as train-images-idx3-ubyte, t10k-labels-idx1-ubyte, .gz or not"
         )
-    return partial(_describe_idx, path, names)
+    ingest = parameters.IdxParameters(
+        format="idx",
+        path=str(path),
+        files=OfFourFiles(**names),
+        first_label=0,
+        system_folder=None,
+        urls=(),
+        debian_package=None,
+        timeout=30.0,
+        sha256=None,
+    )
+    return _of_arrays(read_idx(fetch_from(places_of(ingest)[0], ingest)), ingest)
 
 
-def _describe_idx(path: Path, names: dict[str, str]) -> Layout:
-    arrays = {}
-    for key, name in names.items():
-        file = path / name if (path / name).is_file() else path / f"{name}.gz"
-        content = unpack(file.read_bytes(), name=name, max_bytes=MAX_BYTES)
-        arrays[key] = parse_idx(content, name=name, num_dimensions=3 if "images" in key else 1)
-    labels = np.concatenate([arrays["train_labels"], arrays["test_labels"]])
-    classes, first = _number_classes(path, labels)
-    ingest: Section = {
-        "format": ("idx", ""),
-        "path": (str(path), "the folder with the four files"),
-        "files": (names, "without .gz"),
-        "first_label": (first, "the number of the first class"),
-        "system_folder": (None, ""),
-        "urls": ([], "addresses where the files lie, if they aren't in the folder"),
-        "debian_package": (None, ""),
-        "timeout": (30.0, "seconds without an answer"),
-        "sha256": (None, "of the four files, unpacked; null takes them as they are"),
-    }
-    shape = (*arrays["train_images"].shape[1:], 1)
-    lines = [f"labels count from {first}", f"images: {shape[0]} × {shape[1]}, grey"]
-    data = _describe_data(path, classes, _NUMBERED) | _describe_shape(shape)
-    return Layout(data, ingest, grows=False, lines=lines)
-
-
-def _understand_npz(path: Path, options: Options) -> partial[Layout]:
+def _understand_npz(path: Path, options: Options) -> Candidate:
     if path.suffix != ".npz":
         inside = min(path.glob("*.npz"), default=None)
         raise InputError(f"is it {inside} that you mean?" if inside else "")
-    parts = read_parts(path)
-    classes, first = _number_classes(path, np.concatenate([part.labels for part in parts]))
-    ingest: Section = {
-        "format": ("npz", ""),
-        "path": (str(path), ""),
-        "first_label": (first, "the number of the first class"),
-        **CHOICE_SECTION,
-    }
-    shape = parts[0].image_shape
-    words = ", ".join(part.name for part in parts)
-    lines = [f"parts: {words}", f"images: {shape[0]} × {shape[1]}, {shape[2]} channels"]
-    data = _describe_data(path, classes, _NUMBERED) | _describe_shape(shape)
-    return partial(Layout, data, ingest, grows=False, lines=lines)
+    ingest = parameters.NpzParameters(format="npz", path=str(path), first_label=0, **CHOICE)
+    return _of_arrays(read_npz(path), ingest)
 
 
-def _understand_folders(path: Path, options: Options) -> partial[Layout]:
+def _of_arrays(parts: list[Part], ingest: Published) -> Candidate:
+    """A class for each number from the lowest label to the highest, without a gap."""
+    path = Path(ingest.path)
+    found = sorted({label for part in parts for label in np.unique(part.labels).tolist()})
+    missing = [label + 1 for label, after in pairwise(found) if after != label + 1]
+    if missing or not _FEWEST_CLASSES <= len(found) <= _MOST_CLASSES:
+        raise InputError(
+            f"{path} holds the labels {_shorten(map(str, found))}; expected {_FEWEST_CLASSES} to"
+            f" {_MOST_CLASSES} that count on"
+            + (f", but none is {missing[0]}: number them without a gap" if missing else "")
+        )
+    lines = [
+        f"parts: {', '.join(part.name for part in parts)}",
+        f"labels count from {found[0]}",
+    ]
+    ingest = ingest.model_copy(update={"first_label": found[0]})
+    look = partial(_exactly, *parts[0].shape[1:])
+    return Candidate([str(label) for label in found], ingest, lines, look)
+
+
+def _understand_folders(path: Path, options: Options) -> Candidate:
     if not path.is_dir():
         raise InputError("")
     folders = list_folders(path, Tally())
@@ -200,7 +179,16 @@ def _understand_folders(path: Path, options: Options) -> partial[Layout]:
             " images into such folders, or move them elsewhere"
         )
     if parts and not unknown:
-        classes = _check_classes(path, {name for part in parts for name in inner[part]})
+        every = set().union(*inner.values())
+        lacking = [
+            f"{part} lacks {_shorten(every - inner[part])}" for part in parts if every - inner[part]
+        ]
+        if lacking:
+            raise InputError(
+                f"the parts hold different folders: {'; '.join(lacking)}. Each needs a folder for"
+                " each class, of the same name in the same case: rename them, or move them away"
+            )
+        classes = _check_classes(path, every)
         lines = [f"parts: {', '.join(parts)}"]
     elif parts and options.format != "folders":
         raise InputError(
@@ -221,26 +209,21 @@ def _understand_folders(path: Path, options: Options) -> partial[Layout]:
             raise InputError(f"there is one folder, {only}. Is it {path / only} that you mean?")
         classes = _check_classes(path, folders)
         lines = []
-    return partial(_describe_folders, path, options, list(folders.values()), lines, classes=classes)
+    ingest = parameters.FoldersParameters(
+        format="folders", path=str(path), max_faulty_share=1.0, **EXACT, **CHOICE
+    )
+    files = (file for folder in folders.values() for file in list_files(folder).files)
+    named = (
+        (str(file), partial(read_file, file, name=str(file), follow_links=True)) for file in files
+    )
+    return Candidate(classes, ingest, lines, partial(choose_policy, named, options))
 
 
-def _describe_folders(
-    path: Path, options: Options, folders: list[Path], lines: list[str], *, classes: list[str]
-) -> Layout:
-    files = [file for folder in folders for file in list_files(folder).files]
-    look = look_at(partial(load_file, file, options) for file in files)
-    shape, policy, seen = describe_pictures(look, options)
-    data = _describe_data(path, classes, "") | shape
-    ingest: Section = {"format": ("folders", ""), "path": (str(path), ""), **policy}
-    return Layout(data, ingest, grows=True, lines=[*lines, *seen])
-
-
-def _understand_table(path: Path, options: Options) -> partial[Layout]:
+def _understand_table(path: Path, options: Options) -> Candidate:
     if not find_tables(path):
         raise InputError("" if path.is_file() else "there is no table (.csv, .tsv, .parquet)")
     tables = understand_tables(path, options)
-    column = tables.columns["label_column"]
-    counts = tables.values[column]
+    column, counts = tables.source.label_column, tables.labels
     # One form of Unicode, as in data.classes: a Mac spells `é` in two characters.
     found = {normalize("NFC", label) for label in counts if label is not None}
     labels = sorted(found, key=_by_number)
@@ -249,102 +232,34 @@ def _understand_table(path: Path, options: Options) -> partial[Layout]:
             f"{counts[None]:,} of {counts.total():,} rows have no label in the column {column}."
             " Another one? --label-column"
         )
-    names = known_classes(tables)
+    names = class_names(tables.files()[0], column)
     are_numbers = labels == [str(number) for number in range(len(labels))]
     if names and all(label.isdecimal() and int(label) < len(names) for label in labels):
         labels, are_numbers = names, True
     classes = _check_classes(path, labels, ordered=True)
-    return partial(_describe_table, tables, options, are_numbers, classes=classes)
+    source = tables.source.model_copy(update={"labels": "numbers" if are_numbers else "names"})
+    files = (file for table in tables.files() for file in list_table(source, table))
+    look = partial(choose_policy, files, options)
+    if source.images == "pixels":
+        look = partial(_shape_of_pixels, count_pixels(tables), options)
+    return Candidate(classes, source, tables.lines, look)
 
 
-def _describe_table(
-    tables: Tables, options: Options, are_numbers: bool, *, classes: list[str]
-) -> Layout:
-    columns = tables.columns
-    lines = [
-        *tables.lines,
-        *(f"{part}: {', '.join(names)}" for part, names in tables.tables.items()),
-        f"{columns['images']}: the column {columns['image_column']} (--path-column)",
-        f"labels: the column {columns['label_column']} (--label-column)",
-        f"parts: {columns['split_column'] or 'no column'} (--split-column)",
-    ]
-    if columns["images"] == "pixels":
-        shape, policy = _shape_of_pixels(count_pixels(tables), options)
-        lines.append(f"images: {shape[0]} × {shape[1]}, {shape[2]} channels (--size)")
-        of_data = _describe_shape(shape)
-    else:
-        source = SimpleNamespace(**columns)
-        of_data, policy, seen = describe_pictures(
-            look_at(image_loaders(tables, source, options)), options
-        )
-        lines += seen
-    root = tables.root
-    ingest: Section = {
-        "format": ("table", ""),
-        "path": (str(root), "the folder that holds tables and images"),
-        "tables": (tables.tables, "by part"),
-        "header": (columns["header"], "false: the columns are called 1, 2, …"),
-        "images": (columns["images"], "what a row has: files by name, bytes of a file, or pixels"),
-        "image_column": (columns["image_column"], "with *: a column for each pixel"),
-        "file_names": (columns["file_names"], "{} is the value; relative to the table's folder"),
-        "label_column": (columns["label_column"], ""),
-        "labels": ("numbers" if are_numbers else "names", "of the classes"),
-        "split_column": (columns["split_column"], "says which images are for the test"),
-        "split_values": (columns["split_values"], "null: the usual words"),
-        **policy,
-    }
-    note = "" if not are_numbers else _NUMBERED
-    return Layout(_describe_data(root, classes, note) | of_data, ingest, grows=True, lines=lines)
-
-
-def _shape_of_pixels(number: int, options: Options) -> tuple[tuple[int, int, int], Section]:
-    """The shape of images of so many pixels, if they are square, or as an option says."""
+def _shape_of_pixels(number: int, options: Options) -> tuple[ImagePolicy, list[str]]:
+    """That of images of so many pixels, if they are square, or as an option says."""
     for channels in (options.channels,) if options.channels else (1, 3):
         height, width = options.size or (isqrt(number // channels),) * 2
         if height * width * channels == number:
-            policy: Section = {
-                "size": ("refuse", ""),
-                "background": (None, ""),
-                "white": (None, ""),
-                "max_faulty_share": (1.0, "of the images, that can't be used and are left out"),
-                **CHOICE_SECTION,
-            }
-            return (height, width, channels), policy
+            return _exactly(height, width, channels)
     raise InputError(
         f"An image has {number:,} pixels, which is no square of {options.channels or '1 or 3'}"
         " channels. Say how high and wide: --size 28x20"
     )
 
 
-def _describe_data(path: Path, classes: list[str], note: str) -> Section:
-    return {"name": (path.resolve().stem, ""), "classes": (classes, note)}
-
-
-def _describe_shape(shape: tuple[int, ...]) -> Section:
-    return {
-        "height": (shape[0], "pixels"),
-        "width": (shape[1], "pixels"),
-        "channels": (shape[2], "1 is grey, 3 is colour"),
-    }
-
-
-def _number_classes(path: Path, labels: np.ndarray) -> tuple[list[str], int]:
-    """A class for each number from the lowest label to the highest, and the lowest.
-
-    Raises:
-        InputError: there are too many, or some number between them has no image.
-
-    """
-    found = sorted(int(label) for label in np.unique(labels))
-    first = min(found, default=0)
-    missing = [label + 1 for label, after in pairwise(found) if after != label + 1]
-    if missing or not _FEWEST_CLASSES <= len(found) <= _MOST_CLASSES:
-        raise InputError(
-            f"{path} holds the labels {_shorten(map(str, found))}; expected {_FEWEST_CLASSES} to"
-            f" {_MOST_CLASSES} that count on"
-            + (f", but none is {missing[0]}: number them without a gap" if missing else "")
-        )
-    return [str(label) for label in found], first
+def _exactly(height: int, width: int, channels: Literal[1, 3]) -> tuple[ImagePolicy, list[str]]:
+    policy = ImagePolicy(height=height, width=width, channels=channels, **EXACT)
+    return policy, [f"images: {height} × {width}, {channels} channels"]
 
 
 def _check_classes(path: Path, names: Iterable[str], *, ordered: bool = False) -> list[str]:
@@ -372,3 +287,11 @@ def _shorten(names: Iterable[str]) -> str:
     shown = sorted(names, key=_by_number)
     more = f", … ({len(shown):,} in all)" if len(shown) > _SHOWN else ""
     return ", ".join(shown[:_SHOWN]) + more
+
+
+_READERS: dict[str, Callable[[Path, Options], Candidate]] = {
+    "idx": _understand_idx,
+    "npz": _understand_npz,
+    "folders": _understand_folders,
+    "table": _understand_table,
+}

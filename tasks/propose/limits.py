@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pandas as pd
 from scipy.stats import binomtest, entropy
 
-from tasks.propose.sections import Section
+from tasks.propose.sections import Commented
 from tasks.validate.tables import Splits, tabulate_classes, tabulate_images, tabulate_splits
 from tasks.validate.verdict import look_at_labels
 
@@ -20,78 +21,88 @@ _CONFIDENCE = 0.95
 _BATCH_SIZES = (16, 32, 64, 128, 256)
 
 
-def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> tuple[Section, float]:
-    """The section validate, each value with what was found as its comment.
-
-    Returns:
-        The section, and the recall of the nearest mean image on the test images.
-
-    """
+def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> tuple[Commented, float]:
+    """The section validate, with what was found; the nearest mean image's recall in the test."""
     images = tabulate_images(splits)
     even = (1 / len(classes),) * len(classes)
     table = tabulate_classes(images, classes=classes, shares=even)
+    whole = tabulate_splits(splits)
+    recall = whole.set_index("split")["centroid_recall"]
+    _, accepted = look_at_labels(splits["train"], num_classes=len(classes), seed=0)
+    section = {
+        **_limit_shares(table),
+        **_limit_pixels(images, table["brightness"]),
+        **_limit_copies(images),
+        "max_constant_pixels": (
+            constant := int(whole["constant_pixels"].max()),
+            f"with one value, not 0, in all images of a split; {constant} found",
+        ),
+        "min_centroid_recall": (
+            round_down(float(recall.min()) * 0.8, 2),
+            f"nearest to their class's mean; {recall.min():.2f} found, {even[0]:.2f} if shuffled",
+        ),
+        "seed": (0, ""),
+        "accepted_labels": (
+            accepted.model_dump(),
+            f"as found: {sum(accepted.suspected):,} look like another class",
+        ),
+    }
+    return section, float(recall["test"])
+
+
+def _limit_shares(table: pd.DataFrame) -> Commented:
     counts = table.groupby("label")["count"].sum().to_numpy()
     is_even = bool(counts.max() <= _EVEN * counts.min())
-    shares = even if is_even else round_shares(counts)
-    deviation = max(
-        float(np.abs(group["share"].to_numpy() - shares).max())
-        for _, group in table.groupby("split")
-    )
-    divergence = max(
-        float(entropy(group["share"].to_numpy(), shares)) for _, group in table.groupby("split")
-    )
-    whole = tabulate_splits(splits)
+    shares = (1 / len(counts),) * len(counts) if is_even else round_shares(counts)
+    found = [group["share"].to_numpy() for _, group in table.groupby("split")]
+    deviation = max(float(np.abs(of_split - shares).max()) for of_split in found)
+    divergence = max(float(entropy(of_split, shares)) for of_split in found)
+    return {
+        "shares": (None if is_even else shares, "of the classes; null expects even shares"),
+        "share_tolerance": (_leave_room(deviation, 0.01, 0.99), f"{deviation:.2%} found"),
+        "max_divergence": (
+            _leave_room(divergence, 0.02, math.inf),
+            f"Kullback-Leibler, in nats; {divergence:.4f} found",
+        ),
+    }
+
+
+def _limit_pixels(images: pd.DataFrame, brightness: pd.Series) -> Commented:
     by_split = images.groupby("split")
     zeros = max(0.0, round_down(float(images["zero_share"].quantile(0.05)) / 2, 2))
     without = float(by_split["zero_share"].agg(lambda share: (share < zeros).mean()).max())
-    brightness = table["brightness"]
-    duplicates = float(by_split["earlier_copies"].agg(lambda copies: (copies > 0).mean()).max())
-    leaked = float(by_split["training_copies"].agg(lambda copies: (copies > 0).mean()).max())
-    chance = 1 / len(classes)
-    recall = float(whole["centroid_recall"].min())
     spread = float(images["spread"].min())
-    lowest, highest = int(images["minimum"].min()), int(images["maximum"].max())
-    dimmest = int(by_split["maximum"].max().min())
-    constant = int(whole["constant_pixels"].max())
-    section: Section = {
-        "shares": (
-            None if is_even else shares,
-            "of the classes, in their order; null expects even shares",
-        ),
-        "share_tolerance": (
-            min(0.99, max(0.01, round_up(deviation * _ROOM, 3))),
-            f"of a class's share; {deviation:.2%} found",
-        ),
-        "max_divergence": (
-            max(0.02, round_up(divergence * _ROOM, 3)),
-            f"Kullback-Leibler, in nats; {divergence:.4f} found",
-        ),
-        "pixel_minimum": (lowest, "the lowest pixel found"),
-        "pixel_maximum": (highest, "the highest pixel found"),
-        "min_highest": (dimmest, "some image of each split reaches it"),
-        "max_constant_pixels": (
-            constant,
-            f"with one value, not 0, in all images of a split; {constant} found",
-        ),
+    blank = "; some images are blank" if spread == 0 else ""
+    dimmest, brightest = float(brightness.min()), float(brightness.max())
+    return {
+        "pixel_minimum": (int(images["minimum"].min()), "the lowest pixel found"),
+        "pixel_maximum": (int(images["maximum"].max()), "the highest pixel found"),
+        "min_highest": (int(by_split["maximum"].max().min()), "in each split, some image has it"),
         "min_spread": (
             round_down(spread / _ROOM, 2),
-            f"standard deviation of the pixels of one image; {spread:.1f} found"
-            + ("; some images are blank" if spread == 0 else ""),
+            f"standard deviation of the pixels of one image; {spread:.1f} found{blank}",
         ),
         "min_zero_share": (zeros, "of an image's pixels; half of what 95% of the images have"),
         "max_share_without_zeros": (
-            min(1.0, max(0.01, round_up(without * _ROOM, 3))),
+            _leave_room(without, 0.01, 1.0),
             f"images that may have fewer; {without:.2%} found",
         ),
         "class_brightness": (
-            [
-                round_down(float(brightness.min()) / _ROOM, 0),
-                min(255.0, round_up(float(brightness.max()) * _ROOM, 0)),
-            ],
-            f"mean pixel of a class; {brightness.min():.0f} to {brightness.max():.0f} found",
+            [round_down(dimmest / _ROOM, 0), min(255.0, round_up(brightest * _ROOM, 0))],
+            f"mean pixel of a class; {dimmest:.0f} to {brightest:.0f} found",
         ),
+    }
+
+
+def _limit_copies(images: pd.DataFrame) -> Commented:
+    by_split = images.groupby("split")
+    duplicates, leaked = (
+        float(by_split[column].agg(lambda copies: (copies > 0).mean()).max())
+        for column in ("earlier_copies", "training_copies")
+    )
+    return {
         "max_duplicate_share": (
-            min(1.0, max(0.001, round_up(duplicates * _ROOM, 3))),
+            _leave_room(duplicates, 0.001, 1.0),
             f"images that repeat another of their split; {duplicates:.2%} found; a warning",
         ),
         "max_leaked_share": (
@@ -99,27 +110,15 @@ def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> tuple[Section
             f"test images that are training images, too; {leaked:.2%} found"
             + ("; better remove them" if leaked else ""),
         ),
-        "min_centroid_recall": (
-            round_down(recall * 0.8, 2),
-            f"images nearest to their class's mean; {recall:.2f} found, {chance:.2f} if shuffled",
-        ),
     }
-    _, accepted = look_at_labels(splits["train"], num_classes=len(classes), seed=0)
-    section["seed"] = (0, "")
-    section["accepted_labels"] = (
-        accepted.model_dump(),
-        f"as found: {sum(accepted.suspected):,} look like another class",
-    )
-    return section, float(whole.set_index("split")["centroid_recall"]["test"])
 
 
-def propose_recipe(labels: np.ndarray) -> Section:
-    """Values of the section train that depend on the number and the balance of the images.
+def _leave_room(found: float, lowest: float, highest: float) -> float:
+    return min(highest, max(lowest, round_up(found * _ROOM, 3)))
 
-    Args:
-        labels: (n,) of the training images.
 
-    """
+def propose_recipe(labels: np.ndarray) -> Commented:
+    """What depends, in the section train, on the training images' (n,) labels."""
     size = max(size for size in _BATCH_SIZES if size <= max(_BATCH_SIZES[0], len(labels) / 32))
     epochs = math.ceil(_STEPS / max(1, len(labels) // size))
     counts = np.unique(labels, return_counts=True)[1]
@@ -139,16 +138,12 @@ def propose_recipe(labels: np.ndarray) -> Section:
     }
 
 
-def propose_gate(labels: np.ndarray, *, centroid_recall: float) -> Section:
+def propose_gate(labels: np.ndarray, *, centroid_recall: float) -> Commented:
     """What a first model must reach: half as many mistakes as the best of two that learn nothing.
 
-    These are the guess of the most frequent class, and the class of the nearest mean image. The
-    gate compares the lower end of an interval around the accuracy, so that this is what is set.
-
-    Args:
-        labels: (n,) of the test images.
-        centroid_recall: of the nearest mean image, on the test images.
-
+    These are the guess of the most frequent class, and the class of the nearest mean image, whose
+    recall on the test images, with their (n,) labels, is given. The gate compares the lower end of
+    an interval around the accuracy, so that this is what is set.
     """
     number = len(labels)
     simple = max(np.unique_counts(labels).counts.max() / number, np.nan_to_num(centroid_recall))

@@ -1,7 +1,8 @@
 """What a person can say about images that their files don't."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from dataclasses import dataclass, fields
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,27 +15,13 @@ Format = Literal["idx", "npz", "folders", "table"]
 
 @dataclass(frozen=True)
 class Options:
-    """Each is None where nothing was said.
-
-    Attributes:
-        format: how to read what could be read in several ways.
-        label_column: of a table.
-        path_column: of a table: the images' paths, files or pixels.
-        split_column: of a table; `none` makes a split by content.
-        test_values: of that column, which stand for test images.
-        size: height and width.
-        fit: what to do with pictures of another size.
-        channels: 1 or 3.
-        background: behind what is transparent.
-        white: the value of 16-bit grey that becomes 255.
-
-    """
+    """What was said, None where nothing was; `make_parser` has a line for each."""
 
     format: Format | None = None
     label_column: str | None = None
     path_column: str | None = None
     split_column: str | None = None
-    test_values: tuple[str, ...] | None = None
+    test_values: Sequence[str] | None = None
     size: tuple[int, int] | None = None
     fit: SizePolicy | None = None
     channels: Literal[1, 3] | None = None
@@ -43,9 +30,9 @@ class Options:
 
 
 def make_parser() -> ArgumentParser:
-    """The command line."""
+    """The command line: PATH, OUTPUT, and the options."""
     parser = ArgumentParser(prog="pipeline propose")
-    parser.add_argument("path", type=Path, metavar="PATH", help="labelled images")
+    parser.add_argument("path", metavar="PATH", help="labelled images")
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="the file that is written")
     add = parser.add_argument
     add("--format", choices=get_args(Format), help="of what could be read in several ways")
@@ -59,13 +46,6 @@ def make_parser() -> ArgumentParser:
     add("--background", type=_colour, metavar="COLOUR", help="of the transparent: white, #ff8000")
     add("--white", type=int, metavar="VALUE", help="of 16-bit grey, that becomes 255")
     return parser
-
-
-def read_options(arguments: Namespace) -> Options:
-    """The options of a command line."""
-    values = {field.name: getattr(arguments, field.name) for field in fields(Options)}
-    values["test_values"] = tuple(arguments.test_values) if arguments.test_values else None
-    return Options(**values)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,12 +3,13 @@
 import io
 from typing import Any
 
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
 # Key → value and comment; no comment where it is empty.
-Section = dict[str, tuple[object, str]]
+Commented = dict[str, tuple[object, str]]
 
 _NO_LINE_BREAKS = 2**20
 
@@ -22,21 +23,24 @@ _Representer.add_representer(
 )
 
 
-def values_of(section: Section) -> dict[str, object]:
-    """A section without its comments."""
-    return {key: value for key, (value, _) in section.items()}
+def comment(parameters: BaseModel, **comments: str) -> Commented:
+    """Parameters with what describes them, or other comments; the class's own fields first."""
+    values = parameters.model_dump(mode="json")
+    described = {
+        name: field.description or "" for name, field in type(parameters).model_fields.items()
+    } | comments
+    kinds = type(parameters).__mro__
+    names = [name for kind in kinds for name in vars(kind).get("__annotations__", {})]
+    return {name: (values[name], described[name]) for name in names if name in values}
 
 
 def replace_sections(
-    template: str, *, whole: dict[str, Section], values: dict[str, Section]
+    template: str, *, whole: dict[str, Commented], values: dict[str, Commented]
 ) -> str:
-    """Writes sections of a parameters file anew; the rest of it is kept, with its comments.
+    """Writes whole sections of a parameters file anew, and some values of others.
 
-    Args:
-        template: the file's text.
-        whole: sections that are replaced as a whole.
-        values: some values of other sections; their comments are replaced where there are new ones.
-
+    The rest of the file is kept, with its comments; those of the values are replaced where there
+    are new ones.
     """
     yaml = YAML()
     yaml.Representer = _Representer
@@ -55,11 +59,11 @@ def replace_sections(
     return text.getvalue()
 
 
-def _fill(target: CommentedMap, section: Section) -> None:
-    for key, (value, comment) in section.items():
+def _fill(target: CommentedMap, section: Commented) -> None:
+    for key, (value, words) in section.items():
         target[key] = _flow(value)
-        if comment:
-            target.yaml_add_eol_comment(comment, key, column=0)
+        if words:
+            target.yaml_add_eol_comment(words, key, column=0)
 
 
 def _flow(value: Any) -> Any:

@@ -3,26 +3,20 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+from unicodedata import normalize
+
+import numpy as np
 
 from tasks.images.files import list_files, why_aside
-from tasks.ingest.rows import (
-    TABLE_ENDINGS,
-    as_text,
-    class_names,
-    column_names,
-    first_row,
-    read_rows,
-)
+from tasks.ingest.parameters import TableParameters
+from tasks.ingest.rows import TABLE_ENDINGS, as_text, column_names, first_row, read_rows
 from tasks.ingest.source import PARTS
-from tasks.ingest.table import image_path, pixel_columns
+from tasks.ingest.table import find_file, pixel_columns
 from tasks.propose.options import Options
-from tasks.propose.pictures import Loader, load_bytes, load_file
+from tasks.propose.pictures import CHOICE, EXACT
 from tasks.runner.errors import InputError
 
 _LABELS = (
@@ -45,29 +39,22 @@ _MOST_VALUES = 2000
 _PIXELS = re.compile(r"[\[(]?\s*\d{1,3}([\s,]+\d{1,3}){15,}\s*[\])]?")
 
 
-@dataclass(frozen=True)
-class Tables:
-    """Tables and the columns that matter.
+Parts = dict[str, list[Path]]
+Cells = dict[str, tuple[Any, ...]]  # of each column, in the first rows
+Counts = dict[str, Counter[str | None]]  # of each value of each column
 
-    Attributes:
-        root: the folder that holds the tables and the images.
-        tables: names in that folder, by part.
-        columns: the parameters of the section ingest that name them.
-        values: how often each value of each column occurs, but for images.
-        lines: what to tell.
 
-    """
+class Tables(NamedTuple):
+    """Tables that were understood: their parameters, the counts of each label, what to tell."""
 
-    root: Path
-    tables: dict[str, list[str]]
-    columns: dict[str, Any]
-    values: dict[str, Counter[str | None]]
+    source: TableParameters
+    labels: Counter[str | None]
     lines: list[str]
 
-    def files(self) -> Iterator[Path]:
+    def files(self) -> list[Path]:
         """Every table."""
-        for names in self.tables.values():
-            yield from (self.root / name for name in names)
+        names = [name for part in self.source.tables.values() for name in part]
+        return [Path(self.source.path) / name for name in names]
 
 
 def find_tables(path: Path) -> list[Path]:
@@ -85,12 +72,7 @@ def find_tables(path: Path) -> list[Path]:
 
 
 def understand_tables(path: Path, options: Options) -> Tables:
-    """Finds the columns of the tables at a path.
-
-    Raises:
-        InputError: what they are can't be known, with the option that says it.
-
-    """
+    """Finds the columns of the tables at a path; asks by an option for what can't be known."""
     found = find_tables(path)
     root = path.parent if path.is_file() else path
     parts, lines = _split_into_parts(root, found)
@@ -100,63 +82,62 @@ def understand_tables(path: Path, options: Options) -> Tables:
     lines.append(f"columns: {_shorten(names)}" + ("" if header else " (there is no header)"))
     sample = list(islice(read_rows(first, names, header=header), _SAMPLE))
     if not sample:
-        raise InputError(f"{first} has no rows")
+        raise InputError(f"{first} has no rows; expected one for each image")
     by_name = dict(zip(names, zip(*sample, strict=True), strict=True))
-    columns = _find_images(first, by_name, options)
-    pixels = pixel_columns(names, columns["image_column"], others=(options.label_column,))
-    if (
-        not header
-        and columns["images"] == "pixels"
-        and not options.label_column
-        and len(pixels) > 1
-    ):
+    images = _find_images(first, by_name, options)
+    pattern = images["image_column"]
+    pixels = pixel_columns(names, pattern, others=(options.label_column,))
+    if not header and len(pixels) > 1 and not options.label_column:
         raise _ask(first, "labels", names, "--label-column")
-    others = [name for name in names if name not in (*pixels, columns["image_column"])]
-    parts, values = _count(parts, others, header=header, options=options, lines=lines)
-    columns |= {"header": header} | _find_split(first, values, options, has_parts=len(parts) > 1)
-    columns["label_column"] = _find_labels(first, values, columns["split_column"], options)
-    return Tables(
-        root=root,
-        tables={
-            part: [os.fspath(table.relative_to(root)) for table in tables]
+    others = [name for name in names if name not in pixels]
+    parts, values = _count(parts, others, header=header, lines=lines)
+    split = _find_split(first, values, options, has_parts=len(parts) > 1)
+    label = _find_labels(first, values, split["split_column"], options)
+    if not values[label]:
+        raise InputError(
+            f"{first}: the column {label} holds lists or records; expected one name or number per"
+            " image. Another one? --label-column"
+        )
+    source = TableParameters(
+        format="table",
+        path=str(root),
+        tables={  # pyright: ignore[reportArgumentType]
+            part: tuple(os.fspath(table.relative_to(root)) for table in tables)
             for part, tables in parts.items()
         },
-        columns=columns,
-        values=values,
-        lines=lines,
+        header=header,
+        label_column=label,
+        labels="names",
+        **images,
+        **split,
+        max_faulty_share=1.0,
+        **EXACT,
+        **CHOICE,
     )
-
-
-def image_loaders(tables: Tables, source: Any, options: Options) -> Iterator[Loader]:
-    """What loads each picture of tables of files, or with files inside."""
-    for table in tables.files():
-        cells = read_rows(table, [source.image_column], header=source.header)
-        for number, (cell,) in enumerate(cells, start=1):
-            if source.images == "files":
-                yield partial(load_file, image_path(source, table, as_text(cell) or ""), options)
-            else:
-                yield partial(load_bytes, cell, name=f"{table}: row {number}", options=options)
+    lines += [
+        *(f"{part}: {', '.join(names)}" for part, names in source.tables.items()),
+        f"{source.images}: the column {pattern} (--path-column)",
+        f"labels: the column {label} (--label-column)",
+        f"parts: {source.split_column or 'no column'} (--split-column)",
+    ]
+    return Tables(source, values[label], lines)
 
 
 def count_pixels(tables: Tables) -> int:
     """How many pixels the first image of a table of pixels has, channels included."""
-    table = next(tables.files())
-    header, column = tables.columns["header"], tables.columns["image_column"]
-    if "*" in column:
-        others = (tables.columns["label_column"], tables.columns["split_column"])
-        return len(pixel_columns(column_names(table, header=header), column, others=others))
-    ((cell,),) = islice(read_rows(table, [column], header=header), 1)
+    source, table = tables.source, tables.files()[0]
+    others = (source.label_column, source.split_column)
+    names = column_names(table, header=source.header)
+    columns = pixel_columns(names, source.image_column, others=others)
+    if len(columns) > 1:
+        return len(columns)
+    ((cell,),) = islice(read_rows(table, columns, header=source.header), 1)
     return len(re.findall(r"\d+", str(cell)))
 
 
-def known_classes(tables: Tables) -> list[str] | None:
-    """The names of the classes, where a table says them."""
-    return class_names(next(tables.files()), tables.columns["label_column"])
-
-
-def _split_into_parts(root: Path, found: list[Path]) -> tuple[dict[str, list[Path]], list[str]]:
+def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
     """The tables of each part, train first, and what is left aside."""
-    parts: dict[str, list[Path]] = {}
+    parts: Parts = {}
     plain = []
     for table in found:
         tokens = re.split(r"[^a-z]+", os.fspath(table.relative_to(root)).lower())
@@ -190,9 +171,7 @@ def _is_data(table: Path, row: list[str]) -> bool:
     return len(numbers) == len(row) and len(set(row)) < len(row)
 
 
-def _find_images(
-    table: Path, sample: dict[str, tuple[Any, ...]], options: Options
-) -> dict[str, Any]:
+def _find_images(table: Path, sample: Cells, options: Options) -> dict[str, Any]:
     """The column that holds paths, files or pixels."""
     columns = {name: [cell for cell in cells if cell is not None] for name, cells in sample.items()}
     if options.path_column is not None:
@@ -203,39 +182,52 @@ def _find_images(
     for name, cells in columns.items():
         if any(isinstance(cell, bytes | dict) for cell in cells):
             kinds[name] = "bytes", "{}"
-        elif any(isinstance(cell, list) or _PIXELS.fullmatch(str(cell)) for cell in cells[:1]):
+        elif any(map(_are_pixels, cells[:1])):
             kinds[name] = "pixels", "{}"
     groups = Counter(re.sub(r"\d+", "*", name) for name in columns if re.search(r"\d", name))
     pattern, number = groups.most_common(1)[0] if groups else (options.path_column or "", 0)
     if number >= _FEWEST_PIXELS or ("*" in pattern and options.path_column == pattern):
         kinds = {pattern: ("pixels", "{}")}
     if not kinds:
-        texts = {name: cells for name, cells in columns.items() if len(set(cells)) > len(cells) / 2}
-        kinds = {
-            name: ("files", template)
-            for name, template in _find_files(table, texts or columns).items()
+        texts = {
+            name: cells
+            for name, cells in columns.items()
+            if not any(isinstance(cell, list) for cell in cells)
         }
+        names = {name: cells for name, cells in texts.items() if len(set(cells)) > len(cells) / 2}
+        files = _find_files(table, names or texts)
+        kinds = {name: ("files", template) for name, template in files.items()}
     if len(kinds) != 1:
-        raise _ask(table, "images", list(kinds) or list(columns), "--path-column", sample)
+        first = {name: str(cells[0])[:40] for name, cells in islice(sample.items(), _SHOWN)}
+        seen = f". Its first row: {first}; paths are relative to the table's folder"
+        raise _ask(table, "images", list(kinds) or list(columns), "--path-column", seen)
     ((name, (kind, template)),) = kinds.items()
     return {"images": kind, "image_column": name, "file_names": template}
+
+
+def _are_pixels(cell: object) -> bool:
+    """Whether a cell holds the pixels of an image, in text or as a list."""
+    if isinstance(cell, list):
+        return np.asarray(cell, object).size >= _FEWEST_PIXELS
+    return _PIXELS.fullmatch(str(cell)) is not None
 
 
 def _find_files(table: Path, columns: dict[str, list[Any]]) -> dict[str, str]:
     """The columns whose values name files, and how: `{}` is the value."""
     by_name: dict[str, Path] = {}
     for file in list_files(table.parent).files:
-        by_name[file.stem] = by_name[file.name] = file
+        for name in (file.stem, file.name):
+            by_name[normalize("NFC", name)] = file
     found: dict[str, str] = {}
     for name, cells in columns.items():
         templates: Counter[str] = Counter()
         for cell in cells:
-            text = (as_text(cell) or "").replace("\\", "/")
+            text = normalize("NFC", as_text(cell) or "").replace("\\", "/")
             if _is_file(table.parent, text):
                 templates["{}"] += 1
                 continue
             file = by_name.get(text.rpartition("/")[2])
-            relative = file.relative_to(table.parent).as_posix() if file else ""
+            relative = normalize("NFC", file.relative_to(table.parent).as_posix()) if file else ""
             if text and text in relative:
                 templates["{}".join(relative.rsplit(text, 1))] += 1
         if templates:
@@ -245,20 +237,15 @@ def _find_files(table: Path, columns: dict[str, list[Any]]) -> dict[str, str]:
 
 def _is_file(folder: Path, name: str) -> bool:
     """Whether a cell names a file; it may be a caption, or what no file can be called."""
-    return bool(name) and os.path.isfile(folder / name.replace("\\", "/"))  # noqa: PTH113 - a Path's own raises
+    return bool(name) and os.path.isfile(find_file(folder, name))  # noqa: PTH113 - a Path's own raises
 
 
 def _count(
-    parts: dict[str, list[Path]],
-    columns: list[str],
-    *,
-    header: bool,
-    options: Options,
-    lines: list[str],
-) -> tuple[dict[str, list[Path]], dict[str, Counter[str | None]]]:
+    parts: Parts, columns: list[str], *, header: bool, lines: list[str]
+) -> tuple[Parts, Counts]:
     """The values of columns that may hold labels or splits; tables that lack one are left aside."""
-    values: dict[str, Counter[str | None]] = {name: Counter() for name in columns}
-    kept: dict[str, list[Path]] = {}
+    values: Counts = {name: Counter() for name in columns}
+    kept: Parts = {}
     for part, tables in parts.items():
         for table in tables:
             missing = set(columns) - set(column_names(table, header=header))
@@ -277,7 +264,7 @@ def _count(
 
 
 def _find_split(
-    table: Path, values: dict[str, Counter[str | None]], options: Options, *, has_parts: bool
+    table: Path, values: Counts, options: Options, *, has_parts: bool
 ) -> dict[str, Any]:
     """The column that holds the parts, and what its values mean."""
     none = {"split_column": None, "split_values": None}
@@ -328,9 +315,7 @@ def _read_meaning(
     return None
 
 
-def _find_labels(
-    table: Path, values: dict[str, Counter[str | None]], split: str | None, options: Options
-) -> str:
+def _find_labels(table: Path, values: Counts, split: str | None, options: Options) -> str:
     if options.label_column is not None:
         if options.label_column not in values:
             raise _ask(table, "labels", list(values), "--label-column")
@@ -354,17 +339,7 @@ def _shorten(names: list[str]) -> str:
     return ", ".join(name[:40] for name in names[:_SHOWN]) + more
 
 
-def _ask(
-    table: Path,
-    what: str,
-    names: list[str],
-    option: str,
-    sample: dict[str, tuple[Any, ...]] | None = None,
-) -> InputError:
-    seen = ""
-    if sample:
-        first = {name: str(cells[0])[:40] for name, cells in islice(sample.items(), _SHOWN)}
-        seen = f". Its first row: {first}; paths are relative to the table's folder"
+def _ask(table: Path, what: str, names: list[str], option: str, seen: str = "") -> InputError:
     return InputError(
         f"{table} has {len(names)} columns that may hold {what} ({_shorten(names) or 'none'});"
         f" expected one. Name it: {option}{seen}"

@@ -18,7 +18,7 @@ MAX_BYTES = 512
 
 def read_idx(content: bytes) -> None:
     """Reads bytes as ingest does; anything but InputError is a fault."""
-    from tasks.images.idx import parse_idx, unpack
+    from tasks.images.arrays import parse_idx, unpack
     from tasks.runner.errors import InputError
 
     for num_dimensions in (1, 3):

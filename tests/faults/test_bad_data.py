@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.images.idx import parse_idx
+from tasks.images.arrays import parse_idx
 from tests.conftest import FIXTURE, read_small_parameters, write_parameters
 from tests.faults.rig import run, stages_run
 from tests.fixtures.make import write_idx

@@ -8,7 +8,7 @@ import pytest
 from tasks.images.policy import ImagePolicy
 from tasks.images.sources import open_source
 from tasks.ingest.parameters import FoldersParameters
-from tasks.ingest.read import read_source, write_splits
+from tasks.ingest.stage import read_source, write_splits
 from tests.tasks.images.cases import CASES, MARK, PAGE, Case, render_table
 from tests.tasks.ingest.conftest import FILES, make_data, save_classes
 

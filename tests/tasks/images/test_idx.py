@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tasks.images.idx import parse_idx, unpack
+from tasks.images.arrays import parse_idx, unpack
 from tasks.runner.errors import InputError
 
 SHAPES = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=6)

@@ -138,8 +138,8 @@ def test_an_image_of_another_size_is_scaled_where_that_is_asked_for(pictures: Pa
         (b"", "begins with the bytes none"),
         (b"hello, I am a text", "Expected a PNG, JPEG, MPO"),
         (b"\x93NUMPY\x01\x00\xff", "broken .npy header"),
-        (b"PK\x03\x04 and nothing more", "is broken"),
-        (b"\x1f\x8b\x08 and nothing more", "is broken"),
+        (b"PK\x03\x04 and nothing more", "can't be read: File is not a zip file"),
+        (b"\x1f\x8b\x08 and nothing more", "can't be read"),
         (struct.pack(">4B3I", 0, 0, 8, 3, 2**31, 28, 28), "its header says"),
     ],
 )

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from tasks.core.dataset import ImageSplit, SplitName, load_split
 from tasks.core.parameters import DataParameters
 from tasks.ingest.parameters import IngestParameters
-from tasks.ingest.read import read_source, write_splits
+from tasks.ingest.stage import read_source, write_splits
 
 CLASSES = ("cat", "dog", "eel")
 CHOICE = {"test_share": 0.25, "test_seed": 1}

@@ -1,6 +1,7 @@
 """Images on an object store are read as if they lay in a folder: from a real S3 server."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from ruamel.yaml import YAML
 
 from tasks.core.dataset import load_split
 from tasks.ingest.address import local_path
 from tasks.ingest.parameters import FoldersParameters
-from tasks.ingest.read import read_source, write_splits
+from tasks.ingest.stage import main, read_source, write_splits
+from tasks.propose.__main__ import propose
+from tasks.propose.options import Options
 from tasks.runner.errors import InputError, NetworkError
+from tests.conftest import PROJECT
 from tests.tasks.ingest.conftest import FILES, Ingest, assert_equal, make_data, save_classes
 
 VARIABLES = {
@@ -61,6 +66,7 @@ def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in {**VARIABLES, "AWS_ENDPOINT_URL": server}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
     save_classes(tmp_path / "animals")
     (tmp_path / "animals" / "cat" / ".DS_Store").write_bytes(b"finder")
     files = fsspec.filesystem("s3", skip_instance_cache=True)
@@ -80,7 +86,7 @@ def test_a_folder_on_an_object_store_gives_the_same_arrays(
 ) -> None:
     expected = ingest(FILES | {"format": "folders", "path": str(tmp_path / "animals")})
     data = make_data()
-    with local_path(bucket + ending) as path:
+    with local_path(bucket + ending, tmp_path / "copy") as (path, _):
         lines = write_splits(read_source(parameters(path), data), tmp_path / "raw", data=data)
         copy = Path(path)
         assert copy.is_dir()
@@ -100,35 +106,72 @@ def test_what_is_wrong_with_an_image_is_told_with_its_address(bucket: str, tmp_p
     data = make_data()
     with (
         pytest.raises(InputError, match=rf"{bucket}/dog/bad\.png is no PNG"),
-        local_path(bucket) as path,
+        local_path(bucket, tmp_path / "copy") as (path, _),
     ):
         write_splits(read_source(parameters(path), data), tmp_path / "raw", data=data)
 
 
-def test_an_address_with_nothing_behind_it_is_refused(bucket: str) -> None:
+def test_an_address_with_nothing_behind_it_is_refused(bucket: str, tmp_path: Path) -> None:
     for address in (f"{bucket}/nowhere", "s3://no-such-bucket-anywhere/animals"):
         with (
             pytest.raises(InputError, match=r"nothing at s3://.*mend the address"),
-            local_path(address),
+            local_path(address, tmp_path / "copy"),
         ):
             pass
 
 
 def test_a_server_that_does_not_answer_may_be_tried_again(
-    bucket: str, monkeypatch: pytest.MonkeyPatch
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     fsspec.filesystem("s3").clear_instance_cache()
-    with pytest.raises(NetworkError, match="can't be reached"), local_path(bucket):
+    with (
+        pytest.raises(NetworkError, match="can't be reached"),
+        local_path(bucket, tmp_path / "copy"),
+    ):
         pass
 
 
+def test_what_the_library_of_the_store_needs_is_told_and_helps(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.delenv(name)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, str(tmp_path / "none"))
+        with (
+            pytest.raises(InputError, match=r"can't be read: .* such as AWS_ACCESS_KEY_ID"),
+            local_path(bucket, tmp_path / "copy"),
+        ):
+            pass
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    with local_path(bucket, tmp_path / "copy") as (path, _):
+        assert Path(path).is_dir()
+
+
 @pytest.mark.parametrize("address", ["nonsense://bucket/x", "http://[broken"])
-def test_an_address_of_no_known_kind_is_refused(address: str) -> None:
-    with pytest.raises(InputError, match="can't be read"), local_path(address):
+def test_an_address_of_no_known_kind_is_refused(address: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can't be read"), local_path(address, tmp_path / "copy"):
         pass
 
 
 def test_a_path_is_given_as_it_is(tmp_path: Path) -> None:
-    with local_path(str(tmp_path)) as path:
-        assert path == str(tmp_path)
+    with local_path(str(tmp_path), tmp_path / "copy") as (path, tell):
+        assert (path, tell(path)) == (str(tmp_path), str(tmp_path))
+
+
+def test_a_proposal_for_an_object_store_names_the_address(
+    bucket: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(PROJECT / "tests" / "params.yaml", tmp_path / "params.yaml")
+    propose(bucket, tmp_path / "proposal.yaml", Options())
+    content = YAML(typ="safe").load((tmp_path / "proposal.yaml").read_text("utf-8"))
+    assert (content["ingest"]["path"], content["data"]["name"]) == (bucket, "animals")
+    told = capsys.readouterr().out
+    assert f"{bucket}: a folder of pictures for each class" in told
+    assert "dvc add" not in told
+    (tmp_path / "proposal.yaml").rename("params.yaml")
+    main()
+    assert sum(len(load_split(name).labels) for name in ("train", "test")) == 48

@@ -13,7 +13,7 @@ from PIL import Image
 from tasks.images.decode import READ
 from tasks.ingest.folders import read_folders
 from tasks.ingest.parameters import FoldersParameters, require_source_outside_outputs
-from tasks.ingest.read import write_splits
+from tasks.ingest.stage import write_splits
 from tasks.runner.errors import InputError
 from tests.tasks.ingest.conftest import (
     CLASSES,
@@ -150,11 +150,11 @@ def test_mixed_sizes_are_refused_or_stretched(folder: Path, ingest: Ingest) -> N
 
 def test_unknown_missing_and_empty_folders_are_refused(folder: Path, ingest: Ingest) -> None:
     (folder / "fox").mkdir()
-    with pytest.raises(InputError, match=r"Unknown: fox\.$"):
+    with pytest.raises(InputError, match=r"Unknown: fox\. Change"):
         ingest(parameters(folder))
     (folder / "fox").rmdir()
     shutil.rmtree(folder / "eel")
-    with pytest.raises(InputError, match=r"holds the folders cat, dog; .* Missing: eel\.$"):
+    with pytest.raises(InputError, match=r"holds the folders cat, dog; .* Missing: eel\. Change"):
         ingest(parameters(folder))
     (folder / "eel").mkdir()
     with pytest.raises(InputError, match=r"the class eel, .* holds no files"):

@@ -45,7 +45,7 @@ def test_another_shape_than_that_of_the_parameters_is_refused(
 
 def test_fewer_labels_than_images_are_refused(folder: Path, ingest: Ingest) -> None:
     write_idx(folder / "train-labels-idx1-ubyte.gz", LABELS[:29])
-    with pytest.raises(InputError, match=r"30 images, but train-labels-idx1-ubyte 29 labels"):
+    with pytest.raises(InputError, match=r"30 images of train, but 29 labels"):
         ingest(parameters(folder))
 
 

@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from tasks.core.dataset import load_manifest
 from tasks.ingest.parameters import TableParameters
-from tasks.ingest.read import write_splits
+from tasks.ingest.stage import write_splits
 from tasks.ingest.table import read_table
 from tasks.runner.errors import InputError
 from tests.tasks.ingest.conftest import (
@@ -132,10 +132,10 @@ def test_a_missing_file_is_an_image_that_cannot_be_used(folder: Path, ingest: In
     [
         (b"", "it is empty"),
         (b"\xff\xfea\0", "is in UTF-16; expected UTF-8"),
-        (b"file,kind\n\xe9,cat\n", "can't be read as CSV in UTF-8"),
+        (b"file,kind\n\xe9,cat\n", "isn't in UTF-8, .* iconv -f WINDOWS-1252 -t UTF-8"),
         (b"path,kind\na,cat\n", "has the columns path, kind; missing: file"),
         (b"file,file,kind\na,b,cat\n", "columns file, file, kind; more than once: file"),
-        (b"file,kind\na,cat\nb\n", "row 2 has 1 values for 2 columns"),
+        (b"file,kind\na,cat\nb\n", "ends in line 3 has 1 values for 2 columns"),
         (b'file,kind\na,cat\n"a,cat\n', "begins in line 3. Look for a quote"),
         (b"file,kind\n", "There are no images"),
     ],

@@ -18,7 +18,7 @@ from pyarrow import parquet
 
 from tasks.propose.__main__ import propose
 from tasks.propose.limits import propose_gate, propose_recipe, round_down, round_shares, round_up
-from tasks.propose.options import Options, make_parser, read_options
+from tasks.propose.options import Options, make_parser
 from tasks.propose.sections import replace_sections
 from tasks.runner.errors import InputError
 from tests.conftest import FIXTURE, PROJECT, read_parameters, typed
@@ -43,14 +43,14 @@ def folder(tmp_path: Path) -> Path:
 
 def proposed(path: Path, **options: object) -> SimpleNamespace:
     output = Path(f"proposal-{len(list(Path().glob('proposal-*')))}.yaml")
-    propose(path, output, Options(**options))  # pyright: ignore[reportArgumentType]
+    propose(str(path), output, Options(**options))  # pyright: ignore[reportArgumentType]
     return SimpleNamespace(**check_parameters(output, Path("dvc.yaml")))
 
 
 def refused(path: Path, **options: object) -> str:
     """Why there is no proposal; nothing is left behind."""
     with pytest.raises(InputError) as caught:
-        propose(path, Path("refused.yaml"), Options(**options))  # pyright: ignore[reportArgumentType]
+        propose(str(path), Path("refused.yaml"), Options(**options))  # pyright: ignore[reportArgumentType]
     assert not [file for file in Path().iterdir() if file.name.startswith((".propose", "refused"))]
     return str(caught.value)
 
@@ -484,7 +484,7 @@ def test_only_of_images_in_the_project_dvc_is_told(
 def test_a_file_that_is_there_is_not_overwritten(folder: Path) -> None:
     Path("proposal.yaml").write_text("mine")
     with pytest.raises(InputError, match="is there already"):
-        propose(folder, Path("proposal.yaml"), Options())
+        propose(str(folder), Path("proposal.yaml"), Options())
     assert Path("proposal.yaml").read_text() == "mine"
 
 
@@ -495,9 +495,10 @@ def test_a_source_inside_an_output_is_refused(folder: Path) -> None:
 
 def test_options_are_read_from_the_command_line() -> None:
     line = "a b --size 64x48 --background #ff8000 --test-values 3 4 --split-column fold"
-    options = read_options(make_parser().parse_args(line.split()))
-    assert options == Options(
-        size=(64, 48), background=(255, 128, 0), test_values=("3", "4"), split_column="fold"
+    arguments = vars(make_parser().parse_args(line.split()))
+    assert (arguments.pop("path"), arguments.pop("output")) == ("a", Path("b"))
+    assert Options(**arguments) == Options(
+        size=(64, 48), background=(255, 128, 0), test_values=["3", "4"], split_column="fold"
     )
     for wrong in ("--size 64", "--size 0x3", "--background purplish"):
         with pytest.raises(SystemExit):

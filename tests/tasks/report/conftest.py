@@ -15,7 +15,7 @@ from tasks.core.files import write_json, write_text
 from tasks.core.seal import seal
 from tasks.evaluate.metrics import Judged, measure
 from tasks.evaluate.tables import bin_confidences, tabulate_predictions
-from tasks.images.idx import parse_idx
+from tasks.images.arrays import parse_idx
 from tasks.report.baseline import pack_baseline
 from tasks.report.stage import main
 from tests.conftest import FIXTURE, write_parameters
