@@ -16,11 +16,10 @@ from benchmarks.corruptions import ALIGNED, BALANCE, CORRUPTIONS, Corruption, Sp
 from benchmarks.pages import fill
 from tasks.core.dataset import ImageSplit, load_split
 from tasks.validate.expectations import OF_LABELS
-from tasks.validate.judge import Finding
-from tasks.validate.labels import choose_images
+from tasks.validate.judge import Finding, is_critical
+from tasks.validate.labels import look_at_labels
 from tasks.validate.parameters import ValidateParameters
-from tasks.validate.suspicion import count_suspicions
-from tasks.validate.verdict import is_critical, validate, validate_labels
+from tasks.validate.verdict import validate, validate_labels
 from workspace.check import check_parameters
 
 _STEPS = 9
@@ -52,10 +51,7 @@ def main() -> None:
 def accept_labels(training: ImageSplit, parameters: SimpleNamespace) -> ValidateParameters:
     """The limits, with the suspicious labels of the clean data as what was accepted."""
     data, limits = parameters.data, parameters.validate
-    suspicious, _ = validate_labels(training, data=data, limits=limits)
-    options = {"num_classes": len(data.classes), "seed": limits.seed}
-    looked_at = training.labels[choose_images(training.labels, **options)]
-    accepted = count_suspicions(suspicious, looked_at, num_classes=len(data.classes))
+    _, accepted = look_at_labels(training, num_classes=len(data.classes), seed=limits.seed)
     return limits.model_copy(update={"accepted_labels": accepted})
 
 

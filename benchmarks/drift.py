@@ -24,10 +24,9 @@ from tqdm import tqdm
 
 from benchmarks.pages import fill
 from tasks.core.dataset import load_split
-from tasks.drift.judge import DriftFinding, allow_divergence, allow_mean
+from tasks.drift.judge import DriftFinding, allow_divergence, allow_mean, judge_drift
 from tasks.drift.parameters import DriftParameters
 from tasks.drift.reference import HIGHEST, IMAGE_STATISTICS, smooth_shares, summarize
-from tasks.drift.report import judge_sample
 from tasks.predict.classify import Sample
 from tasks.predict.model import Model, load_model
 from workspace.check import check_parameters
@@ -77,7 +76,7 @@ def judge(images: np.ndarray, model: Model, limits: DriftParameters) -> list[Dri
     """Classifies (n, height, width, channels) uint8 images and compares them with training's."""
     sample = Sample(model.read_reference())
     sample.add(images, model.classifier.predict(images))
-    return judge_sample(sample, classes=model.classes, limits=limits)
+    return judge_drift(sample, classes=model.classes, limits=limits)
 
 
 def shift(images: np.ndarray, pixels: int) -> np.ndarray:

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
-from tasks.core.dataset import load_split
-from tasks.validate.labels import choose_images, find_suspicious_labels
-from tasks.validate.suspicion import Suspicion, compare_suspicions, count_suspicions
+from tasks.core.dataset import ImageSplit, load_split
+from tasks.validate.labels import compare_suspicions, look_at_labels
+from tasks.validate.parameters import Suspicion
 
 _SHOWN = 100
 _CHANCE = 0.01
@@ -52,10 +52,8 @@ def main() -> None:
     seconds = []
     for name, changed in tqdm(cases, unit="case", disable=None):
         start = time.perf_counter()
-        table = find_suspicious_labels(images, changed, num_classes=10, seed=0)
+        table, found = look_at_labels(ImageSplit(images, changed), num_classes=10, seed=0)
         seconds.append(time.perf_counter() - start)
-        chosen = choose_images(changed, num_classes=10, seed=0)
-        found = count_suspicions(table, changed[chosen], num_classes=10)
         accepted = accepted or found
         wrong = (changed != labels)[table["position"].to_numpy()]
         rows.append(

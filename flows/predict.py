@@ -19,9 +19,8 @@ from prefect.states import Completed
 from flows.artifacts import follow_count
 from flows.automations import DRIFT
 from tasks.core.parameters import load_section
-from tasks.drift.judge import describe_drift, drift_to_markdown
+from tasks.drift.judge import describe_drift, drift_to_markdown, report_drift
 from tasks.drift.parameters import DriftParameters
-from tasks.drift.report import report_drift
 from tasks.images.sources import open_source
 from tasks.predict.classify import Sample, classify_into, describe_errors, describe_summary
 from tasks.predict.model import Model, load_model

@@ -11,8 +11,9 @@ from tasks.core import paths
 from tasks.report import sections
 from tasks.report.inputs import Inputs
 from tasks.validate import expectations
+from tasks.validate.judge import describe
 from tasks.validate.parameters import ValidateParameters
-from tasks.validate.verdict import describe, validate
+from tasks.validate.verdict import validate
 from tests.conftest import PROJECT, typed
 from tests.tasks.report.conftest import MakeReport, make_report, real_splits
 

@@ -18,13 +18,13 @@ from ruamel.yaml import YAML
 from tasks.core import paths
 from tasks.core.files import write_json
 from tasks.evaluate.metrics import Metrics
-from tasks.report.baseline import pack_baseline
+from tasks.report.baseline import Baseline
 from tasks.runner.errors import InputError
 from workspace.git import git
 from workspace.repository import open_dvc
 
 
-def read_baseline(revision: str, root: Path) -> dict[str, object]:
+def read_baseline(revision: str, root: Path) -> Baseline:
     """The result of a commit, as a baseline.
 
     Raises:
@@ -44,7 +44,7 @@ def read_baseline(revision: str, root: Path) -> dict[str, object]:
         ) from None
     content = _read_predictions(commit, root)
     predicted = pd.read_parquet(io.BytesIO(content), columns=["predicted"])["predicted"]
-    return pack_baseline(metrics, predicted.to_numpy(), origin=f"commit {commit}")
+    return Baseline(origin=f"commit {commit}", metrics=metrics, predicted=predicted.to_numpy())
 
 
 def _read_predictions(commit: str, root: Path) -> bytes:
@@ -74,5 +74,5 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Keep a committed result as the baseline.")
     parser.add_argument("revision", nargs="?", default="HEAD", help="a commit, branch or tag")
     baseline = read_baseline(parser.parse_args().revision, Path.cwd())
-    write_json(paths.BASELINE, baseline)
-    print(f"{paths.BASELINE} holds {baseline['origin']}. Renew the report: dvc repro")
+    write_json(paths.BASELINE, baseline.model_dump(mode="json"))
+    print(f"{paths.BASELINE} holds {baseline.origin}. Renew the report: dvc repro")

@@ -41,15 +41,7 @@ def divergence_of_labels(
 ) -> float:
     """What the divergence of the batch's labels from the reference's exceeds only by chance.
 
-    Args:
-        reference: (classes,) counts of the labels.
-        batch: (classes,) of the batch.
-        tail: the probability of a divergence beyond.
-        num_samples: how often the labels are dealt out.
-
-    Returns:
-        Kullback-Leibler, in nats.
-
+    From (classes,) counts; Kullback-Leibler, in nats. `tail` is the probability of one beyond.
     """
     pool = reference + batch
     dealt = _deal(pool, int(batch.sum()), num_samples)

@@ -5,15 +5,24 @@ and the mix of the predicted labels. What a batch may differ by is a stated dist
 chance explains in samples of these sizes.
 """
 
-import os
+from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
+from tasks.core.files import write_json, write_text
 from tasks.drift.chance import NUM_SAMPLES, differences_of_means, divergence_of_labels
 from tasks.drift.parameters import DriftParameters
-from tasks.drift.reference import HIGHEST, Reference, Spread, count_in_bins, smooth_shares
+from tasks.drift.reference import (
+    HIGHEST,
+    IMAGE_STATISTICS,
+    Reference,
+    count_in_bins,
+    smooth_shares,
+)
+from tasks.predict.classify import Sample
+from tasks.validate.ask import ask
 
 # Of the range of a statistic: where training images hardly differ, as on a white ground, a
 # distance in their deviations would be a single pixel.
@@ -21,15 +30,7 @@ _LEAST_DEVIATION = 0.01
 
 
 class DriftFinding(TypedDict):
-    """One figure of a batch.
-
-    Attributes:
-        figure: which one.
-        observed: in words; of the batch.
-        expected: in words; what is allowed, from the training images.
-        success: whether the figure is as expected.
-
-    """
+    """One figure of a batch, in words: what was observed, and what the training images allow."""
 
     figure: str
     observed: str
@@ -37,56 +38,37 @@ class DriftFinding(TypedDict):
     success: bool
 
 
-def judge_drift(
-    table: pd.DataFrame,
-    reference: Reference,
-    *,
-    classes: tuple[str, ...],
-    limits: DriftParameters,
+def report_drift(
+    sample: Sample, *, classes: tuple[str, ...], limits: DriftParameters, output: Path
 ) -> list[DriftFinding]:
-    """Compares a batch with the training images.
-
-    Args:
-        table: a row per image, with the columns brightness, contrast, zero_share, confidence, and
-            label, the position of the predicted class.
-        reference: of the model that predicted.
-        classes: their names.
-        limits: how far a figure may be away.
-
-    """
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}  # pyright: ignore[reportAttributeAccessIssue]
-    source = context.data_sources.add_pandas("predictions")
-    asset = source.add_dataframe_asset("batch")
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": table})
-    suite = drift_suite(table, reference, limits)
-    results = batch.validate(suite, result_format="COMPLETE").results
-    # Great Expectations gives the results in an order of its own.
-    by_figure = {result.expectation_config.meta["figure"]: result for result in results}  # pyright: ignore[reportOptionalMemberAccess, reportOptionalSubscript]
-    return [
-        _describe(table, classes, by_figure[expectation.meta["figure"]].to_json_dict())
-        for expectation in suite.expectations
-    ]
+    """Judges a batch; writes OUTPUT's name with .drift.json and .drift.md in place of its end."""
+    findings = judge_drift(sample, classes=classes, limits=limits)
+    content = {"images": sum(map(len, sample.rows)), "findings": findings}
+    write_json(output.with_suffix(".drift.json"), content)
+    write_text(output.with_suffix(".drift.md"), drift_to_markdown(findings))
+    return findings
 
 
-def drift_suite(table: pd.DataFrame, reference: Reference, limits: DriftParameters) -> Any:
-    """The expectations of a batch."""
-    import great_expectations as gx
+def judge_drift(
+    sample: Sample, *, classes: tuple[str, ...], limits: DriftParameters
+) -> list[DriftFinding]:
+    """Compares a batch with the training images; the classes are those of the predicted labels."""
+    columns = [*IMAGE_STATISTICS, "confidence", "label"]
+    rows = np.concatenate(sample.rows) if sample.rows else np.empty((0, len(columns)))
+    table = pd.DataFrame(rows, columns=columns).astype({"label": np.int64})
+    (results,) = ask([(table, _expect(table, sample.reference, limits))])
+    return [_describe(table, classes, result) for result in results]
+
+
+def _expect(table: pd.DataFrame, reference: Reference, limits: DriftParameters) -> list[Any]:
     import great_expectations.expectations as gxe
 
     expectations: list[Any] = []
     for figure in reference["statistics"]:
         low, high = allow_mean(figure, table[figure].to_numpy(), reference, limits)
+        meta = {"check": f"mean {figure}", "expected": f"{low:.4g} to {high:.4g}"}
         expectations.append(
-            gxe.ExpectColumnMeanToBeBetween(
-                column=figure,
-                min_value=low,
-                max_value=high,
-                meta={"figure": f"mean {figure}", "expected": f"{low:.4g} to {high:.4g}"},
-            )
+            gxe.ExpectColumnMeanToBeBetween(column=figure, min_value=low, max_value=high, meta=meta)
         )
     threshold = allow_divergence(table["label"].to_numpy(), reference, limits)
     shares = smooth_shares(np.array(reference["label_counts"])).tolist()
@@ -95,10 +77,10 @@ def drift_suite(table: pd.DataFrame, reference: Reference, limits: DriftParamete
             column="label",
             partition_object={"values": list(range(len(shares))), "weights": shares},
             threshold=threshold,
-            meta={"figure": "predicted labels", "expected": f"at most {threshold:.4f} nats away"},
+            meta={"check": "predicted labels", "expected": f"at most {threshold:.4f} nats away"},
         )
     )
-    return gx.ExpectationSuite(name="drift", expectations=expectations)
+    return expectations
 
 
 def allow_mean(
@@ -109,8 +91,7 @@ def allow_mean(
     num_samples: int = NUM_SAMPLES,
 ) -> tuple[float, float]:
     """The lowest and the highest mean that a batch with such values may have."""
-    spread: Spread = reference["statistics"][figure]
-    highest = HIGHEST[figure]
+    spread, highest = reference["statistics"][figure], HIGHEST[figure]
     distance = limits.max_deviation * max(spread["deviation"], _LEAST_DEVIATION * highest)
     low, high = (0.0, 0.0)
     if len(values) > 0:
@@ -147,23 +128,20 @@ def _num_findings(reference: Reference) -> int:
 
 
 def _describe(table: pd.DataFrame, classes: tuple[str, ...], result: Any) -> DriftFinding:
-    meta = result["expectation_config"]["meta"]
+    config = result["expectation_config"]
     value = result["result"].get("observed_value")
     if len(table) == 0:
         observed = "no images"
-    elif "column" in result["expectation_config"]["kwargs"] and meta["figure"].startswith("mean"):
+    elif config["type"] == "expect_column_mean_to_be_between":
         observed = f"{float(value):.4g}"
     else:
-        most = table["label"].value_counts(normalize=True).head(3)
-        shares = ", ".join(
-            f"{share:.0%} {classes[label]}"
-            for label, share in zip(most.index.to_list(), most.to_list(), strict=True)
-        )
-        observed = f"{float(value):.4f} nats away: {shares}"
+        most: dict[Any, float] = table["label"].value_counts(normalize=True).head(3).to_dict()
+        shares = (f"{share:.0%} {classes[label]}" for label, share in most.items())
+        observed = f"{float(value):.4f} nats away: {', '.join(shares)}"
     return DriftFinding(
-        figure=meta["figure"],
+        figure=config["meta"]["check"],
         observed=observed,
-        expected=meta["expected"],
+        expected=config["meta"]["expected"],
         success=bool(result["success"]) and len(table) > 0,
     )
 

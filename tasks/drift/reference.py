@@ -17,14 +17,7 @@ NUM_BINS = 256
 
 
 class Spread(TypedDict):
-    """Of one statistic over all images.
-
-    Attributes:
-        mean: of the statistic.
-        deviation: its standard deviation.
-        counts: of images in each of NUM_BINS equal parts of 0 to HIGHEST.
-
-    """
+    """Of one statistic over all images; counts are those of NUM_BINS equal parts of its range."""
 
     mean: float
     deviation: float
@@ -32,11 +25,10 @@ class Spread(TypedDict):
 
 
 class Reference(TypedDict):
-    """What a batch is compared with.
+    """What a batch is compared with: training images, and answers to images held out of training.
 
     Attributes:
-        statistics: brightness, contrast and zero_share of the training images, and the model's
-            confidence in images that were held out of training.
+        statistics: brightness, contrast and zero_share of the former, confidence in the latter.
         label_counts: of the labels predicted for the latter, in the order of the classes.
 
     """

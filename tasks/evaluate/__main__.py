@@ -1,7 +1,4 @@
-"""Stage evaluate; tasks/evaluate/stage.py says what it does.
-
-python -m tasks.evaluate
-"""
+"""python -m tasks.evaluate; tasks/evaluate/stage.py says what it does."""
 
 from tasks.runner.stage import run_stage
 

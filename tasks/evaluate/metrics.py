@@ -5,7 +5,7 @@ read the same type.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -90,25 +90,14 @@ def measure(
     num_bins: int,
     sha256: Judged,
 ) -> Metrics:
-    """The metrics of a classifier.
+    """The metrics of a classifier that gave (n, classes) probabilities to images of (n,) labels.
 
-    Args:
-        labels: (n,) the true classes.
-        probabilities: (n, classes).
-        classes: their names.
-        confidence: of the interval around the accuracy.
-        num_bins: of the calibration error.
-        sha256: of what is judged.
-
+    The confidence is that of the interval around the accuracy, the bins are of the calibration
+    error.
     """
     # Imported late: whoever reads the figures needs none of it.
     from scipy.stats import binomtest
-    from sklearn.metrics import (
-        confusion_matrix,
-        log_loss,
-        precision_recall_fscore_support,
-        top_k_accuracy_score,
-    )
+    from sklearn.metrics import log_loss, top_k_accuracy_score
 
     from tasks.evaluate.tables import bin_confidences, calibration_error
 
@@ -116,17 +105,11 @@ def measure(
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == labels).sum())
     interval = binomtest(correct, len(labels)).proportion_ci(confidence, method="wilson")
-    precision, recall, f1, support = (
-        np.asarray(figures)
-        for figures in precision_recall_fscore_support(
-            labels,
-            predicted,
-            labels=every,
-            zero_division=0,  # pyright: ignore[reportArgumentType] - the stub forgets numbers
-        )
-    )
     distribution = probabilities.astype(np.float64)
     distribution /= distribution.sum(axis=1, keepdims=True)
+    top_2_accuracy = 1.0  # of two classes, about which scikit-learn refuses the question
+    if len(classes) > 2:
+        top_2_accuracy = float(top_k_accuracy_score(labels, distribution, k=2, labels=every))
     bins = bin_confidences(labels, probabilities, num_bins=num_bins)
     return Metrics(
         num_images=len(labels),
@@ -134,33 +117,37 @@ def measure(
         accuracy_interval=(float(interval.low), float(interval.high)),
         interval_confidence=confidence,
         interval_method="Wilson's score",
-        # scikit-learn refuses the question where the answer is always yes.
-        top_2_accuracy=1.0
-        if len(classes) == 2
-        else float(top_k_accuracy_score(labels, distribution, k=2, labels=every)),
+        top_2_accuracy=top_2_accuracy,
         loss=float(log_loss(labels, distribution, labels=every)),
-        macro_precision=float(precision.mean()),
-        macro_recall=float(recall.mean()),
-        macro_f1=float(f1.mean()),
         brier_score=float(((distribution - np.eye(len(classes))[labels]) ** 2).sum(1).mean()),
         expected_calibration_error=calibration_error(bins),
         calibration_bins=num_bins,
-        classes=tuple(
-            ClassMetrics(name=name, precision=p, recall=r, f1=f, support=n)
-            for name, p, r, f, n in zip(
-                classes,
-                precision.tolist(),
-                recall.tolist(),
-                f1.tolist(),
-                support.tolist(),
-                strict=True,
-            )
-        ),
-        confusion_matrix=tuple(
-            tuple(row) for row in confusion_matrix(labels, predicted, labels=every).tolist()
-        ),
         sha256=sha256,
+        **_measure_classes(labels, predicted, classes),
     )
+
+
+def _measure_classes(
+    labels: np.ndarray, predicted: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """The fields of `Metrics` that are about single classes, or means over them."""
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    every = list(range(len(classes)))
+    options: Any = {"labels": every, "zero_division": 0}
+    columns = precision_recall_fscore_support(labels, predicted, **options)
+    figures = [np.asarray(column).tolist() for column in columns]
+    rows = zip(classes, *figures, strict=True)
+    macro = zip(("precision", "recall", "f1"), np.mean(figures[:3], axis=1).tolist(), strict=True)
+    return {
+        "classes": tuple(
+            ClassMetrics(**dict(zip(ClassMetrics.model_fields, row, strict=True))) for row in rows
+        ),
+        "confusion_matrix": tuple(
+            map(tuple, confusion_matrix(labels, predicted, labels=every).tolist())
+        ),
+        **{f"macro_{name}": value for name, value in macro},
+    }
 
 
 def read_metrics(path: Path) -> Metrics:

@@ -19,15 +19,12 @@ from tasks.evaluate.tables import bin_confidences, tabulate_predictions
 from tasks.models.card import version_of
 from tasks.models.classifier import Classifier
 
-# reports/metrics.json, of which `dvc metrics show` and `dvc exp show` make columns: what people
-# compare first, so that it fits a terminal. All figures: reports/evaluation.json.
-
 
 def main() -> None:
     """Load, predict, measure, save."""
     data: DataParameters = load_section("data", DataParameters)
     parameters: EvaluateParameters = load_section("evaluate", EvaluateParameters)
-    split = load_split("test")
+    split, arrays = load_split("test"), load_manifest()["arrays"]
     model = sealed(paths.EXPORTED_MODEL, stage="train")
     probabilities = Classifier(model.read_bytes()).predict(split.images)
     metrics = measure(
@@ -36,7 +33,12 @@ def main() -> None:
         classes=data.classes,
         confidence=parameters.confidence,
         num_bins=parameters.calibration_bins,
-        sha256=identify(),
+        sha256=Judged(
+            version=version_of(paths.CANDIDATE),
+            model=sha256_of(paths.EXPORTED_MODEL),
+            test_images=arrays["test_images.npy"]["sha256"],
+            test_labels=arrays["test_labels.npy"]["sha256"],
+        ),
     )
     predictions = tabulate_predictions(split.labels, probabilities, classes=data.classes)
     calibration = bin_confidences(split.labels, probabilities, num_bins=parameters.calibration_bins)
@@ -52,14 +54,3 @@ def main() -> None:
         predictions.to_parquet(temporary, index=False)
     low, high = metrics.accuracy_interval
     print(f"accuracy {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}]", flush=True)
-
-
-def identify() -> Judged:
-    """Names the model that is judged, and the images."""
-    arrays = load_manifest()["arrays"]
-    return Judged(
-        version=version_of(paths.CANDIDATE),
-        model=sha256_of(paths.EXPORTED_MODEL),
-        test_images=arrays["test_images.npy"]["sha256"],
-        test_labels=arrays["test_labels.npy"]["sha256"],
-    )

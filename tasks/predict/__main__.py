@@ -64,8 +64,7 @@ def predict_many(
         print(f"error: {error}", file=sys.stderr)
     if sample is not None:
         # Great Expectations takes longer to import than the images to be classified.
-        from tasks.drift.judge import describe_drift
-        from tasks.drift.report import report_drift
+        from tasks.drift.judge import describe_drift, report_drift
 
         findings = report_drift(
             sample,

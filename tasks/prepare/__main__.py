@@ -1,7 +1,4 @@
-"""Stage prepare; tasks/prepare/stage.py says what it does.
-
-python -m tasks.prepare
-"""
+"""python -m tasks.prepare; tasks/prepare/stage.py says what it does."""
 
 from tasks.runner.stage import run_stage
 

@@ -43,12 +43,7 @@ def main() -> None:
 
 
 def require_valid(path: Path) -> None:
-    """Refuses to go on with data that `validate` has refused.
-
-    Raises:
-        InputError: the verdict is missing or negative.
-
-    """
+    """Raises InputError where the verdict of `validate` is missing or negative."""
     try:
         success = json.loads(path.read_text(encoding="utf-8"))["success"]
     except (OSError, ValueError, KeyError, TypeError) as error:

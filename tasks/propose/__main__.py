@@ -38,9 +38,9 @@ from tasks.propose.sections import comment, replace_sections
 from tasks.runner.errors import InputError
 from tasks.runner.frame import run_framed
 from tasks.train.parameters import TrainParameters
+from tasks.validate.judge import describe, is_critical
 from tasks.validate.parameters import ValidateParameters
-from tasks.validate.tables import Splits
-from tasks.validate.verdict import describe, is_critical, validate
+from tasks.validate.verdict import Splits, validate
 
 # Of the images, that a proposal leaves out. Whoever wants to lose more says so in the file.
 MAX_FAULTY_SHARE = 0.02

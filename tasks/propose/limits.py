@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.stats import binomtest, entropy
 
 from tasks.propose.sections import Commented
-from tasks.validate.tables import Splits, tabulate_classes, tabulate_images, tabulate_splits
-from tasks.validate.verdict import look_at_labels
+from tasks.validate.labels import look_at_labels
+from tasks.validate.verdict import Splits, tabulate_classes, tabulate_images, tabulate_splits
 
 # How much further than what was found a limit lies.
 _ROOM = 1.5

@@ -1,7 +1,4 @@
-"""Stage report; tasks/report/stage.py says what it does.
-
-python -m tasks.report
-"""
+"""python -m tasks.report; tasks/report/stage.py says what it does."""
 
 from tasks.runner.stage import run_stage
 

@@ -6,62 +6,51 @@ DVC can see.
 """
 
 import base64
-import json
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from tasks.evaluate.metrics import Metrics
 from tasks.runner.errors import InputError
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """The model that the report compares with.
+def _pack(predicted: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(predicted.astype(np.uint8).tobytes(), 9)).decode()
+
+
+def _unpack(predicted: object) -> object:
+    if not isinstance(predicted, str):
+        return predicted
+    try:
+        return np.frombuffer(zlib.decompress(base64.b64decode(predicted)), np.uint8)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+
+
+class Baseline(BaseModel):
+    """The model that the report compares with, small enough for Git.
 
     Attributes:
         origin: where it was taken from, in words.
-        metrics: of it.
+        metrics: as evaluate wrote them.
         predicted: (n,) uint8, the classes that it named.
 
     """
 
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
     origin: str
     metrics: Metrics
-    predicted: np.ndarray
+    predicted: Annotated[np.ndarray, BeforeValidator(_unpack), PlainSerializer(_pack)]
 
-
-def pack_baseline(metrics: Metrics, predicted: np.ndarray, *, origin: str) -> dict[str, object]:
-    """What a later report needs to know about a model, small enough for Git.
-
-    Args:
-        metrics: as evaluate wrote them.
-        predicted: (n,) uint8, the classes that the model named.
-        origin: where it was taken from, in words.
-
-    """
-    packed = zlib.compress(predicted.astype(np.uint8).tobytes(), 9)
-    return {
-        "origin": origin,
-        "metrics": metrics.model_dump(mode="json"),
-        "predicted": base64.b64encode(packed).decode(),
-    }
-
-
-def unpack_predicted(baseline: Mapping[str, Any]) -> np.ndarray:
-    """The (n,) uint8 classes that the baseline named."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(baseline["predicted"])), np.uint8)
-
-
-def is_comparable(baseline: Metrics, metrics: Metrics) -> bool:
-    """Whether the baseline was judged on the very same test images, labels and classes."""
-    return baseline.sha256.test_set == metrics.sha256.test_set and [
-        row.name for row in baseline.classes
-    ] == [row.name for row in metrics.classes]
+    def is_comparable(self, metrics: Metrics) -> bool:
+        """Whether it was judged on the very same test images, labels and classes."""
+        return self.metrics.sha256.test_set == metrics.sha256.test_set and [
+            row.name for row in self.metrics.classes
+        ] == [row.name for row in metrics.classes]
 
 
 def read_baseline(path: Path) -> Baseline | None:
@@ -71,13 +60,12 @@ def read_baseline(path: Path) -> Baseline | None:
         InputError: it isn't what `pipeline baseline` writes.
 
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not content:
+    content = path.read_bytes()
+    if content.strip() == b"{}":
         return None
     try:
-        metrics = Metrics.model_validate_json(json.dumps(content["metrics"]))
-        return Baseline(content["origin"], metrics, unpack_predicted(content))
-    except (KeyError, ValueError, zlib.error) as error:
+        return Baseline.model_validate_json(content)
+    except ValueError as error:
         cause = str(error).splitlines()[0]
         raise InputError(
             f"{path} can't be read ({cause}). Make it anew: pipeline baseline; or do without:"

@@ -1,68 +1,42 @@
 """What is worth a look among the predictions: mistakes, confused pairs, likely wrong labels."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
 
 from tasks.core.dataset import ImageSplit
+from tasks.validate.labels import suggest
 
 # Pixels in one search for neighbours: bounds the memory, whatever the number of images.
 _CHUNK_PIXELS = 2**24
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the confusion matrix.
+class Cell(NamedTuple):
+    """A cell of the confusion matrix, that of a class (first) and an answer.
 
-    Attributes:
-        labels: the true class, and the one that the model names.
-        count: how many images lie in it.
-        images: positions of examples: mistakes of which it was surest, right answers of which it
-            was least sure.
-
+    The images are positions of examples: mistakes of which the model was surest, right answers of
+    which it was least sure.
     """
 
     labels: tuple[int, int]
-    count: int
+    num_images: int
     images: list[int]
 
 
-@dataclass(frozen=True)
-class ConfusedPair:
-    """Two classes that the model takes for each other.
+class ConfusedPair(NamedTuple):
+    """Two classes that the model takes for each other, the first more often for the second.
 
-    Attributes:
-        labels: the two classes; the first is more often taken for the second than the reverse.
-        counts: how often the first was called the second, and the reverse.
-        images: positions of examples, the surest mistakes first.
-
+    The counts are of the first called the second, and of the reverse; the images are positions of
+    examples, the surest mistakes first.
     """
 
     labels: tuple[int, int]
     counts: tuple[int, int]
     images: list[int]
-
-
-@dataclass(frozen=True)
-class DoubtfulLabel:
-    """A label that the model doubts.
-
-    Attributes:
-        image: its position.
-        suggested: the class that the model would give it.
-        supporters: how many of the nearest training images are labelled as suggested.
-        opponents: how many of them are labelled as this image is.
-
-    """
-
-    image: int
-    suggested: int
-    supporters: int
-    opponents: int
 
 
 def find_mistakes(predictions: pd.DataFrame, *, number: int) -> list[int]:
@@ -74,30 +48,28 @@ def find_mistakes(predictions: pd.DataFrame, *, number: int) -> list[int]:
 def choose_surest(predictions: pd.DataFrame, positions: Iterable[int], *, number: int) -> list[int]:
     """Of these positions, those of whose answer the model was surest, the surest first."""
     chosen = predictions[predictions["index"].isin(list(positions))]
-    surest = chosen.sort_values(["confidence", "index"], ascending=[False, True])
-    return surest["index"].head(number).tolist()
+    return _surest_first(chosen)["index"].head(number).tolist()
+
+
+def _surest_first(predictions: pd.DataFrame) -> pd.DataFrame:
+    return predictions.sort_values(["confidence", "index"], ascending=[False, True])
 
 
 def find_cells(predictions: pd.DataFrame, *, number: int, examples: int) -> list[Cell]:
     """The cells of right answers, and the fullest of the others, row by row."""
-    surest = predictions.sort_values(["confidence", "index"], ascending=[False, True])
-    images: dict[tuple[int, int], list[int]] = defaultdict(list)
-    columns = (surest[name].tolist() for name in ("label", "predicted", "index"))
-    for label, predicted, position in zip(*columns, strict=True):
-        images[label, predicted].append(position)
-    wrong = sorted(
-        (labels for labels in images if labels[0] != labels[1]),
-        key=lambda labels: (-len(images[labels]), labels),
-    )
-    right = [labels for labels in images if labels[0] == labels[1]]
-    return [
-        Cell(
-            labels,
-            count=len(images[labels]),
-            images=images[labels][:: -1 if labels[0] == labels[1] else 1][:examples],
-        )
-        for labels in sorted([*right, *wrong[:number]])
+    groups: Any = _surest_first(predictions).groupby(["label", "predicted"])
+    cells = [
+        Cell((int(label), int(answer)), len(group), group["index"].tolist())
+        for (label, answer), group in groups
     ]
+    right = [
+        cell._replace(images=cell.images[::-1]) for cell in cells if len(set(cell.labels)) == 1
+    ]
+    wrong = sorted(
+        (cell for cell in cells if len(set(cell.labels)) == 2), key=lambda cell: -cell.num_images
+    )
+    shown = sorted([*right, *wrong[:number]])
+    return [cell._replace(images=cell.images[:examples]) for cell in shown]
 
 
 def find_confused_pairs(
@@ -110,81 +82,68 @@ def find_confused_pairs(
         (one, other) if (counts[one, other], other) >= (counts[other, one], one) else (other, one)
         for one, other in counts
     }
-    totals = [(counts[one, other], counts[other, one]) for one, other in directed]
-    worst = sorted(zip(directed, totals, strict=True), key=lambda pair: (-sum(pair[1]), pair[0]))
+    pairs = [
+        ConfusedPair((one, other), (counts[one, other], counts[other, one]), [])
+        for one, other in directed
+    ]
+    worst = sorted(pairs, key=lambda pair: (-sum(pair.counts), pair.labels))[:number]
     return [
-        ConfusedPair(
-            labels=labels,
-            counts=total,
+        pair._replace(
             images=find_mistakes(
-                wrong[wrong["label"].isin(labels) & wrong["predicted"].isin(labels)],
+                wrong[wrong["label"].isin(pair.labels) & wrong["predicted"].isin(pair.labels)],
                 number=examples,
-            ),
+            )
         )
-        for labels, total in worst[:number]
+        for pair in worst
     ]
 
 
-def find_doubtful_labels(labels: np.ndarray, probabilities: np.ndarray) -> list[int]:
-    """Positions of the images whose label the model doubts, the most doubtful first.
-
-    Confident learning: a label is in doubt when the model gives another class at least the
-    probability that it gives, on average, to the images labelled as that class, and this class less
-    than its average. Those with the largest gap between the two probabilities come first.
+def find_doubtful_labels(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """The images whose label a model doubts that wasn't trained on them.
 
     Args:
         labels: (n,) as given.
-        probabilities: (n, classes) of a model that wasn't trained on these images.
+        probabilities: (n, classes) of the model.
 
-    Source: Northcutt et al., Confident Learning, https://arxiv.org/abs/1911.00068.
+    Returns:
+        Their image (a position), label and suggestion, the most doubtful first: those with the
+        largest gap between the probabilities of the two.
 
     """
-    own = probabilities[np.arange(len(labels)), labels]
-    means = pd.Series(own).groupby(labels).mean()
-    thresholds = means.reindex(range(probabilities.shape[1]), fill_value=np.inf).to_numpy()
-    likely = np.where(probabilities >= thresholds, probabilities, -np.inf)
-    gap = likely.max(axis=1) - own
-    in_doubt = (likely.argmax(axis=1) != labels) & (gap > 0) & (own < thresholds[labels])
-    doubtful = np.flatnonzero(in_doubt)
-    return doubtful[np.argsort(-gap[doubtful], kind="stable")].tolist()
+    suggestions = suggest(probabilities, labels)
+    images = np.flatnonzero(suggestions != labels)
+    label, suggestion = labels[images].astype(np.int64), suggestions[images]
+    gaps = probabilities[images, suggestion] - probabilities[images, label]
+    table = pd.DataFrame({"image": images, "label": label, "suggestion": suggestion})
+    return table.iloc[np.argsort(-gaps, kind="stable")].reset_index(drop=True)
 
 
 def ask_neighbours(
-    images: np.ndarray,
-    labels: np.ndarray,
-    suggested: np.ndarray,
-    positions: list[int],
-    *,
-    training: ImageSplit,
-    number: int,
-) -> list[DoubtfulLabel]:
+    doubtful: pd.DataFrame, images: np.ndarray, *, training: ImageSplit, number: int
+) -> pd.DataFrame:
     """A second opinion on doubtful labels, without the model: the nearest training images.
 
     Args:
-        images: (n, height, width, channels) uint8.
-        labels: (n,) as given.
-        suggested: (n,) the classes that the model names.
-        positions: the images in question.
+        doubtful: as `find_doubtful_labels` gives it.
+        images: (n, height, width, channels) uint8, those in question among them.
         training: images and labels among which neighbours are looked for.
         number: of neighbours.
 
     Returns:
-        One per position, in the same order.
+        The same rows, and how many neighbours have the label that is suggested (supporters) and how
+        many that of the image (opponents).
 
     """
-    if not positions:
-        return []
-    return [
-        DoubtfulLabel(
-            image=position,
-            suggested=int(suggested[position]),
-            supporters=int((votes == suggested[position]).sum()),
-            opponents=int((votes == labels[position]).sum()),
-        )
-        for position, votes in zip(
-            positions, _nearest_labels(images[positions], training, number=number), strict=True
-        )
-    ]
+    votes = np.empty((0, number))
+    if len(doubtful):
+        votes = _nearest_labels(images[doubtful["image"].to_numpy()], training, number=number)
+    columns = {"supporters": "suggestion", "opponents": "label"}
+    return doubtful.assign(
+        **{
+            name: (votes == doubtful[[column]].to_numpy()).sum(axis=1)
+            for name, column in columns.items()
+        }
+    )
 
 
 def _nearest_labels(images: np.ndarray, training: ImageSplit, *, number: int) -> np.ndarray:

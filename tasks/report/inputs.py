@@ -16,7 +16,7 @@ from tasks.core.seal import sealed
 from tasks.evaluate.metrics import Metrics, read_metrics
 from tasks.models.compare import Comparison, compare
 from tasks.prepare.parameters import PrepareParameters
-from tasks.report.baseline import Baseline, is_comparable, read_baseline
+from tasks.report.baseline import Baseline, read_baseline
 from tasks.report.parameters import ReportParameters
 
 
@@ -25,19 +25,13 @@ class Inputs:
     """All that a section of the report may be computed from.
 
     Attributes:
-        data: what the images and the labels are.
-        prepare: how the validation split was chosen.
         wanted: how much the report shows.
-        metrics: as evaluate wrote them.
-        baseline: the model that this one is compared with; None if there is none.
         validation: the counts of the classes, and the findings of the guard.
         suspicious: a row per training label that is probably wrong, the most suspicious first.
-        card: what the model says about itself.
-        summary: its layers.
+        card: what the model says about itself; its layers are the summary.
         history: a row per epoch.
         bins: a row per bin of confidence.
         predictions: a row per test image.
-        splits: the training and the test images.
         manifest: what ingest wrote, and from what.
 
     """
@@ -60,7 +54,7 @@ class Inputs:
     @cached_property
     def comparison(self) -> Comparison | None:
         """The change against the baseline; None without one, or if it saw other test images."""
-        if not self.baseline or not is_comparable(self.baseline.metrics, self.metrics):
+        if not self.baseline or not self.baseline.is_comparable(self.metrics):
             return None
         return compare(
             self.predictions["label"].to_numpy(),
@@ -82,12 +76,7 @@ class Inputs:
 
 
 def load_inputs() -> Inputs:
-    """Reads everything.
-
-    Raises:
-        InputError: the data or the model are damaged.
-
-    """
+    """Reads everything; an InputError tells what is damaged."""
     return Inputs(
         data=load_section("data", DataParameters),
         prepare=load_section("prepare", PrepareParameters),

@@ -8,9 +8,10 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec
+from pathlib import Path
+from typing import Any
 
-import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -21,42 +22,17 @@ from matplotlib.patches import Rectangle
 from scipy.stats import binomtest
 
 # Drawn in these colours, then replaced by the style sheet's names for them.
-_INK, _LINE, _PAPER = "#0000f1", "#0000f2", "#0000f3"
-_BLUE, _ORANGE = "#0000f4", "#0000f5"
 _NAMES = {
-    _INK: "currentColor",
-    _LINE: "var(--line)",
-    _PAPER: "var(--paper)",
-    _BLUE: "var(--blue)",
-    _ORANGE: "var(--orange)",
+    "#0000f1": "currentColor",
+    "#0000f2": "var(--line)",
+    "#0000f3": "var(--paper)",
+    "#0000f4": "var(--blue)",
+    "#0000f5": "var(--orange)",
 }
+_INK, _, _PAPER, _BLUE, _ORANGE = _NAMES
 RIGHT, WRONG = (0, 114, 178), (213, 94, 0)  # told apart by the colour-blind: Okabe and Ito
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": _INK,
-    "axes.edgecolor": _LINE,
-    "axes.labelcolor": _INK,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": _LINE,
-    "grid.linewidth": 0.6,
-    "xtick.color": _LINE,
-    "ytick.color": _LINE,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-}
-_ABOVE: Any = {"frameon": False, "loc": "lower left", "bbox_to_anchor": (0, 1)} | {
-    "borderpad": 0,
-    "ncols": 2,
-}
+_STYLE = Path(__file__).with_name("drawings.mplstyle")
+_ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderpad": 0, "ncols": 2}
 _MAX_NAME = 22  # letters of a class's name beside a drawing
 _MAX_NUMBERED = 16  # classes up to which the cells of the confusion matrix hold numbers
 _ROOM_FOR_NUMBERS = 330  # points, in a row of cells, at one point of width a letter
@@ -64,20 +40,15 @@ STRONGEST = 0.75  # of a cell's colour, so that what stands in it can be read in
 _MAX_NAMED = 40  # classes up to which each has its name beside the drawing
 
 
-P = ParamSpec("P")
-
-
-def _drawing(
-    height: float,
-) -> Callable[[Callable[Concatenate[Axes, P], None]], Callable[P, Markup]]:
+def _drawing(height: float) -> Callable[[Callable[..., None]], Callable[..., Markup]]:
     """Makes a function that draws on axes one that returns the drawing, so many inches high."""
 
-    def decorate(draw: Callable[Concatenate[Axes, P], None]) -> Callable[P, Markup]:
+    def decorate(draw: Callable[..., None]) -> Callable[..., Markup]:
         @functools.wraps(draw)
-        def drawn(*arguments: P.args, **options: P.kwargs) -> Markup:
+        def drawn(*arguments: Any, **options: Any) -> Markup:
             # The salt keeps the names inside a drawing apart from those of others.
-            style = _STYLE | {"svg.hashsalt": f"{draw.__name__} {options}"}
-            with mpl.rc_context(style), warnings.catch_warnings():
+            salt: Any = {"svg.hashsalt": f"{draw.__name__} {options}"}
+            with matplotlib.style.context([_STYLE, salt]), warnings.catch_warnings():
                 # The page's own font shows the letters that matplotlib can only measure.
                 warnings.filterwarnings("ignore", "Glyph .* missing from font")
                 figure = Figure(figsize=(4.8, height), layout="constrained")
@@ -132,15 +103,15 @@ def draw_confusion(
 ) -> None:
     """The confusion matrix as a heat map: rows are the true classes.
 
+    What is right is blue, what is wrong orange, as strong as the share of its row; the wrong by its
+    root, so that a few percent can be seen.
+
     Args:
         axes: where it is drawn.
         matrix: counts.
         classes: their names.
         shares: whether the cells say percent of their row, or how many images.
         linked: the cells that lead to `#cell-ROW-COLUMN`.
-
-    What is right is blue, what is wrong orange, as strong as the share of its row; the wrong by its
-    root, so that a few percent can be seen.
 
     """
     counts = np.array(matrix)
@@ -183,12 +154,8 @@ def draw_reliability(
 ) -> None:
     """How often the model is right, for how sure it is; a true statement lies on the diagonal.
 
-    Args:
-        axes: where it is drawn.
-        bins: as evaluate wrote them.
-        before: the same without the model's temperature.
-        confidence: of the interval around the accuracy of each bin.
-
+    `before` are the bins without the model's temperature, `confidence` is that of the interval
+    around the accuracy of each bin.
     """
     axes.plot([0, 1], [0, 1], color=_INK, linestyle=":", linewidth=1)
     width = (bins["upper"] - bins["lower"]) * 0.9
@@ -222,7 +189,7 @@ def draw_confidences(axes: Axes, predictions: pd.DataFrame, *, num_bins: int) ->
         label=["right", "wrong"],
         log=True,
     )
-    axes.legend(frameon=False, loc="upper left", labelcolor=_INK)
+    axes.legend(loc="upper left", labelcolor=_INK)
     axes.set(xlim=(0, 1), xlabel="how sure the model is", ylabel="images")
     axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
     axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))

@@ -14,22 +14,8 @@ import numpy as np
 from tasks.core import paths
 from tasks.core.files import sha256_of
 from tasks.evaluate.tables import bin_confidences, calibration_error
-from tasks.report.findings import (
-    ask_neighbours,
-    choose_surest,
-    find_cells,
-    find_confused_pairs,
-    find_doubtful_labels,
-    find_mistakes,
-    undo_temperature,
-)
+from tasks.report import findings, pictures
 from tasks.report.inputs import Inputs
-from tasks.report.pictures import (
-    draw_confidences,
-    draw_confusion,
-    draw_curve,
-    draw_reliability,
-)
 
 # A weak model doubts half of the labels; to look for the neighbours of all could take hours.
 _MOST_DOUBTFUL = 2_000
@@ -38,14 +24,7 @@ _LIKELIEST = 10
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report.
-
-    Attributes:
-        name: of its template and of its anchor.
-        title: its heading.
-        find: what is found for it.
-
-    """
+    """A section of the report; its name is that of its template and of its anchor."""
 
     name: str
     title: str
@@ -55,11 +34,10 @@ class Section:
 def find_changed_images(inputs: Inputs) -> dict[str, Any]:
     """The images that became right, and those that became wrong, of whose answer it is surest."""
     change, number = inputs.comparison, inputs.wanted.changed_images
-    if change is None:
-        return {}
+    changed = {"fixed": change.fixed, "broken": change.broken} if change else {}
     return {
-        name: choose_surest(inputs.predictions, positions, number=number)
-        for name, positions in (("fixed", change.fixed), ("broken", change.broken))
+        name: findings.choose_surest(inputs.predictions, positions, number=number)
+        for name, positions in changed.items()
     }
 
 
@@ -83,7 +61,7 @@ def find_course(inputs: Inputs) -> dict[str, Any]:
     return {
         "chosen": history[history["epoch"] == epoch].iloc[0].to_dict(),
         "curves": {
-            name: draw_curve(history, name=name, chosen_epoch=epoch)
+            name: pictures.draw_curve(history, name=name, chosen_epoch=epoch)
             for name in ("loss", "accuracy")
         },
     }
@@ -91,49 +69,47 @@ def find_course(inputs: Inputs) -> dict[str, Any]:
 
 def find_confusion(inputs: Inputs) -> dict[str, Any]:
     """The matrix, twice, and the images behind its cells."""
-    cells = find_cells(
+    cells = findings.find_cells(
         inputs.predictions, number=inputs.wanted.cells, examples=inputs.wanted.examples_per_cell
     )
     linked = tuple(cell.labels for cell in cells)
     matrix, classes = inputs.metrics.confusion_matrix, inputs.data.classes
     return {
         "cells": cells,
-        "normalized": draw_confusion(matrix, classes, shares=True, linked=linked),
-        "absolute": draw_confusion(matrix, classes, shares=False, linked=linked),
+        "normalized": pictures.draw_confusion(matrix, classes, shares=True, linked=linked),
+        "absolute": pictures.draw_confusion(matrix, classes, shares=False, linked=linked),
     }
 
 
 def find_pairs(inputs: Inputs) -> dict[str, Any]:
     """The pairs of classes that are most often taken for each other."""
     number, examples = inputs.wanted.confused_pairs, inputs.wanted.examples_per_pair
-    return {"pairs": find_confused_pairs(inputs.predictions, number=number, examples=examples)}
+    return {
+        "pairs": findings.find_confused_pairs(inputs.predictions, number=number, examples=examples)
+    }
 
 
 def find_surest_mistakes(inputs: Inputs) -> dict[str, Any]:
     """The mistakes of which the model was surest."""
-    return {"mistakes": find_mistakes(inputs.predictions, number=inputs.wanted.mistakes)}
+    return {"mistakes": findings.find_mistakes(inputs.predictions, number=inputs.wanted.mistakes)}
 
 
 def find_wrong_labels(inputs: Inputs) -> dict[str, Any]:
     """Suspicious training labels, and test labels that the model and the nearest images doubt."""
-    test, number = inputs.splits["test"], inputs.wanted.neighbours
-    doubted = find_doubtful_labels(test.labels, inputs.probabilities)
-    asked = ask_neighbours(
-        test.images,
-        test.labels,
-        inputs.predictions["predicted"].to_numpy(),
-        doubted[:_MOST_DOUBTFUL],
-        training=inputs.splits["train"],
-        number=number,
+    test, training = inputs.splits["test"], inputs.splits["train"]
+    shown, number = inputs.wanted.wrong_labels, inputs.wanted.neighbours
+    doubted = findings.find_doubtful_labels(test.labels, inputs.probabilities.astype(np.float64))
+    asked = findings.ask_neighbours(
+        doubted[:_MOST_DOUBTFUL], test.images, training=training, number=number
     )
-    supported = [label for label in asked if label.supporters > label.opponents]
+    supported = asked[asked["supporters"] > asked["opponents"]]
     return {
-        "suspicious": inputs.suspicious[: inputs.wanted.wrong_labels].to_dict(orient="records"),
-        "doubtful": supported[: inputs.wanted.wrong_labels],
+        "suspicious": inputs.suspicious[:shown].to_dict(orient="records"),
+        "doubtful": supported[:shown].to_dict(orient="records"),
         "num_doubted": len(doubted),
         "num_asked": len(asked),
         "num_supported": len(supported),
-        "num_neighbours": min(number, len(inputs.splits["train"].labels)),
+        "num_neighbours": min(number, len(training.labels)),
     }
 
 
@@ -143,15 +119,15 @@ def find_calibration(inputs: Inputs) -> dict[str, Any]:
     temperature = inputs.card.get("temperature")
     before = None
     if temperature is not None:
-        unscaled = undo_temperature(inputs.probabilities, temperature)
+        unscaled = findings.undo_temperature(inputs.probabilities, temperature)
         before = bin_confidences(inputs.splits["test"].labels, unscaled, num_bins=num_bins)
     return {
         "temperature": temperature,
         "error_before": None if before is None else calibration_error(before),
-        "reliability": draw_reliability(
+        "reliability": pictures.draw_reliability(
             inputs.bins, before, confidence=inputs.metrics.interval_confidence
         ),
-        "confidences": draw_confidences(inputs.predictions, num_bins=num_bins),
+        "confidences": pictures.draw_confidences(inputs.predictions, num_bins=num_bins),
     }
 
 

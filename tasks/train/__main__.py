@@ -1,7 +1,4 @@
-"""Stage train; tasks/train/stage.py says what it does.
-
-python -m tasks.train
-"""
+"""python -m tasks.train; tasks/train/stage.py says what it does."""
 
 from tasks.runner.stage import run_stage
 

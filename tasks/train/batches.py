@@ -12,12 +12,6 @@ class Batches(keras.utils.PyDataset):
 
     Every batch has the same size; the images that are left over have their turn in another epoch,
     whose order is another one. An image that is mirrored in one epoch isn't in the next.
-
-    Args:
-        training: the images, of which a batch at a time is copied.
-        num_classes: how many there are.
-        parameters: the recipe.
-
     """
 
     def __init__(
@@ -46,13 +40,7 @@ class Batches(keras.utils.PyDataset):
         return len(self._labels) // self._size
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """A batch.
-
-        Returns:
-            (batch, height, width, channels) uint8 images, and (batch, classes) float32 targets, 1
-            at the label.
-
-        """
+        """(batch, height, width, channels) uint8 and (batch, classes) float32, 1 at the label."""
         positions = self._order[index * self._size : (index + 1) * self._size]
         images = self._training.take(positions)
         mirrored = self._mirrored[positions]
@@ -81,11 +69,7 @@ def shift_images(images: np.ndarray, shifts: np.ndarray, *, limit: int) -> np.nd
 def class_weights(labels: np.ndarray, *, num_classes: int, kind: str) -> dict[int, float] | None:
     """What an image's loss is multiplied by, per class, 1 on average; None for no weights.
 
-    Args:
-        labels: (n,) of the training images.
-        num_classes: how many there are.
-        kind: none; balanced gives each class the same sum of weights.
-
+    The kind `balanced` gives each class the same sum of weights, `none` no weights.
     """
     if kind == "none":
         return None

@@ -25,7 +25,7 @@ def build_network(
             logits; or features of any shape, which are flattened and get a dense layer to logits;
             or a Keras model from pixels to one of the two.
         image_shape: height, width, channels.
-        num_classes: how many there are.
+        num_classes: of the logits.
         precision: in which its layers compute: float32 or bfloat16. Weights are float32.
 
     Returns:
@@ -42,9 +42,9 @@ def build_network(
         images = keras.Input(image_shape, name="images")
         pixels = layers.Rescaling(1 / 255, name="scale")(images)
         features = function(pixels)
-        if isinstance(features, keras.Model):
-            features = features(pixels)
-        logits = _to_logits(features, num_classes)
+        logits = _to_logits(
+            features(pixels) if isinstance(features, keras.Model) else features, num_classes
+        )
         return keras.Model(images, logits, name=architecture.replace(".", "_"))
     except ValueError as error:
         height, width, channels = image_shape

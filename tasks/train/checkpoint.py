@@ -16,6 +16,7 @@ import numpy as np
 
 from tasks.core.files import replacing, sha256_of
 from tasks.runner.lock import LOCK_FOLDER
+from tasks.train.parameters import TrainParameters
 
 CHECKPOINT = LOCK_FOLDER / "training.npz"
 
@@ -37,13 +38,7 @@ class TrainingState:
 
 
 class Checkpoint:
-    """A training's state on disk.
-
-    Args:
-        key: of the training; a state with another key is ignored.
-        path: of the file.
-
-    """
+    """A training's state on disk; one that was saved with another key is ignored."""
 
     def __init__(self, key: str, path: Path = CHECKPOINT) -> None:
         self._key = key
@@ -56,49 +51,43 @@ class Checkpoint:
             with np.load(content, allow_pickle=False) as arrays:
                 if str(arrays["key"]) != self._key:
                     return None
-                return TrainingState(
-                    history=json.loads(str(arrays["history"])),
-                    variables=[arrays[f"variable_{i}"] for i in range(arrays["counts"][0])],
-                    best=[arrays[f"best_{i}"] for i in range(arrays["counts"][1])],
-                )
+                history, number = json.loads(str(arrays["history"])), int(arrays["num_variables"])
+                saved = [arrays[name] for name in arrays.files if name.startswith("arr_")]
+                return TrainingState(history, saved[:number], saved[number:])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
 
     def save(self, state: TrainingState) -> None:
         """Writes the state, whole or not at all."""
-        arrays = {
+        named = {
             "key": np.array(self._key),
             "history": np.array(json.dumps(state.history)),
-            "counts": np.array([len(state.variables), len(state.best)]),
-            **{f"variable_{i}": array for i, array in enumerate(state.variables)},
-            **{f"best_{i}": array for i, array in enumerate(state.best)},
+            "num_variables": np.array(len(state.variables)),
         }
         with replacing(self._path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, *state.variables, *state.best, allow_pickle=False, **named)
 
     def remove(self) -> None:
         """Forgets the state."""
         self._path.unlink(missing_ok=True)
 
 
-def training_key(
-    *, parameters: str, images: object, splits: list[np.ndarray], network_file: Path
-) -> str:
+def training_key(parameters: TrainParameters, images: object, *splits: np.ndarray) -> str:
     """A hash of everything that decides a training's outcome.
 
     Args:
-        parameters: as text.
+        parameters: the recipe; the network's file is part of what decides.
         images: the shapes and hashes of the files that hold images and labels.
         splits: positions of the images to train on, and of those to validate on.
-        network_file: with the network's function, or a folder with such files.
 
     """
-    digest = hashlib.sha256(f"{parameters} {json.dumps(images, sort_keys=True)}".encode())
+    arrays = json.dumps(images, sort_keys=True)
+    digest = hashlib.sha256(f"{parameters.model_dump_json()} {arrays}".encode())
     for positions in splits:
         digest.update(f" {len(positions)} ".encode() + positions.tobytes())
     for name in ("tensorflow", "keras", "numpy"):
         digest.update(f"{name} {version(name)}".encode())
-    for place in (Path(__file__).parent, network_file):
+    for place in (Path(__file__).parent, Path(parameters.network_file)):
         for module in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             digest.update(sha256_of(module).encode())
     return digest.hexdigest()

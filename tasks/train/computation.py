@@ -8,6 +8,8 @@ from tasks.runner.errors import InputError
 from tasks.runner.quiet import quiet
 from tasks.train.parameters import TrainParameters
 
+TABLE_WIDTH = 88  # characters, of the layers' table
+
 
 def set_up_tensorflow(parameters: TrainParameters) -> None:
     """Imports TensorFlow so that training is a function of its inputs.
@@ -19,6 +21,7 @@ def set_up_tensorflow(parameters: TrainParameters) -> None:
     _tell_what_is_faster(parameters)
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = str(int(parameters.onednn))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["COLUMNS"] = str(TABLE_WIDTH)  # else Keras' table is as wide as the terminal
     os.environ.pop("ONEDNN_MAX_CPU_ISA", None)
     if parameters.processor == "portable":
         os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
@@ -41,9 +44,8 @@ def set_up_tensorflow(parameters: TrainParameters) -> None:
 
 
 def _tell_what_is_faster(parameters: TrainParameters) -> None:
-    if parameters.precision == "bfloat16" and not has_instructions(
-        "avx512_bf16", "amx_bf16", "bf16"
-    ):
+    has_bfloat16 = has_instructions("avx512_bf16", "amx_bf16", "bf16")
+    if parameters.precision == "bfloat16" and not has_bfloat16:
         print(
             "this processor has no instructions for bfloat16: with train.precision: float32 in"
             " params.yaml, training may be faster",

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import tempfile
 import zipfile
 from contextlib import redirect_stdout
@@ -13,17 +12,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from scipy.special import log_softmax
 
 from tasks.models.classifier import Classifier
 from tasks.runner.errors import InputError
 from tasks.runner.quiet import quiet
+from tasks.train.computation import TABLE_WIDTH
 from tasks.train.parameters import TrainParameters
-from tasks.train.served import Validator, fit_temperature, log_softmax
+from tasks.train.served import Validator, fit_temperature
 
 # Keras writes the present time at two places, and addresses in memory as the names of objects that
 # layers share. Without them, the same weights give the same bytes.
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
-_TABLE_WIDTH = 88  # characters
 
 
 class Exported(NamedTuple):
@@ -31,9 +31,7 @@ class Exported(NamedTuple):
 
     Attributes:
         litert: the model that ships, from uint8 images to probabilities.
-        keras: the bytes of a .keras file, to go on training with.
-        summary: its layers.
-        num_parameters: of the network.
+        keras: the bytes of a .keras file, to go on training with; the summary shows its layers.
         temperature: that its logits are divided by.
         probabilities: (n, classes) float32 of the validation split, by the model that ships.
         difference: the largest between these and the trained network's.
@@ -60,7 +58,7 @@ def export(network: keras.Model, validator: Validator, parameters: TrainParamete
     temperature = fit_temperature(logits, validator.labels)
     litert = convert_to_litert(with_probabilities(validator.served(), temperature=temperature))
     probabilities = Classifier(litert, num_threads=parameters.threads).predict(validator.images)
-    expected = np.exp(log_softmax(logits / temperature))
+    expected = np.exp(log_softmax(logits / temperature, axis=1))
     return Exported(
         litert=litert,
         keras=keras_file(with_probabilities(network, temperature=temperature)),
@@ -74,29 +72,21 @@ def export(network: keras.Model, validator: Validator, parameters: TrainParamete
 
 def keras_file(model: keras.Model) -> bytes:
     """A .keras file that holds the same bytes for the same weights."""
+    output = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
-        return _reproducible(path.read_bytes())
-
-
-def _reproducible(archive: bytes) -> bytes:
-    output = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(output, "w") as target:
-        for entry in source.infolist():
-            content = source.read(entry)
-            if entry.filename == "metadata.json":
-                content = _without_date(content)
-            elif entry.filename == "config.json":
-                content = _with_numbered_objects(content)
-            target.writestr(zipfile.ZipInfo(entry.filename, _FIXED_TIME), content)
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(output, "w") as target:
+            for entry in source.infolist():
+                content = source.read(entry)
+                if entry.filename == "metadata.json":
+                    metadata = json.loads(content)
+                    metadata.pop("date_saved", None)
+                    content = json.dumps(metadata, sort_keys=True).encode()
+                elif entry.filename == "config.json":
+                    content = _with_numbered_objects(content)
+                target.writestr(zipfile.ZipInfo(entry.filename, _FIXED_TIME), content)
     return output.getvalue()
-
-
-def _without_date(metadata: bytes) -> bytes:
-    content = json.loads(metadata)
-    content.pop("date_saved", None)
-    return json.dumps(content, sort_keys=True).encode()
 
 
 def _with_numbered_objects(config: bytes) -> bytes:
@@ -114,17 +104,9 @@ def _with_numbered_objects(config: bytes) -> bytes:
 def tabulate_layers(network: keras.Model) -> str:
     """Its layers, as a text table, the same under every locale and in every terminal."""
     lines: list[str] = []
-    # The printer looks at standard output for letters that it may use, and here for the width.
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(_TABLE_WIDTH)
-    try:
-        with redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")):
-            network.summary(line_length=_TABLE_WIDTH, print_fn=lambda line, **_: lines.append(line))
-    finally:
-        if before is None:
-            del os.environ["COLUMNS"]
-        else:
-            os.environ["COLUMNS"] = before
+    # The printer looks at standard output for letters that it may use.
+    with redirect_stdout(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")):
+        network.summary(line_length=TABLE_WIDTH, print_fn=lambda line, **_: lines.append(line))
     return "\n".join(lines) + "\n"
 
 
@@ -136,12 +118,7 @@ def with_probabilities(model: keras.Model, *, temperature: float) -> keras.Model
 
 
 def convert_to_litert(classifier: keras.Model) -> bytes:
-    """Converts a Keras model to LiteRT, with any batch size.
-
-    Returns:
-        A flatbuffer from (n, height, width, channels) uint8 to (n, classes) float32 probabilities.
-
-    """
+    """A flatbuffer from (n, height, width, channels) uint8 to (n, classes) float32."""
     with quiet():
         return tf.lite.TFLiteConverter.from_keras_model(classifier).convert()
 

@@ -43,33 +43,35 @@ def train_network(
         InputError: the network can't be built, or the loss is no longer a number.
 
     """
+    num_classes, epochs = len(data.classes), parameters.epochs
     network, trained = (
         build_network(
             parameters.architecture,
             image_shape=(data.height, data.width, data.channels),
-            num_classes=len(data.classes),
+            num_classes=num_classes,
             precision=precision,
         )
         for precision in ("float32", parameters.precision)
     )
     if parameters.whitening:
         whiten_first_convolution(network, training)
-    batches = Batches(training, num_classes=len(data.classes), parameters=parameters)
+    batches = Batches(training, num_classes=num_classes, parameters=parameters)
     model = compile_network(trained, parameters, steps_per_epoch=len(batches))
     model.set_weights(network.get_weights())
     validator = Validator(network, held_out.copy(), mirror=parameters.mirror)
     keeper = Keeper(network, validator, batches, checkpoint, patience=parameters.patience)
     keeper.resume(model)
+    done = len(keeper.history)
     if not keeper.has_waited_enough():
         model.fit(
             batches,
             class_weight=class_weights(
-                training.labels, num_classes=len(data.classes), kind=parameters.class_weights
+                training.labels, num_classes=num_classes, kind=parameters.class_weights
             ),
-            epochs=parameters.epochs,
-            initial_epoch=len(keeper.history),
+            epochs=epochs,
+            initial_epoch=done,
             shuffle=False,  # the batches are in their order
-            callbacks=[keeper, Progress(parameters.epochs, len(batches), done=len(keeper.history))],
+            callbacks=[keeper, Progress(epochs, len(batches), done=done)],
             verbose=0,  # pyright: ignore[reportArgumentType]
         )
     network.set_weights(keeper.best)
@@ -104,12 +106,8 @@ class Keeper(keras.callbacks.Callback):
         network: gets the weights of each epoch, averaged if the recipe says so.
         validate: measures it as it ships.
         batches: are told which epoch begins.
-        checkpoint: where the state is kept.
+        checkpoint: where the state is kept, of a row per whole epoch and the weights of the best.
         patience: epochs without a lower validation loss before training stops; None: never.
-
-    Attributes:
-        history: a row per whole epoch.
-        best: the weights of the best one.
 
     """
 
@@ -123,12 +121,8 @@ class Keeper(keras.callbacks.Callback):
         patience: int | None,
     ) -> None:
         super().__init__()
-        self._network = network
-        self._validate = validate
-        self._batches = batches
-        self._checkpoint = checkpoint
-        self._patience = patience
-        self._epoch = 0
+        self._network, self._validate = network, validate
+        self._batches, self._checkpoint, self._patience = batches, checkpoint, patience
         self.history: list[dict[str, float]] = []
         self.best: list[np.ndarray] = []
 
@@ -147,11 +141,10 @@ class Keeper(keras.callbacks.Callback):
         """Whether as many epochs as patience allows have brought nothing."""
         if self._patience is None or not self.history:
             return False
-        return len(self.history) - 1 - best_row(self.history) >= self._patience
+        return len(self.history) - 1 - _best_row(self.history) >= self._patience
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Names the epoch to the batches."""
-        self._epoch = epoch
         self._batches.start_epoch(epoch)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -168,7 +161,7 @@ class Keeper(keras.callbacks.Callback):
         self._require_finite("validation loss", figures["val_loss"], len(self._batches))
         logs.update(figures)
         self.history.append({"epoch": epoch + 1} | figures)
-        if best_row(self.history) == epoch:
+        if _best_row(self.history) == epoch:
             self.best = self._network.get_weights()
         variables = [np.asarray(variable.value) for variable in _state_of(model)]
         self._checkpoint.save(TrainingState(self.history, variables, self.best))
@@ -189,13 +182,13 @@ class Keeper(keras.callbacks.Callback):
         rate = float(model.optimizer.learning_rate)
         raise InputError(
             f"The {name} is {loss} by step {step} of {len(self._batches)} of epoch"
-            f" {self._epoch + 1}, with learning rate {rate:.3g};"
+            f" {len(self.history) + 1}, with learning rate {rate:.3g};"
             " expected a finite number. Lower train.learning_rate in params.yaml, then run:"
             " dvc repro"
         )
 
 
-def best_row(history: list[dict[str, float]]) -> int:
+def _best_row(history: list[dict[str, float]]) -> int:
     """The position of the first epoch with the lowest validation loss."""
     return min(range(len(history)), key=lambda row: history[row]["val_loss"])
 

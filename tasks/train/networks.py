@@ -67,14 +67,8 @@ def _convolution(
     pooled: bool = False,
 ) -> keras.KerasTensor:
     """Convolution, 2×2 max pooling if asked for, batch normalization, ReLU."""
-    features = layers.Conv2D(
-        filters,
-        size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        name=f"{name}_convolution",
-    )(features)
+    shape = {"filters": filters, "kernel_size": size, "strides": strides, "padding": "same"}
+    features = layers.Conv2D(**shape, use_bias=False, name=f"{name}_convolution")(features)
     if pooled:
         features = layers.MaxPooling2D(2, name=f"{name}_pooling")(features)
     features = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(features)

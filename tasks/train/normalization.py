@@ -48,15 +48,12 @@ class Affine(keras.layers.Layer):
 
     def take_from(self, normalization: Any) -> None:
         """Computes both from the layer's weights."""
-        mean, variance, gamma, beta = (
-            default if variable is None else np.asarray(variable.value, np.float64)
-            for variable, default in (
-                (normalization.moving_mean, 0.0),
-                (normalization.moving_variance, 1.0),
-                (normalization.gamma if normalization.scale else None, 1.0),
-                (normalization.beta if normalization.center else None, 0.0),
-            )
+        mean, variance = (
+            np.asarray(variable.value, np.float64)
+            for variable in (normalization.moving_mean, normalization.moving_variance)
         )
+        gamma = np.asarray(normalization.gamma.value, np.float64) if normalization.scale else 1.0
+        beta = np.asarray(normalization.beta.value, np.float64) if normalization.center else 0.0
         factor = gamma / np.sqrt(variance + normalization.epsilon)
         self._factor.assign(factor)
         self._offset.assign(beta - mean * factor)

@@ -8,28 +8,19 @@ from tasks.train.parameters import TrainParameters
 
 
 def make_optimizer(parameters: TrainParameters, *, num_steps: int) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer, schedule and averaging of weights.
-
-    Args:
-        parameters: the recipe.
-        num_steps: of the whole training.
-
-    """
-    one_cycle = parameters.schedule == "one_cycle"
-    shared: dict[str, Any] = {
-        "learning_rate": OneCycle(parameters.learning_rate, num_steps, parameters.warmup_share)
-        if one_cycle
-        else parameters.learning_rate,
-        "weight_decay": parameters.weight_decay or None,
-    }
+    """The recipe's optimizer, schedule and averaging of weights, for so many steps in all."""
+    rate: Any = parameters.learning_rate
+    if parameters.schedule == "one_cycle":
+        rate = OneCycle(parameters.learning_rate, num_steps, parameters.warmup_share)
+    decay = parameters.weight_decay or None
+    shared: dict[str, Any] = {"learning_rate": rate, "weight_decay": decay}
     if parameters.average_decay is not None:
         shared |= {"use_ema": True, "ema_momentum": parameters.average_decay}
     if parameters.optimizer == "adam":
         optimizer = keras.optimizers.Adam(beta_1=parameters.momentum, **shared)
     elif parameters.optimizer == "muon":
-        optimizer = ConvolutionMuon(
-            momentum=parameters.momentum, adam_weight_decay=shared["weight_decay"], **shared
-        )
+        shared |= {"momentum": parameters.momentum, "adam_weight_decay": decay}
+        optimizer = ConvolutionMuon(**shared)
     else:
         optimizer = keras.optimizers.SGD(momentum=parameters.momentum, nesterov=True, **shared)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -37,33 +28,17 @@ def make_optimizer(parameters: TrainParameters, *, num_steps: int) -> keras.opti
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """Up in a straight line, then down in one to almost 0.
-
-    Args:
-        highest: learning rate.
-        num_steps: of the whole training.
-        warmup_share: of the steps, in which the rate goes up.
-
-    """
+    """Up in a straight line for the warm-up's share of the steps, then down in one to almost 0."""
 
     def __init__(self, highest: float, num_steps: int, warmup_share: float) -> None:
-        self._config = {
-            "highest": highest,
-            "num_steps": num_steps,
-            "warmup_share": warmup_share,
-        }
+        self._highest, self._num_steps, self._share = highest, num_steps, warmup_share
 
     def __call__(self, step: Any) -> Any:
         """The learning rate of a step, counted from 0."""
-        share = self._config["warmup_share"]
         done: Any = keras.ops.cast(step, "float32")
-        middle = (done + 0.5) / self._config["num_steps"]
-        relative = keras.ops.minimum(middle / share, (1 - middle) / (1 - share))
-        return self._config["highest"] * relative
-
-    def get_config(self) -> dict[str, float]:
-        """The arguments."""
-        return dict(self._config)
+        middle = (done + 0.5) / self._num_steps
+        relative: Any = keras.ops.minimum(middle / self._share, (1 - middle) / (1 - self._share))
+        return self._highest * relative
 
 
 class ConvolutionMuon(keras.optimizers.Muon):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
 
 from tasks.core.dataset import ImageSplit
 from tasks.train.normalization import without_normalization
@@ -43,14 +44,12 @@ class Validator:
     def logits(self) -> np.ndarray:
         """(n, classes) float64 of the images that were held out."""
         self.served()
-        images = self.images
-        size = min(_BATCH, len(images))
-        logits = []
-        for start in range(0, len(images), size):
-            # The last batch is filled up, so that every batch has the same shape.
-            batch = images[np.arange(start, start + size) % len(images)]
-            logits.append(self._compute(tf.constant(batch)).numpy())
-        return np.concatenate(logits)[: len(images)].astype(np.float64)
+        number = len(self.images)
+        size = min(_BATCH, number)
+        # The last batch is filled up, so that every batch has the same shape.
+        batches = (np.arange(start, start + size) % number for start in range(0, number, size))
+        logits = [self._compute(tf.constant(self.images[batch])).numpy() for batch in batches]
+        return np.concatenate(logits)[:number].astype(np.float64)
 
     def __call__(self) -> dict[str, float]:
         """The mean loss and the accuracy."""
@@ -73,10 +72,4 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """The mean over (n, classes) logits of what each label's probability costs, in nats."""
-    return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Logarithms of probabilities, along the last axis."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())

@@ -5,7 +5,6 @@ python -m tasks.train
 
 import os
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from tasks.train.parameters import TrainParameters
 if TYPE_CHECKING:
     from tasks.train.export import Exported
 
-
 # Of the machine's memory, by an estimate that can be wrong by half.
 _TIGHT, _HOPELESS = 0.7, 1.5
 
@@ -37,17 +35,15 @@ def main() -> None:
     data: DataParameters = load_section("data", DataParameters)
     train: TrainParameters = load_section("train", TrainParameters)
     training, held_out = load_selections()
+    num_training, manifest = len(training.positions), load_manifest()
+    size = data.model_dump(include={"height", "width", "channels"})
     require_memory(
-        estimate_memory(
-            height=data.height,
-            width=data.width,
-            channels=data.channels,
-            batch_size=train.batch_size,
-            num_images=len(training.positions),
-        ),
+        estimate_memory(**size, batch_size=train.batch_size, num_images=num_training),
         available=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     )
-    checkpoint = Checkpoint(identify(train, training, held_out))
+    checkpoint = Checkpoint(
+        training_key(train, manifest["arrays"], training.positions, held_out.positions)
+    )
     set_up_tensorflow(train)
     # Only now, because these import TensorFlow.
     from tasks.train.export import export
@@ -55,39 +51,12 @@ def main() -> None:
 
     network, validator, history = train_network(data, train, training, held_out, checkpoint)
     exported = export(network, validator, train)
-    card = describe(data, train, history, exported, num_training=len(training.positions))
-    statistics = describe_images(training.source.images)
-    contents = statistics["content"].to_numpy()
-    seen = np.unique(contents[np.concatenate([training.positions, held_out.positions])])
-    save(exported, card, statistics.iloc[training.positions], seen)
+    card = describe(data, train, manifest, history, exported, num_training=num_training)
+    save(exported, card, training, held_out)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
     checkpoint.remove()
-    print(
-        f"chose epoch {card['chosen_epoch']}, val_accuracy {card['validation_accuracy']:.4f}",
-        flush=True,
-    )
-
-
-def require_memory(needed: int, *, available: int) -> None:
-    """Refuses a training that would be killed when memory runs out, and warns where it may be.
-
-    Args:
-        needed: bytes, as estimated.
-        available: bytes, of the machine.
-
-    Raises:
-        InputError: the machine has far less.
-
-    """
-    told = (
-        f"training takes about {needed / 2**30:.1f} GiB of memory, and this machine has"
-        f" {available / 2**30:.1f}: lower train.batch_size, or data.height and data.width, in"
-        " params.yaml"
-    )
-    if needed > _HOPELESS * available:
-        raise InputError(told)
-    if needed > _TIGHT * available:
-        print(told, flush=True)
+    accuracy = card["validation_accuracy"]
+    print(f"chose epoch {card['chosen_epoch']}, val_accuracy {accuracy:.4f}", flush=True)
 
 
 def load_selections() -> tuple[Selection, Selection]:
@@ -100,26 +69,32 @@ def load_selections() -> tuple[Selection, Selection]:
     return Selection(split, training), Selection(split, validation)
 
 
-def identify(parameters: TrainParameters, training: Selection, held_out: Selection) -> str:
-    """What tells this training from any other, so that none goes on with another's state."""
-    return training_key(
-        parameters=parameters.model_dump_json(),
-        images=load_manifest()["arrays"],
-        splits=[training.positions, held_out.positions],
-        network_file=Path(parameters.network_file),
+def require_memory(needed: int, *, available: int) -> None:
+    """Refuses a training that would be killed when memory runs out, and warns where it may be.
+
+    From the bytes that are needed, by an estimate, and those that the machine has.
+    """
+    told = (
+        f"training takes about {needed / 2**30:.1f} GiB of memory, and this machine has"
+        f" {available / 2**30:.1f}: lower train.batch_size, or data.height and data.width, in"
+        " params.yaml"
     )
+    if needed > _HOPELESS * available:
+        raise InputError(told)
+    if needed > _TIGHT * available:
+        print(told, flush=True)
 
 
 def describe(
     data: DataParameters,
     train: TrainParameters,
+    manifest: dict[str, Any],
     history: pd.DataFrame,
     exported: "Exported",
     *,
     num_training: int,
 ) -> dict[str, Any]:
     """What a user of the model must know: its input, its classes, how it was trained, on what."""
-    manifest = load_manifest()
     best = history.iloc[int(history["val_loss"].to_numpy().argmin())]
     return {
         "input": manifest["origin"]["input"],
@@ -140,15 +115,19 @@ def describe(
 
 
 def save(
-    exported: "Exported", card: dict[str, Any], statistics: pd.DataFrame, seen: np.ndarray
+    exported: "Exported", card: dict[str, Any], training: Selection, held_out: Selection
 ) -> None:
     """Writes the folder of the candidate, whole or not at all."""
+    statistics = describe_images(training.source.images)
+    contents = statistics["content"].to_numpy()
+    seen = np.unique(contents[np.concatenate([training.positions, held_out.positions])])
+    reference = summarize(statistics.iloc[training.positions], exported.probabilities)
     with replacing(paths.CANDIDATE) as folder:
         folder.mkdir()
         (folder / paths.KERAS_MODEL.name).write_bytes(exported.keras)
         (folder / paths.EXPORTED_MODEL.name).write_bytes(exported.litert)
         write_text(folder / paths.MODEL_SUMMARY.name, exported.summary)
         write_json(folder / paths.MODEL_CARD.name, card)
-        write_json(folder / REFERENCE_NAME, summarize(statistics, exported.probabilities))
+        write_json(folder / REFERENCE_NAME, reference)
         np.save(folder / paths.SEEN_IMAGES.name, seen)
         seal(folder)

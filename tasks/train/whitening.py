@@ -15,11 +15,8 @@ _LEAST_VARIANCE = 5e-4  # of pixels in 0..1; directions in which patches hardly 
 def whiten_first_convolution(network: keras.Model, training: Selection) -> None:
     """Replaces the random kernel of the first convolution by whitening filters; it is then trained.
 
-    Where the kernel has more filters than a patch has pixels, the others stay random.
-
-    Args:
-        network: scales pixels to 0..1 before its first convolution.
-        training: images, of which some are looked at, evenly spaced.
+    Some of the training images are looked at, evenly spaced. Where the kernel has more filters than
+    a patch has pixels, the others stay random.
 
     Raises:
         InputError: it has no convolution that looks at pixels.

@@ -1,7 +1,4 @@
-"""Stage validate; tasks/validate/stage.py says what it does.
-
-python -m tasks.validate
-"""
+"""python -m tasks.validate; tasks/validate/stage.py says what it does."""
 
 from tasks.runner.stage import run_stage
 

@@ -22,17 +22,15 @@ Severity = Literal["critical", "warning"]
 
 @dataclass(frozen=True)
 class Expectation:
-    """One expectation.
+    """One expectation, named by what is looked at.
 
     Attributes:
-        check: what is looked at, in words; it names the expectation.
         column: where its values stand in the table.
         expected: what it asks for, in words with the names of parameters.
         measure: gives the column, unless its table has it anyhow: of a split from its arrays and
             those of training, of a class from the rows of its images, of images from their rows and
             the rows of the training images.
-        low: the lowest value that is allowed.
-        high: the highest.
+        low: the lowest value that is allowed; high, the highest.
         apart: the share of the rows that may lie outside.
         values: what is allowed where that is no range.
         rule: of Great Expectations, if no row may lie outside a range.
@@ -164,10 +162,7 @@ OF_LABELS = (
 OF_IMAGES = (
     Expectation("there are images", "", "at least 1", low=1, rule="ExpectTableRowCountToBeBetween"),
     Expectation(
-        "every image has a label",
-        "label",
-        "no label missing",
-        rule="ExpectColumnValuesToNotBeNull",
+        "every image has a label", "label", "no label missing", rule="ExpectColumnValuesToNotBeNull"
     ),
     Expectation(
         "labels within the classes", "label", "0 to {last_label}", low=0, high="last_label"

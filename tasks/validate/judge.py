@@ -1,7 +1,6 @@
 """Lets Great Expectations judge the tables, and puts its results into plain words."""
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
 from typing import Any, TypedDict
@@ -10,13 +9,11 @@ import pandas as pd
 
 from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
-from tasks.validate.expectations import (
-    Expectation,
-    Severity,
-    name_limits,
-)
+from tasks.validate.ask import ask
+from tasks.validate.expectations import Expectation, Severity, name_limits
 from tasks.validate.parameters import ValidateParameters
 
+_SPLITS: tuple[SplitName, ...] = ("train", "test")
 _SHOWN = 12
 _COPIES = ("earlier_copies", "training_copies")
 # A deviation from a share is told by the share itself.
@@ -32,15 +29,10 @@ class Image(TypedDict):
 
 
 class Finding(TypedDict):
-    """One expectation and what was found.
+    """One expectation and what was found, in words.
 
     Attributes:
-        check: what was looked at, in words.
-        split: whose images.
-        expected: in words.
-        observed: in words.
         severity: "critical" stops the pipeline, "warning" is reported.
-        success: whether the expectation holds.
         unexpected_count: how many rows break it; 1 for a figure of the whole table.
         first_images: the first images that break it, if it is about single images.
         originals: for duplicates, the images that those repeat, in the same order.
@@ -58,45 +50,45 @@ class Finding(TypedDict):
     originals: list[Image]
 
 
+def is_critical(finding: Finding) -> bool:
+    """Whether the finding stops the pipeline."""
+    return not finding["success"] and finding["severity"] == "critical"
+
+
+def describe(finding: Finding) -> str:
+    """One line: what was looked at, found and expected, how many rows, the first images."""
+    line = (
+        f"{finding['split']}: {finding['check']}: found {finding['observed']};"
+        f" expected {finding['expected']}"
+    )
+    indices = ", ".join(str(image["index"]) for image in finding["first_images"])
+    return f"{line} (first at {indices})" if indices else line
+
+
 def judge(
     *tables: tuple[pd.DataFrame, Sequence[Expectation]],
     data: DataParameters,
     limits: ValidateParameters,
 ) -> list[Finding]:
-    """Judges tables, each by its expectations.
-
-    Returns:
-        One finding per expectation and split, in the order of the expectations.
-
-    """
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}  # pyright: ignore[reportAttributeAccessIssue]
-    source = context.data_sources.add_pandas("tables")
-    findings: list[Finding] = []
-    names: tuple[SplitName, ...] = ("train", "test")
-    for split in names:
-        asked = name_limits(split, data, limits)
-        for number, (table, expectations) in enumerate(tables):
-            chosen = [expectation for expectation in expectations if split in expectation.splits]
-            rows = table[table["split"] == split].reset_index(drop=True)
-            asset = source.add_dataframe_asset(f"{split} {number}")
-            batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": rows})
-            suite = gx.ExpectationSuite(asset.name, [_build(entry, asked) for entry in chosen])
-            results = batch.validate(suite, result_format="COMPLETE").results
-            # Great Expectations gives the results in an order of its own.
-            plain: list[Any] = [result.to_json_dict() for result in results]
-            by_check = {each["expectation_config"]["meta"]["check"]: each for each in plain}
-            for entry in chosen:
-                words = entry.expected.format_map(asked)
-                finding = _describe(entry, words, split, rows, by_check[entry.check])
-                finding["originals"] = list(
-                    _find_originals(table, entry.column, finding["first_images"])
-                )
-                findings.append(finding)
-    return findings
+    """One finding per expectation of a table and split, in the order of the expectations."""
+    asked: dict[SplitName, Any] = {split: name_limits(split, data, limits) for split in _SPLITS}
+    parts: list[tuple[SplitName, pd.DataFrame, Any, list[Expectation]]] = [
+        (split, table, table[table["split"] == split].reset_index(drop=True), chosen)
+        for split in _SPLITS
+        for table, entries in tables
+        if (chosen := [entry for entry in entries if split in entry.splits])
+    ]
+    answers = ask(
+        [
+            (rows, [_build(entry, asked[split]) for entry in chosen])
+            for split, _, rows, chosen in parts
+        ]
+    )
+    return [
+        _describe(entry, entry.expected.format_map(asked[split]), split, rows, table, result)
+        for (split, table, rows, chosen), results in zip(parts, answers, strict=True)
+        for entry, result in zip(chosen, results, strict=True)
+    ]
 
 
 def _build(entry: Expectation, asked: Mapping[str, Any]) -> Any:
@@ -125,6 +117,7 @@ def _describe(
     expected: str,
     split: SplitName,
     rows: pd.DataFrame,
+    table: pd.DataFrame,
     result: Mapping[str, Any],
 ) -> Finding:
     found, error = result["result"], _exception(result)
@@ -150,7 +143,7 @@ def _describe(
         success=success,
         unexpected_count=int(found.get("unexpected_count") or 0) or int(not success),
         first_images=[Image(split=split, index=int(position)) for position in shown],
-        originals=[],
+        originals=list(_find_originals(table, rows, entry.column, shown)),
     )
 
 
@@ -159,9 +152,8 @@ def _describe_rows(rows: pd.DataFrame, column: str, positions: list[int]) -> Ite
     broken = rows.iloc[positions]
     number = f"{len(positions):,} image{'' if len(positions) == 1 else 's'}"
     if "class" in rows.columns:
-        for position in range(min(len(broken), _SHOWN)):
-            row = broken.iloc[[position]]
-            yield f"{row['class'].iloc[0]} {_describe_range(row, column)}"
+        for name, row in broken[:_SHOWN].groupby("class", sort=False):
+            yield f"{name} {_describe_range(row, column)}"
     elif "index" not in rows.columns:
         yield _number(broken[column].iloc[0])
     elif broken[column].isna().any():
@@ -180,16 +172,16 @@ def _describe_range(rows: pd.DataFrame, column: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _find_originals(image_table: pd.DataFrame, column: str, images: list[Image]) -> Iterator[Image]:
+def _find_originals(
+    table: pd.DataFrame, rows: pd.DataFrame, column: str, positions: list[int]
+) -> Iterator[Image]:
     """For each duplicate, the first image with the same content: in its split, or in training."""
     if column not in _COPIES:
         return
-    for image in images:
-        rows = image_table[image_table["split"] == image["split"]]
-        name: SplitName = "train" if column == "training_copies" else image["split"]
-        same = image_table["content"] == rows["content"].iloc[image["index"]]
-        original = image_table[same & (image_table["split"] == name)]
-        yield Image(split=name, index=int(original["index"].iloc[0]))
+    originals = table[table["split"] == "train"] if column == "training_copies" else rows
+    for content in rows["content"].iloc[positions]:
+        first = originals[originals["content"] == content].iloc[0]
+        yield Image(split=first["split"], index=int(first["index"]))
 
 
 def _exception(result: Mapping[str, Any]) -> str:

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from scipy.linalg import eigh, solve_triangular
+from scipy.stats import hypergeom
+
+from tasks.core.dataset import ImageSplit
+from tasks.validate.parameters import Suspicion
 
 COLUMNS = ["position", "label", "suggestion", "probability_label", "probability_suggestion"]
 
@@ -25,46 +29,56 @@ _CHUNK = 4_096
 _TEMPERATURES = 2.0 ** np.arange(0, 10, 0.25)
 
 
-def find_suspicious_labels(
-    images: np.ndarray, labels: np.ndarray, *, num_classes: int, seed: int
-) -> pd.DataFrame:
-    """Lists the images that are more probably of another class than of their own.
+def look_at_labels(
+    training: ImageSplit, *, num_classes: int, seed: int
+) -> tuple[pd.DataFrame, Suspicion]:
+    """Finds the images that are more probably of another class than of their own.
 
     Of more than 100,000 images, a sample is looked at. A class with fewer images than folds is
     neither suspected nor suggested.
 
     Args:
-        images: (n, height, width, channels) uint8; may be mapped into memory.
-        labels: (n,) in 0..num_classes - 1.
-        num_classes: how many there are.
+        training: the images; they may be mapped into memory.
+        num_classes: of which some may have no images.
         seed: of the folds and the sample.
 
     Returns:
-        A row per image, the most suspicious first, with the columns COLUMNS. Probabilities are
-        rounded to four digits.
+        A row per such image, the most suspicious first, with the columns COLUMNS, probabilities
+        with four digits; and how many there are of each class.
 
     """
+    labels = training.labels
     chosen = choose_images(labels, num_classes=num_classes, seed=seed)
     given = labels[chosen].astype(np.int64)
-    if len(np.unique(given)) < 2:
-        return pd.DataFrame({column: [] for column in COLUMNS})
-    components = project(images, chosen)
-    scores = score_held_out(components, given, num_classes=num_classes, seed=seed)
+    table = pd.DataFrame({column: [] for column in COLUMNS})
+    if len(np.unique(given)) > 1:
+        components = project(training.images, chosen)
+        scores = score_held_out(components, given, num_classes=num_classes, seed=seed)
+        table = _tabulate(chosen, given, scores)
+    return table, _count(given, table, num_classes)
+
+
+def _tabulate(chosen: np.ndarray, given: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    """The suspicious ones of some positions, with their labels and the scores of all classes."""
     probabilities = to_probabilities(scores, given)
     suggested = suggest(probabilities, given)
     suspects = np.flatnonzero(suggested != given)
     label, suggestion = given[suspects], suggested[suspects]
     # What differs between processors is rounded away, and equal ones keep the images' order.
     margins = np.round(scores[suspects, suggestion] - scores[suspects, label], 3)
-    columns = (
-        chosen[suspects],
-        label,
-        suggestion,
-        probabilities[suspects, label].round(4),
-        probabilities[suspects, suggestion].round(4),
-    )
+    of_both = (probabilities[suspects, classes].round(4) for classes in (label, suggestion))
+    columns = (chosen[suspects], label, suggestion, *of_both)
     table = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
     return table.iloc[np.argsort(-margins, kind="stable")].reset_index(drop=True)
+
+
+def _count(looked_at: np.ndarray, suspicious: pd.DataFrame, num_classes: int) -> Suspicion:
+    """How many of the images with the labels `looked_at` are suspicious."""
+    images, suspected, suggested = (
+        np.bincount(np.asarray(labels, np.int64), minlength=num_classes).tolist()
+        for labels in (looked_at, suspicious["label"], suspicious["suggestion"])
+    )
+    return Suspicion(images=images, suspected=suspected, suggested=suggested)
 
 
 def choose_images(labels: np.ndarray, *, num_classes: int, seed: int) -> np.ndarray:
@@ -150,6 +164,32 @@ def suggest(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     confident = np.where(probabilities >= thresholds, probabilities, 0)
     own = probabilities[np.arange(len(labels)), labels]
     return np.where(confident.max(axis=1) > own, confident.argmax(axis=1), labels)
+
+
+def compare_suspicions(found: Suspicion, accepted: Suspicion) -> np.ndarray:
+    """How probable so many suspicious labels are if the images are like the accepted ones.
+
+    A clean set has suspicious labels too: images at the border of two classes. So only a rise
+    counts, class by class: of the images that are labelled so, and of the others that are suggested
+    to be so. By Fisher's exact test, so that the chance in both samples enters. The probabilities
+    are corrected for the number of comparisons, two per class: one below 1% is a false alarm for
+    one set in a hundred, over all classes.
+
+    Returns:
+        (2, classes) float64: of the suspected, and of the suggested.
+
+    """
+    of_class = np.array([found.images, accepted.images])
+    of_others = of_class.sum(axis=1, keepdims=True) - of_class
+    pairs = (
+        (np.array([found.suspected, accepted.suspected]), of_class),
+        (np.array([found.suggested, accepted.suggested]), of_others),
+    )
+    probabilities = [
+        hypergeom.sf(hits[0] - 1, numbers.sum(axis=0), hits.sum(axis=0), numbers[0])
+        for hits, numbers in pairs
+    ]
+    return np.minimum(np.stack(probabilities) * 2 * len(found.images), 1)
 
 
 def _scatter(group: np.ndarray) -> np.ndarray:

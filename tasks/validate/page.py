@@ -6,7 +6,7 @@ from tasks.core.parameters import DataParameters
 from tasks.page.images import can_show
 from tasks.page.render import make_environment
 from tasks.validate.judge import Finding
-from tasks.validate.tables import Splits
+from tasks.validate.verdict import Splits
 
 _FIRST = 16  # images of a split that are shown where a finding isn't about single images
 
@@ -21,13 +21,7 @@ def render_findings(
 ) -> str:
     """One HTML file without script or outside address, every value escaped.
 
-    Args:
-        findings: of the guard.
-        splits: the images that it looked at.
-        suspicious: the labels that are probably wrong; None if the data isn't fit to look for them.
-        data: what the images and the labels are.
-        num_shown: of the suspicious labels.
-
+    It shows `num_shown` suspicious labels, which are None if the data isn't fit to look for them.
     """
     environment = make_environment("tasks.validate", splits, classes=data.classes)
     return environment.get_template("findings_page.html.j2").render(

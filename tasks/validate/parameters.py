@@ -2,13 +2,27 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from tasks.core.parameters import Count, DataParameters, Fraction, Positive, Section, Seed, Share
 from tasks.runner.errors import InputError
-from tasks.validate.suspicion import Suspicion
 
 Brightness = Annotated[float, Field(ge=0, le=255)]
+
+
+class Suspicion(Section):
+    """How many labels are suspicious, of each class, in the order of the classes.
+
+    Attributes:
+        images: that were looked at.
+        suspected: of these, images that look like another class.
+        suggested: images of other classes that look like this one.
+
+    """
+
+    images: list[NonNegativeInt]
+    suspected: list[NonNegativeInt]
+    suggested: list[NonNegativeInt]
 
 
 class ValidateParameters(Section):
@@ -34,12 +48,7 @@ class ValidateParameters(Section):
     seed: Seed
 
     def expected_shares(self, data: DataParameters) -> tuple[float, ...]:
-        """The share of each class that is expected: even if none is stated.
-
-        Raises:
-            InputError: the shares aren't those of the classes.
-
-        """
+        """The share of each class that is expected: even if none is stated."""
         num_classes = len(data.classes)
         if self.shares is None:
             return (1 / num_classes,) * num_classes

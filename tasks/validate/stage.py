@@ -12,9 +12,10 @@ from tasks.core.dataset import ImageSplit, SplitName, load_split
 from tasks.core.files import write_json, write_text
 from tasks.core.parameters import DataParameters, load_section
 from tasks.runner.errors import InputError
+from tasks.validate.judge import describe, is_critical
 from tasks.validate.page import render_findings
 from tasks.validate.parameters import ValidateParameters
-from tasks.validate.verdict import describe, is_critical, validate, validate_labels
+from tasks.validate.verdict import validate, validate_labels
 
 _COUNTS = ["split", "label", "class", "count", "share"]
 

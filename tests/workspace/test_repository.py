@@ -90,7 +90,7 @@ def test_a_project_below_gits_top_is_verified_healed_published_and_compared(root
     verify(root)
     assert remove_broken_leftovers(root) == []
     baseline = read_baseline("HEAD", root)
-    assert str(baseline["origin"]).startswith("commit ")
+    assert baseline.origin.startswith("commit ")
     commit_results("results", root)
     names = do("git", "ls-tree", "-r", "--name-only", "--full-tree", "results", root=root).split()
     assert {"below/project/dvc.lock", "below/project/reports/evaluation.json"} <= set(names)

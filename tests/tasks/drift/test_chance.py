@@ -9,6 +9,7 @@ from tasks.drift.chance import differences_of_means, divergence_of_labels
 from tasks.drift.judge import describe_drift, judge_drift
 from tasks.drift.parameters import DriftParameters
 from tasks.drift.reference import IMAGE_STATISTICS, NUM_BINS, summarize
+from tasks.predict.classify import Sample
 from tests.conftest import read_parameters, typed
 
 LIMITS: DriftParameters = typed(read_parameters()).drift
@@ -40,11 +41,10 @@ def test_one_black_pixel_is_no_drift_where_training_images_have_none() -> None:
     confidence = np.tile([[0.9, 0.1]], (500, 1))
     reference = summarize(training, confidence)
     assert reference["statistics"]["zero_share"]["deviation"] == 0
-    batch = pd.DataFrame(
-        {"brightness": 200.0, "contrast": 10.0, "zero_share": np.arange(20) == 0, "label": 0}
-    ).assign(confidence=0.9)
-    batch["zero_share"] = batch["zero_share"] / 784
-    findings = judge_drift(batch, reference, classes=("a", "b"), limits=LIMITS)
+    batch = np.tile([200.0, 10.0, 0.0, 0.9, 0.0], (20, 1))
+    batch[0, 2] = 1 / 784
+    sample = Sample(reference, [batch])
+    findings = judge_drift(sample, classes=("a", "b"), limits=LIMITS)
     assert describe_drift(findings) == []
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.drift import add_noise, draw_digits, shift
-from tasks.drift.judge import DriftFinding, describe_drift
-from tasks.drift.report import judge_sample, report_drift
+from tasks.drift.judge import DriftFinding, describe_drift, judge_drift, report_drift
 from tasks.predict.classify import Sample
 from tasks.predict.model import Model
 from tests.conftest import read_parameters, typed
@@ -21,7 +20,7 @@ IMAGE_FIGURES = {"mean brightness", "mean contrast", "mean zero_share"}
 def judge(images: np.ndarray, model: Model) -> list[DriftFinding]:
     sample = Sample(model.read_reference())
     sample.add(images, model.classifier.predict(images))
-    return judge_sample(sample, classes=model.classes, limits=LIMITS)
+    return judge_drift(sample, classes=model.classes, limits=LIMITS)
 
 
 def alarms(images: np.ndarray, model: Model) -> set[str]:

@@ -16,7 +16,7 @@ from tasks.core.seal import seal
 from tasks.evaluate.metrics import Judged, measure
 from tasks.evaluate.tables import bin_confidences, tabulate_predictions
 from tasks.images.arrays import parse_idx
-from tasks.report.baseline import pack_baseline
+from tasks.report.baseline import Baseline
 from tasks.report.stage import main
 from tests.conftest import FIXTURE, write_parameters
 
@@ -125,7 +125,8 @@ def make_report(
             before = made_up_answers(labels, num_classes=len(classes), seed=baseline_seed)
             old = measure(labels, before, **options)
             predicted = before.argmax(axis=1).astype(np.uint8)
-            write_json(paths.BASELINE, pack_baseline(old, predicted, origin="commit 1234567"))
+            baseline = Baseline(origin="commit 1234567", metrics=old, predicted=predicted)
+            write_json(paths.BASELINE, baseline.model_dump(mode="json"))
         write_json(
             paths.VALIDATION,
             {

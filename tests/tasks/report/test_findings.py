@@ -1,6 +1,7 @@
 """The report points at what is worth a look."""
 
 import numpy as np
+import pandas as pd
 
 from tasks.core.dataset import ImageSplit
 from tasks.evaluate.tables import tabulate_predictions
@@ -52,7 +53,7 @@ def test_without_mistakes_there_are_no_pairs() -> None:
 def test_a_cell_shows_the_surest_mistakes_or_the_least_sure_right_answers() -> None:
     predictions = table([1, 0, 1, 0, 2], [CAT, CAT, SURE_CAT, SURE_CAT, DOG])
     cells = find_cells(predictions, number=9, examples=1)
-    assert [(cell.labels, cell.count, cell.images) for cell in cells] == [
+    assert [(cell.labels, cell.num_images, cell.images) for cell in cells] == [
         ((0, 0), 2, [1]),
         ((1, 0), 2, [2]),
         ((2, 1), 1, [4]),
@@ -80,52 +81,45 @@ def test_labels_that_were_swapped_are_found() -> None:
     assert (probabilities[sure].argmax(axis=1) == labels[sure]).all()
     swapped = labels.copy()
     swapped[sure] = (labels[sure] + 1) % 4
-    assert set(find_doubtful_labels(swapped, probabilities)[:5]) == set(sure.tolist())
+    doubtful = find_doubtful_labels(swapped, probabilities)
+    assert set(doubtful["image"][:5]) == set(sure.tolist())
+    assert (doubtful["suggestion"][:5] == labels[doubtful["image"][:5]]).all()
 
 
 def test_no_label_is_doubtful_where_the_model_is_always_right() -> None:
     labels = np.arange(9) % 3
-    assert find_doubtful_labels(labels, np.eye(3)[labels]) == []
+    assert find_doubtful_labels(labels, np.eye(3)[labels]).empty
 
 
 def test_an_absent_class_is_never_suggested_and_breaks_nothing() -> None:
     labels = np.zeros(4, np.uint8)
     probabilities = np.array([[0.9, 0.1, 0.0]] * 3 + [[0.0, 0.1, 0.9]])
-    assert find_doubtful_labels(labels, probabilities) == []
+    assert find_doubtful_labels(labels, probabilities).empty
 
 
 def test_neighbours_side_with_the_truth_on_real_images() -> None:
     """Real trousers labelled as bags: the nearest training images say trouser."""
     splits = real_splits()
-    trousers = np.flatnonzero(splits["test"].labels == 1).tolist()
-    labels = np.full(len(splits["test"].labels), 8, np.uint8)
-    answers = np.full(len(labels), 1, np.uint8)
-    doubtful = ask_neighbours(
-        splits["test"].images,
-        labels,
-        answers,
-        trousers,
-        training=splits["train"],
-        number=5,
-    )
-    assert len(doubtful) == len(trousers)
-    assert sum(label.supporters > label.opponents for label in doubtful) >= 9
-    assert [label.image for label in doubtful] == trousers
+    trousers = np.flatnonzero(splits["test"].labels == 1)
+    doubted = pd.DataFrame({"image": trousers, "label": 8, "suggestion": 1})
+    asked = ask_neighbours(doubted, splits["test"].images, training=splits["train"], number=5)
+    assert asked[["image", "label", "suggestion"]].equals(doubted)
+    assert (asked["supporters"] > asked["opponents"]).sum() >= 9
 
 
 def test_the_neighbours_are_the_same_however_the_images_are_divided(monkeypatch) -> None:
     splits = real_splits()
-    arguments = (splits["test"].images, splits["test"].labels, splits["test"].labels, [0, 1, 2])
-    training = splits["train"]
-    whole = ask_neighbours(*arguments, training=training, number=5)
+    labels = splits["test"].labels[:3]
+    doubted = pd.DataFrame({"image": [0, 1, 2], "label": labels, "suggestion": labels})
+    options = {"training": splits["train"], "number": 5}
+    whole = ask_neighbours(doubted, splits["test"].images, **options)
     monkeypatch.setattr("tasks.report.findings._CHUNK_PIXELS", 784 * 37)
-    assert ask_neighbours(*arguments, training=training, number=5) == whole
+    assert ask_neighbours(doubted, splits["test"].images, **options).equals(whole)
 
 
 def test_fewer_training_images_than_neighbours_are_enough() -> None:
     images = np.zeros((3, 2, 2, 1), np.uint8)
-    labels = np.array([0, 1, 1])
-    doubtful = ask_neighbours(
-        images, labels, np.array([1, 0, 0]), [0], training=ImageSplit(images, labels), number=15
-    )
-    assert (doubtful[0].supporters, doubtful[0].opponents) == (2, 1)
+    training = ImageSplit(images, np.array([0, 1, 1]))
+    doubted = pd.DataFrame({"image": [0], "label": [0], "suggestion": [1]})
+    asked = ask_neighbours(doubted, images, training=training, number=15)
+    assert asked[["supporters", "opponents"]].to_numpy().tolist() == [[2, 1]]

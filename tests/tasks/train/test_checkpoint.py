@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.train.checkpoint import Checkpoint, TrainingState, training_key
+from tasks.train.parameters import TrainParameters
 
 STATE = TrainingState(
     history=[{"epoch": 1, "val_loss": 0.1}],
@@ -39,21 +40,25 @@ def test_a_damaged_one_is_as_good_as_none(tmp_path: Path, length: int) -> None:
     assert Checkpoint("key", path).load() is None
 
 
-def test_the_key_follows_parameters_images_splits_and_the_network(tmp_path: Path) -> None:
-    splits = [np.array([0, 1]), np.array([2])]
+def test_the_key_follows_parameters_images_splits_and_the_network(
+    tmp_path: Path, recipe: TrainParameters
+) -> None:
+    splits = np.array([0, 1]), np.array([2])
     file, other = tmp_path / "networks.py", tmp_path / "other" / "networks.py"
     file.write_text("def mine(pixels): ...")
     other.parent.mkdir()
     other.write_text("def mine(features): ...")
     keys = {
-        training_key(parameters=parameters, images=images, splits=order, network_file=network)
-        for parameters, images, order, network in (
-            ("a", {"sha256": "1"}, splits, file),
-            ("b", {"sha256": "1"}, splits, file),
-            ("a", {"sha256": "2"}, splits, file),
-            ("a", {"sha256": "1"}, splits[::-1], file),
-            ("a", {"sha256": "1"}, splits, other),
-            ("a", {"sha256": "1"}, splits, other.parent.parent),
+        training_key(
+            recipe.model_copy(update={"seed": seed, "network_file": str(network)}), images, *order
+        )
+        for seed, images, order, network in (
+            (1, {"sha256": "1"}, splits, file),
+            (2, {"sha256": "1"}, splits, file),
+            (1, {"sha256": "2"}, splits, file),
+            (1, {"sha256": "1"}, splits[::-1], file),
+            (1, {"sha256": "1"}, splits, other),
+            (1, {"sha256": "1"}, splits, other.parent.parent),
         )
     }
     assert len(keys) == 6

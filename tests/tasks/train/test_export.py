@@ -6,13 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from tasks.core.dataset import ImageSplit
 from tasks.models.classifier import Classifier
 from tasks.runner.errors import InputError
 from tasks.train.build import build_network
 from tasks.train.export import check_parity, convert_to_litert, keras_file, with_probabilities
-from tasks.train.served import Validator, log_softmax
+from tasks.train.served import Validator
 
 # Keras converts its variables in NumPy's old way.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -43,7 +44,7 @@ def test_the_exported_model_agrees_with_keras_for_any_number_of_images(
     logits = np.asarray(network(images.astype(np.float32)))
     if mirror:
         logits = (logits + np.asarray(network(images[:, :, ::-1].astype(np.float32)))) / 2
-    expected = np.exp(log_softmax(logits.astype(np.float64) / 1.7))
+    expected = np.exp(log_softmax(logits.astype(np.float64) / 1.7, axis=1))
     for number in (1, 7, 256, 400):
         found = classifier.predict(images[:number])
         assert found.shape == (number, 10)

@@ -3,10 +3,12 @@
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from tasks.validate.labels import COLUMNS, choose_images, find_suspicious_labels
-from tasks.validate.suspicion import Suspicion, compare_suspicions, count_suspicions
+from tasks.core.dataset import ImageSplit
+from tasks.validate.labels import COLUMNS, compare_suspicions, look_at_labels
+from tasks.validate.parameters import Suspicion
 
 
 def make_images(
@@ -30,10 +32,12 @@ def flip(labels: np.ndarray, share: float, num_classes: int) -> np.ndarray:
     return (flipped % num_classes).astype(np.uint8)
 
 
+def find(images: np.ndarray, labels: np.ndarray, num_classes: int) -> pd.DataFrame:
+    return look_at_labels(ImageSplit(images, labels), num_classes=num_classes, seed=0)[0]
+
+
 def count(images: np.ndarray, labels: np.ndarray, num_classes: int) -> Suspicion:
-    suspicious = find_suspicious_labels(images, labels, num_classes=num_classes, seed=0)
-    chosen = choose_images(labels, num_classes=num_classes, seed=0)
-    return count_suspicions(suspicious, labels[chosen], num_classes=num_classes)
+    return look_at_labels(ImageSplit(images, labels), num_classes=num_classes, seed=0)[1]
 
 
 @pytest.mark.parametrize(("num_classes", "per_class"), [(2, 200), (5, 100), (20, 50), (100, 20)])
@@ -41,7 +45,7 @@ def test_flipped_labels_stand_first_with_their_true_class(num_classes: int, per_
     images, labels = make_images([per_class] * num_classes, 0, size=16)
     flipped = flip(labels, 0.05, num_classes)
     wrong = np.flatnonzero(flipped != labels)
-    table = find_suspicious_labels(images, flipped, num_classes=num_classes, seed=0)
+    table = find(images, flipped, num_classes)
     first = table.head(len(wrong))
     assert np.isin(first["position"], wrong).mean() > 0.75
     right = labels[first["position"]] == first["suggestion"]
@@ -52,17 +56,15 @@ def test_flipped_labels_stand_first_with_their_true_class(num_classes: int, per_
 def test_the_order_is_the_same_whatever_the_numbers_in_memory() -> None:
     """A sum of pixels is a whole number: another order of additions changes no bit."""
     images, labels = make_images([100] * 4, 1)
-    table = find_suspicious_labels(images, flip(labels, 0.1, 4), num_classes=4, seed=0)
-    again = find_suspicious_labels(
-        np.asfortranarray(images), flip(labels, 0.1, 4), num_classes=4, seed=0
-    )
+    table = find(images, flip(labels, 0.1, 4), 4)
+    again = find(np.asfortranarray(images), flip(labels, 0.1, 4), 4)
     assert table.equals(again)
 
 
 @pytest.mark.parametrize("counts", [[3, 3], [5] * 5, [1, 300], [2, 1], [10] * 100, [0, 40, 40]])
 def test_however_few_the_images_are_the_list_is_about_their_classes(counts: list[int]) -> None:
     images, labels = make_images(counts, 0)
-    table = find_suspicious_labels(images, labels, num_classes=len(counts), seed=0)
+    table = find(images, labels, len(counts))
     assert list(table.columns) == COLUMNS
     assert (table["label"].to_numpy() == labels[table["position"].to_numpy(int)]).all()
     enough = {label for label, number in enumerate(counts) if number >= 3}
@@ -71,13 +73,13 @@ def test_however_few_the_images_are_the_list_is_about_their_classes(counts: list
 
 def test_images_that_are_all_alike_tell_nothing() -> None:
     images, labels = np.full((40, 6, 6, 1), 7, np.uint8), np.arange(40) % 2
-    table = find_suspicious_labels(images, labels, num_classes=2, seed=0)
+    table = find(images, labels, 2)
     assert (table["probability_suggestion"] < 0.52).all()
 
 
 def test_large_colour_images_are_made_small() -> None:
     images, labels = make_images([30] * 2, 0, size=70, channels=3)
-    table = find_suspicious_labels(images, flip(labels, 0.1, 2), num_classes=2, seed=0)
+    table = find(images, flip(labels, 0.1, 2), 2)
     wrong = np.flatnonzero(flip(labels, 0.1, 2) != labels)
     assert len(set(table["position"]) & set(wrong)) >= len(wrong) - 1
 

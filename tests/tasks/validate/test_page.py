@@ -12,9 +12,11 @@ import pytest
 from benchmarks.corruptions import CORRUPTIONS, Splits
 from tasks.core import paths
 from tasks.core.dataset import ImageSplit, Selection, SplitName, save_splits
+from tasks.validate.judge import is_critical
+from tasks.validate.labels import look_at_labels
 from tasks.validate.page import render_findings
-from tasks.validate.suspicion import Suspicion, count_suspicions
-from tasks.validate.verdict import is_critical, validate, validate_labels
+from tasks.validate.parameters import Suspicion
+from tasks.validate.verdict import validate, validate_labels
 from tests.conftest import PROJECT, environment, write_parameters
 
 
@@ -81,8 +83,7 @@ def test_more_suspicious_labels_than_in_the_accepted_data_stop_the_pipeline(
 ) -> None:
     """A hundred times as many images were accepted, with the same share of suspicious labels."""
     train, classes = splits["train"], len(parameters.data.classes)
-    suspicious, _ = validate_labels(train, data=parameters.data, limits=parameters.validate)
-    counts = count_suspicions(suspicious, train.labels, num_classes=classes)
+    _, counts = look_at_labels(train, num_classes=classes, seed=parameters.validate.seed)
     accepted = Suspicion(
         **{name: [100 * count for count in values] for name, values in counts.model_dump().items()}
     )

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.corruptions import ALIGNED, CORRUPTIONS, Corruption, Splits
 from tasks.core.dataset import ImageSplit
-from tasks.validate.judge import Finding
-from tasks.validate.verdict import describe, is_critical, validate
+from tasks.validate.judge import Finding, describe, is_critical
+from tasks.validate.verdict import validate
 
 
 def broken_checks(splits: Splits, parameters: SimpleNamespace) -> dict[str, Finding]:
