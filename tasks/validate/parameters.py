@@ -17,12 +17,16 @@ class Suspicion(Section):
         images: that were looked at.
         suspected: of these, images that look like another class.
         suggested: images of other classes that look like this one.
+        surely_suspected: of the suspected, those that are hardly of their own class.
+        surely_suggested: of the suggested, those that are hardly of their own class.
 
     """
 
     images: list[NonNegativeInt]
     suspected: list[NonNegativeInt]
     suggested: list[NonNegativeInt]
+    surely_suspected: list[NonNegativeInt]
+    surely_suggested: list[NonNegativeInt]
 
 
 class ValidateParameters(Section):

@@ -6,22 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.labels import make_images
 from tasks.core.dataset import ImageSplit
 from tasks.validate.labels import COLUMNS, compare_suspicions, look_at_labels
 from tasks.validate.parameters import Suspicion
-
-
-def make_images(
-    counts: list[int], seed: int, size: int = 8, channels: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy images around a pattern of each class: about one in fifty looks like another class."""
-    generator = np.random.default_rng(seed)
-    patterns = np.random.default_rng(99).normal(128, 20, (len(counts), size, size, channels))
-    labels = np.repeat(np.arange(len(counts)), counts)
-    noise = generator.normal(0, 45, (len(labels), size, size, channels))
-    images = np.clip(patterns[labels] + noise, 0, 255).astype(np.uint8)
-    order = generator.permutation(len(labels))
-    return images[order], labels[order].astype(np.uint8)
 
 
 def flip(labels: np.ndarray, share: float, num_classes: int) -> np.ndarray:
@@ -88,11 +76,27 @@ def test_a_rise_of_wrong_labels_in_one_class_is_noticed_in_that_class() -> None:
     accepted = count(*make_images([400] * 5, 1), 5)
     images, labels = make_images([400] * 5, 2)
     changed = labels.copy()
-    changed[np.flatnonzero(labels == 0)[:40]] = 3
+    changed[np.flatnonzero(labels == 0)[:50]] = 3
     probabilities = compare_suspicions(count(images, changed, 5), accepted)
     assert probabilities[0, 3] < 0.01
     assert probabilities[1, 0] < 0.01
     assert (probabilities[:, [1, 2, 4]] > 0.01).all()
+
+
+def test_a_few_wrong_labels_that_are_surely_wrong_are_noticed_among_many_that_may_be() -> None:
+    """A dozen more at the border are nothing; a dozen that are hardly of their class are many."""
+    accepted = Suspicion(
+        images=[1000, 1000],
+        suspected=[100, 100],
+        suggested=[100, 100],
+        surely_suspected=[0, 0],
+        surely_suggested=[0, 0],
+    )
+    counts = accepted.model_dump()
+    border = counts | {"suspected": [112, 100], "suggested": [100, 112]}
+    wrong = border | {"surely_suspected": [12, 0], "surely_suggested": [0, 12]}
+    assert compare_suspicions(Suspicion(**border), accepted).min() > 0.5
+    assert compare_suspicions(Suspicion(**wrong), accepted).min() < 0.01
 
 
 @pytest.mark.parametrize(("num_classes", "per_class"), [(2, 50), (5, 100), (20, 20)])
