@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.files import write_json
-from tasks.evaluate.metrics import Metrics
+from tasks.evaluate.metrics import Earlier
 from tasks.report.baseline import Baseline
 from tasks.runner.errors import InputError
 from workspace.git import git
@@ -34,7 +34,7 @@ def read_baseline(revision: str, root: Path) -> Baseline:
     commit = git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}", root=root)
     try:
         # The path is taken from here, which may lie below Git's top folder.
-        metrics = Metrics.model_validate_json(
+        metrics = Earlier.model_validate_json(
             git("show", f"{commit}:./{paths.EVALUATION}", root=root)
         )
     except ValueError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tasks.core import paths
 from tasks.core.parameters import load_section
-from tasks.evaluate.metrics import read_metrics
+from tasks.evaluate.metrics import read_earlier
 from tasks.models.parameters import GateParameters
 from tasks.models.store import (
     CHAMPIONS,
@@ -36,9 +36,10 @@ def describe_champion(record: Record, folder: Path = CHAMPIONS) -> Iterator[str]
         yield f"champion  {record.current}  {folder / record.current}"
         try:
             verify_store(folder)
-            metrics = read_metrics(folder / record.current / paths.EVALUATION.name)
-            low, high = metrics.accuracy_interval
-            yield f"accuracy  {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}] when it was promoted"
+            if metrics := read_earlier(folder / record.current / paths.EVALUATION.name):
+                low, high = metrics.accuracy_interval
+                accuracy = f"{metrics.accuracy:.4f} [{low:.4f}, {high:.4f}]"
+                yield f"accuracy  {accuracy} when it was promoted"
         except InputError as error:
             yield str(error)
     if record.pending:

@@ -20,7 +20,7 @@ class _Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Judged(_Row):
+class Judged(_Row, extra="ignore"):
     """What the figures are about.
 
     Attributes:
@@ -78,6 +78,23 @@ class Metrics(_Row):
     calibration_bins: int
     classes: tuple[ClassMetrics, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
+    sha256: Judged
+
+
+class _Named(BaseModel, extra="allow", frozen=True):
+    name: str
+
+
+class Earlier(BaseModel, extra="allow", frozen=True):
+    """What is asked of the figures of a champion or a baseline, which code of any age has written.
+
+    All others are kept as they are: fields of today's `Metrics` may be missing, and there may be
+    some that it doesn't have.
+    """
+
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    classes: tuple[_Named, ...]
     sha256: Judged
 
 
@@ -166,3 +183,11 @@ def read_metrics(path: Path) -> Metrics:
         raise InputError(
             f"{path} can't be read ({cause}). Make it anew: rm {path}; dvc repro"
         ) from None
+
+
+def read_earlier(path: Path) -> Earlier | None:
+    """Reads a champion's file of metrics; None if that isn't possible."""
+    try:
+        return Earlier.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -17,7 +17,7 @@ from tasks.core import paths
 from tasks.core.dataset import load_manifest, load_split
 from tasks.core.files import replacing, write_json, write_text
 from tasks.core.parameters import load_section
-from tasks.evaluate.metrics import Metrics, read_metrics
+from tasks.evaluate.metrics import Metrics, read_earlier, read_metrics
 from tasks.models.card import MODEL_NAME, read_card, read_seen, version_of
 from tasks.models.gate import (
     Answers,
@@ -148,7 +148,8 @@ def compare_with(
     from tasks.models.data import hashes_of
 
     split = load_split("test")
-    if read_metrics(champion / paths.EVALUATION.name).sha256.test_set == metrics.sha256.test_set:
+    judged = read_earlier(champion / paths.EVALUATION.name)
+    if judged and judged.sha256.test_set == metrics.sha256.test_set:
         known = np.ones(len(split.labels), bool)
         predicted = _read_predicted(champion / paths.PREDICTIONS.name)
     else:

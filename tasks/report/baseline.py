@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-from tasks.evaluate.metrics import Metrics
+from tasks.evaluate.metrics import Earlier, Metrics
 from tasks.runner.errors import InputError
 
 
@@ -43,7 +43,7 @@ class Baseline(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     origin: str
-    metrics: Metrics
+    metrics: Earlier
     predicted: Annotated[np.ndarray, BeforeValidator(_unpack), PlainSerializer(_pack)]
 
     def is_comparable(self, metrics: Metrics) -> bool:

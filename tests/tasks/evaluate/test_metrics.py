@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.files import write_json
-from tasks.evaluate.metrics import Judged, Metrics, measure, read_metrics
+from tasks.evaluate.metrics import Judged, Metrics, measure, read_earlier, read_metrics
 from tasks.evaluate.tables import bin_confidences, calibration_error, tabulate_predictions
 from tasks.runner.errors import InputError
 
@@ -145,3 +145,23 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     path.write_text("<<<<<<< HEAD\n" + path.read_text("utf-8"), "utf-8")
     with pytest.raises(InputError, match=r"evaluation\.json can't be read .* dvc repro"):
         read_metrics(path)
+
+
+def test_an_evaluation_of_other_code_is_read_for_what_it_has(tmp_path: Path) -> None:
+    """One of today's fields is missing, others are there that today's code doesn't know."""
+    path = tmp_path / "evaluation.json"
+    metrics = measured(np.array([0, 1]), answers([0.8, 0.1, 0.1], [0.1, 0.8, 0.1]))
+    content = metrics.model_dump(mode="json") | {"balanced_accuracy": 0.5}
+    del content["macro_f1"]
+    for row in content["classes"]:
+        row["specificity"] = 1.0
+    content["sha256"]["seen"] = "s"
+    write_json(path, content)
+    with pytest.raises(InputError, match="can't be read"):
+        read_metrics(path)
+    earlier = read_earlier(path)
+    assert earlier is not None
+    assert (earlier.accuracy, earlier.sha256) == (metrics.accuracy, metrics.sha256)
+    assert [row.name for row in earlier.classes] == list(CLASSES)
+    path.write_text("<<<<<<< HEAD\n")
+    assert read_earlier(path) is None

@@ -218,3 +218,20 @@ def test_changed_data_are_told_in_numbers(data: dict) -> None:
     changed = sum(label != "Bag" for label in labels[:2])
     assert f"{changed} changed their label (" in images
     assert f"{labels[0]} → Bag" in images
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_champion_that_other_code_has_judged_is_compared_with(
+    data: dict, is_readable: bool
+) -> None:
+    """Of its figures only the test images count, and it is judged anew where they aren't known."""
+    champion = CHAMPIONS / judge().version
+    path = champion / paths.EVALUATION.name
+    content = json.loads(path.read_text("utf-8"))
+    del content["macro_f1"]
+    path.write_text(json.dumps(content if is_readable else {}))
+    seal(champion)
+    change_model(temperature=2)
+    verdict = judge()
+    assert verdict.champion == champion.name
+    assert "images have changed" not in describe(verdict)

@@ -13,7 +13,7 @@ from tasks.core import paths
 from tasks.core.dataset import ImageSplit, Selection, SplitName, save_splits
 from tasks.core.files import write_json, write_text
 from tasks.core.seal import seal
-from tasks.evaluate.metrics import Judged, measure
+from tasks.evaluate.metrics import Earlier, Judged, measure
 from tasks.evaluate.tables import bin_confidences, tabulate_predictions
 from tasks.images.arrays import parse_idx
 from tasks.report.baseline import Baseline
@@ -123,7 +123,7 @@ def make_report(
         write_json(paths.BASELINE, {})
         if baseline_seed is not None:
             before = made_up_answers(labels, num_classes=len(classes), seed=baseline_seed)
-            old = measure(labels, before, **options)
+            old = Earlier.model_validate(measure(labels, before, **options).model_dump())
             predicted = before.argmax(axis=1).astype(np.uint8)
             baseline = Baseline(origin="commit 1234567", metrics=old, predicted=predicted)
             write_json(paths.BASELINE, baseline.model_dump(mode="json"))

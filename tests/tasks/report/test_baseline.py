@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.evaluate.metrics import Judged, Metrics, measure
+from tasks.evaluate.metrics import Earlier, Judged, Metrics, measure
 from tasks.report.baseline import Baseline, read_baseline
 from tasks.runner.errors import InputError
 
@@ -28,7 +28,8 @@ def metrics_of(classes: tuple[str, ...] = CLASSES, **sha256: str) -> Metrics:
 
 
 def baseline_of(predicted: list[int], metrics: Metrics) -> Baseline:
-    return Baseline(origin="here", metrics=metrics, predicted=np.array(predicted))
+    earlier = Earlier.model_validate(metrics.model_dump())
+    return Baseline(origin="here", metrics=earlier, predicted=np.array(predicted))
 
 
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=300))
@@ -57,7 +58,7 @@ def test_what_make_baseline_wrote_is_read_and_anything_else_refused(tmp_path: Pa
     path.write_text(baseline_of([0, 1], metrics_of()).model_dump_json())
     baseline = read_baseline(path)
     assert baseline is not None
-    assert (baseline.origin, baseline.metrics) == ("here", metrics_of())
+    assert (baseline.origin, baseline.metrics.sha256) == ("here", metrics_of().sha256)
     assert baseline.predicted.tolist() == [0, 1]
     damaged = path.read_text().replace('"predicted":"', '"predicted":"AAAA')
     for content in ('{"origin": "an older version"}', damaged, "<<<<<<< HEAD"):

@@ -150,6 +150,21 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_leads_to_its_images(
     page.close()
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_name_of_a_class_below_an_image_is_not_broken_after_its_hyphen(
+    browser: Browser, report: Path, width: int
+) -> None:
+    page, _ = open_page(browser, report, viewport={"width": width, "height": 844})
+    names = page.locator(".gallery .name", has_text="T-shirt/top")
+    heights = names.evaluate_all(
+        "names => names.map(name => name.offsetHeight / parseFloat("
+        "getComputedStyle(name).lineHeight))"
+    )
+    assert heights
+    assert max(heights) < 1.5
+    page.close()
+
+
 def test_on_paper_what_was_folded_is_there(browser: Browser, report: Path) -> None:
     page, _ = open_page(browser, report, color_scheme="dark")
     page.emulate_media(media="print")

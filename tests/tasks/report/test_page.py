@@ -21,6 +21,7 @@ from tasks.report.render import (
     format_setting,
 )
 from tasks.report.sections import SECTIONS as REPORT_SECTIONS
+from tasks.report.stage import main
 from tasks.runner.stage import STALE_SLOT
 from tests.conftest import PROJECT
 from tests.tasks.report.conftest import MakeReport, finding, made_up_splits, real_splits
@@ -180,6 +181,26 @@ def test_without_a_baseline_the_report_says_how_to_get_one(make_report: MakeRepo
     page = make_report()
     assert "No baseline yet" in page
     assert "pipeline baseline" in page
+
+
+def test_a_figure_that_the_baseline_lacks_is_shown_without_a_change(
+    make_report: MakeReport,
+) -> None:
+    """Earlier code didn't measure it."""
+    make_report(baseline_seed=2)
+    assert paths.REPORT_PAGE.read_text("utf-8").count("on the baseline</span>") == 5
+    content = json.loads(paths.BASELINE.read_text("utf-8"))
+    del content["metrics"]["macro_f1"]
+    paths.BASELINE.write_text(json.dumps(content))
+    main()
+    assert paths.REPORT_PAGE.read_text("utf-8").count("on the baseline</span>") == 4
+
+
+def test_the_page_names_the_model_by_its_version(make_report: MakeReport) -> None:
+    page = make_report(baseline_seed=2)
+    assert f"report on model {'0' * 12}</h1>" in page
+    assert f"model <code>{'0' * 12}</code>" in page
+    assert f"Model `{'0' * 12}`" in paths.REPORT_TEXT.read_text("utf-8")
 
 
 def test_the_answers_of_the_baseline_are_recognized(make_report: MakeReport) -> None:
