@@ -18,9 +18,9 @@ from tasks.runner.lock import hold_run
 from workspace.archive import keeping
 from workspace.check import check
 from workspace.graph import Outcome, StageFailedError, bring_up_to_date, read_stages
-from workspace.heal import remove_broken_leftovers, require_readable_lock
+from workspace.heal import remove_broken_leftovers
 from workspace.publish import publish, require_publishable
-from workspace.repository import find_places
+from workspace.repository import read_lock
 from workspace.sync import find_place, sync_archive
 from workspace.verify import require_recorded_bytes, require_sound_lists
 
@@ -47,9 +47,8 @@ def pipeline() -> dict[str, Outcome]:
     ):
         for path in remove_broken_leftovers(root):
             get_run_logger().warning("removed %s, which a killed run had left", path)
-        require_readable_lock(root)
-        objects = find_places(root).objects
-        require_sound_lists(root, objects)
+        read_lock(root)
+        require_sound_lists(root)
         for stage in read_stages(root):
             started = time.monotonic()
             log.reasons[stage.name] = stage.reasons
@@ -63,7 +62,7 @@ def pipeline() -> dict[str, Outcome]:
             )
             outcomes[stage.name] = log.outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
-        require_recorded_bytes(root, objects)
+        require_recorded_bytes(root)
         verdict = gate(parameters["gate"], return_state=True).result()
         archive_url = wanted.archive_url
         show_summary(outcomes, seconds, verdict, run=log.name, archive_url=archive_url)

@@ -1,7 +1,10 @@
 """One front door: it lists every command, imports one, and refuses the rest in a line."""
 
+import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,6 +52,39 @@ def test_the_door_itself_imports_nothing_that_takes_long() -> None:
     assert {"numpy", "dvc", "prefect", "pydantic", "ruamel", "argparse"}.isdisjoint(loaded)
 
 
+HEAVY = {"dvc", "great_expectations", "keras", "matplotlib", "pandas", "prefect", "scipy"}
+HEAVY |= {"seaborn", "sklearn", "tensorflow"}
+
+
+@pytest.mark.parametrize(
+    ("command", "used"),
+    [
+        ("--help", set()),
+        ("champion show", set()),
+        ("predict --help", set()),
+    ],
+)
+def test_a_command_imports_nothing_heavy_that_it_does_not_use(
+    workspace: Path, command: str, used: set[str]
+) -> None:
+    program = (
+        "import atexit, runpy, sys\n"
+        "atexit.register(lambda: print(*{name.partition('.')[0] for name in sys.modules}))\n"
+        f"sys.argv = ['cli', *{command.split()}]\n"
+        "runpy.run_module('cli', run_name='__main__')"
+    )
+    completed = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=workspace,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in completed.stderr
+    assert HEAVY & set(completed.stdout.splitlines()[-1].split()) == used
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -89,6 +125,32 @@ def test_bash_completes_commands_and_their_commands(words: str, expected: str) -
     )
     completed = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
     assert completed.stdout.split() == expected.split()
+
+
+def test_a_person_s_bash_completes_what_is_typed(tmp_path: Path) -> None:
+    """A real, interactive bash on a terminal of its own, and a real Tab."""
+    (tmp_path / "rc").write_text(f"PS1='$ '\n{write_completion('bash')}\n")
+    (tmp_path / "pipeline").write_text('#!/bin/sh\necho "ran: $*"\n')
+    (tmp_path / "pipeline").chmod(0o755)
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        ["bash", "--noprofile", "--rcfile", str(tmp_path / "rc"), "-i"],
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TERM": "dumb"},
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    ):
+        os.close(inside)
+        told = b""
+        while not told.endswith(b"$ "):
+            told += os.read(terminal, 4096)
+        os.write(terminal, b"pipeline cham\tsh\t\rexit\r")
+        with suppress(OSError):  # Linux ends a terminal so
+            while part := os.read(terminal, 4096):
+                told += part
+    os.close(terminal)
+    assert b"ran: champion show" in told
 
 
 def test_the_program_that_make_installs_starts_this_code(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tasks.core import paths
+from tasks.core.seal import SEAL_NAME
 from workspace.graph import read_stages
 
 PROJECT = Path(__file__).parent.parent
@@ -111,7 +112,7 @@ def test_no_code_is_a_dependency_that_a_stage_does_not_import(stage: str) -> Non
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_the_parameters_that_it_declares(stage: str) -> None:
-    assert sections_read(module_of(stage)) == set(STAGES[stage]["params"])
+    assert sections_read(module_of(stage)) == set(STAGES[stage].get("params", []))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -143,6 +144,7 @@ def test_the_paths_in_the_code_are_those_in_the_graph(stage: str) -> None:
         if not any(
             str(path) in declared for path in (getattr(paths, name), *getattr(paths, name).parents)
         )
+        and not any(getattr(paths, name) in Path(path).parents for path in declared)
     }
     assert outside == set()
 
@@ -151,10 +153,24 @@ def test_every_output_has_a_path_in_the_code_and_back() -> None:
     outputs = {name for stage in STAGES.values() for name in outputs_of(stage)}
     inputs = {name for stage in STAGES.values() for name in names_of(stage["deps"])}
     constants = {value for name, value in vars(paths).items() if name.isupper()}
+    # What no other stage reads may stand where it is written.
+    spelled = {
+        Path(node.args[0].value)
+        for name in STAGES
+        for file in entry_files(module_of(name))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Path"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
     for path in constants:
-        assert {str(path), *map(str, path.parents)} & (outputs | inputs), path
+        held = any(path in Path(output).parents for output in outputs)
+        assert held or {str(path), *map(str, path.parents)} & (outputs | inputs), path
     for output in outputs:
-        assert any(Path(output) in (path, *path.parents) for path in constants), output
+        named = any(Path(output) in (path, *path.parents) for path in constants | spelled)
+        assert named or Path(output).name == SEAL_NAME, output
 
 
 def test_the_flow_sees_the_stages_in_the_order_of_the_graph(

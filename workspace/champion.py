@@ -25,6 +25,7 @@ from tasks.models.store import (
     verify_store,
 )
 from tasks.runner.errors import InputError
+from workspace.git import can_git
 from workspace.registry import read_stage
 
 
@@ -55,7 +56,8 @@ def describe_champion(record: Record, folder: Path = CHAMPIONS) -> Iterator[str]
 def show() -> None:
     """Prints the champion and its history."""
     print("\n".join(describe_champion(record := read_record())))
-    registered = read_stage(Path.cwd()) if Path(".git").exists() else None
+    root = Path.cwd()
+    registered = read_stage(root) if can_git("rev-parse", "--git-dir", root=root) else None
     if registered not in (None, record.current):
         print(
             f"registry  still hands out {registered} as the champion. To follow:"

@@ -27,39 +27,25 @@ _ELSEWHERE = {
 def check_parameters(
     path: Path = PARAMETERS_PATH, graph: Path = Path("dvc.yaml")
 ) -> dict[str, Any]:
-    """Checks every section of a parameters file.
-
-    Returns:
-        The sections, typed.
-
-    Raises:
-        InputError: with one line per fault.
-
-    """
+    """Every section of a parameters file, typed; refuses it with one line per fault."""
     content = read_content(path)
     read = [section for stage in read_declared(graph.parent).values() for section in stage.sections]
     expected = list(dict.fromkeys([*read, *_ELSEWHERE]))
     faults = [
-        f"{path}: {name} is unknown. Allowed: {', '.join(expected)}."
-        for name in content
-        if name not in expected
+        f"{path}: {name} is {'missing' if name in expected else 'unknown'}."
+        f" Expected keys: {', '.join(expected)}."
+        for name in [*expected, *content]
+        if (name in expected) != (name in content)
     ]
     sections = {}
-    for name in expected:
-        if name not in content:
-            faults.append(f"{path}: {name} is missing. Expected keys: {', '.join(expected)}.")
-            continue
+    for name in filter(content.__contains__, expected):
         try:
             sections[name] = check_section(name, kind_of(name), content[name], path)
         except InputError as error:
             faults.append(str(error))
-    if not faults:
-        try:
-            sections["validate"].expected_shares(sections["data"])
-        except InputError as error:
-            faults.append(str(error))
     if faults:
         raise InputError("\n".join(faults))
+    sections["validate"].expected_shares(sections["data"])
     return sections
 
 
@@ -70,15 +56,7 @@ def kind_of(section: str) -> Any:
 
 
 def check() -> dict[str, Any]:
-    """Checks the parameters in the current folder, and that no run removes what isn't its own.
-
-    Returns:
-        The sections, typed.
-
-    Raises:
-        InputError: with one line per fault.
-
-    """
+    """The sections of params.yaml, typed; refuses faults, and what a run would spoil or miss."""
     sections = check_parameters()
     if not paths.BASELINE.exists():
         raise InputError(

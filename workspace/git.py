@@ -8,12 +8,7 @@ from tasks.runner.errors import InputError
 
 
 def git(*arguments: str, root: Path, environment: dict[str, str] | None = None) -> str:
-    """What Git answers, without the end of its last line.
-
-    Raises:
-        InputError: Git refuses, in its own words.
-
-    """
+    """What Git answers, without the end of its last line; it refuses in its own words."""
     completed = subprocess.run(
         ["git", *arguments],
         cwd=root,
@@ -27,3 +22,12 @@ def git(*arguments: str, root: Path, environment: dict[str, str] | None = None) 
     if completed.returncode:
         raise InputError(f"git {arguments[0]}: {completed.stderr.strip()}")
     return completed.stdout.strip()
+
+
+def can_git(*arguments: str, root: Path) -> bool:
+    """Whether Git can do it."""
+    try:
+        git(*arguments, root=root)
+    except InputError:
+        return False
+    return True

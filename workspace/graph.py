@@ -1,37 +1,28 @@
 """What DVC knows about the stages, and how it is asked to bring one up to date."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import networkx
 
 from tasks.runner.errors import InputError
 from tasks.runner.frame import EXIT_TRY_AGAIN
 from tasks.runner.lock import TOKEN_VARIABLE
+from workspace.dvc_process import OUTCOMES, Outcome
 from workspace.repository import open_dvc
 
-Outcome = Literal["ran", "restored", "unchanged"]
 _GRACE_SECONDS = 5
 _LAST_LINES = 10
-_DELETED = re.compile(r"input (.+) is deleted")
-# As Python tells it, or a shell does of SIGKILL and SIGSEGV.
-_BY_SIGNAL = re.compile(r", exited with (-\d+|137|139)$")
 
 
 class StageFailedError(InputError):
-    """DVC could not bring a stage up to date.
-
-    Attributes:
-        may_pass: whether a second try may succeed.
-
-    """
+    """DVC could not bring a stage up to date; at a second try, it `may_pass`."""
 
     def __init__(self, stage: str, lines: list[str], *, may_pass: bool) -> None:
         cause = "\n".join(lines) or "no output"
@@ -44,52 +35,48 @@ class StageFailedError(InputError):
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the graph as it stands now.
-
-    Attributes:
-        name: as in dvc.yaml.
-        description: its `desc`.
-        upstream: the stages whose outputs it reads.
-        reasons: why it is not up to date by itself, in words; empty if it is.
-
-    """
+    """A stage of the graph as it stands now."""
 
     name: str
-    description: str
-    upstream: tuple[str, ...]
-    reasons: tuple[str, ...]
+    upstream: tuple[str, ...]  # whose outputs it reads
+    reasons: tuple[str, ...]  # why it is not up to date by itself, in words; empty if it is
 
 
 def read_stages(root: Path) -> list[Stage]:
-    """Every stage, in the order in which DVC runs them.
-
-    Raises:
-        InputError: DVC can't read its files, or another DVC is at work.
-
-    """
+    """Every stage, in the order in which DVC runs them; refused while another DVC is at work."""
     with open_dvc(root) as repository, repository.lock:
         graph = repository.index.graph
         made = {out.def_path for out in repository.index.outs}
         return [
             Stage(
                 name=stage.name,
-                description=stage.desc or "",
                 upstream=tuple(sorted(parent.name for parent in graph.successors(stage))),
-                reasons=_without_lost_sources(list(_reasons(stage)), made),
+                reasons=_find_reasons(stage, made),
             )
             for stage in networkx.dfs_postorder_nodes(graph)
         ]
 
 
-def _reasons(stage: Any) -> Iterator[str]:
-    recorded = {
-        key: value
-        for dependency in stage.params
-        for key, value in (dependency.hash_info.value or {}).items()
+def _find_reasons(stage: Any, made: set[str]) -> tuple[str, ...]:
+    """Why a stage isn't up to date; nothing, if only inputs are gone that no stage makes.
+
+    So it is in a clone that has pulled the outputs: the stage couldn't run, and needn't.
+    """
+    reasons = tuple(_describe_changes(stage))
+    lost = {
+        f"input {source} is deleted"
+        for source in stage.deps
+        if reasons and source.def_path not in made and not source.exists
     }
-    current = {
-        key: value for dependency in stage.params for key, value in dependency.read_params().items()
-    }
+    return () if lost.issuperset(reasons) else reasons
+
+
+def _describe_changes(stage: Any) -> Iterator[str]:
+    recorded: dict[str, Any] = {}
+    current: dict[str, Any] = {}
+    for dependency in stage.params:
+        recorded |= dependency.hash_info.value or {}
+        current |= dependency.read_params()
     for entry in stage.status().get(stage.addressing, []):
         if isinstance(entry, str):
             yield f"the {entry}"
@@ -106,15 +93,6 @@ def _reasons(stage: Any) -> Iterator[str]:
                     yield f"{what} {path} is {change}"
 
 
-def _without_lost_sources(reasons: list[str], made: set[str]) -> tuple[str, ...]:
-    """No reasons, if all there is to say is that inputs are gone that no stage makes.
-
-    So it is in a clone that has pulled the outputs: the stage couldn't run, and needn't.
-    """
-    deleted = [_DELETED.fullmatch(reason) for reason in reasons]
-    return () if all(found and found[1] not in made for found in deleted) else tuple(reasons)
-
-
 def _describe_parameters(key: str, before: Any, after: Any) -> Iterator[str]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in dict.fromkeys([*before, *after]):
@@ -127,16 +105,16 @@ def _describe_parameters(key: str, before: Any, after: Any) -> Iterator[str]:
 def bring_up_to_date(
     stage: str, *, root: Path, token: str, on_line: Callable[[str], None]
 ) -> Outcome:
-    """Runs `dvc repro --single-item STAGE` in its own process group.
+    """Has DVC run one stage, whose upstream stages are up to date, in a process group of its own.
 
     Args:
-        stage: its name; its upstream stages must be up to date.
+        stage: its name.
         root: the folder of dvc.yaml.
         token: of the run lock, lets the stage in.
         on_line: receives each line of output as soon as it is written.
 
-    Raises:
-        StageFailedError: the stage or DVC failed.
+    Returns:
+        ran, restored (from DVC's cache of runs) or unchanged.
 
     """
     environment = os.environ | {
@@ -144,10 +122,9 @@ def bring_up_to_date(
         "DVC_NO_ANALYTICS": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "workspace.dvc_process", "repro", "--single-item", stage]
     lines: list[str] = []
     with subprocess.Popen(
-        command,
+        [sys.executable, "-m", "workspace.dvc_process", stage],
         cwd=root,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -169,40 +146,14 @@ def bring_up_to_date(
         except BaseException:
             _end_group(process)
             raise
-    if process.returncode == 0:
-        return _outcome(stage, lines)
-    may_pass = any(line.endswith(f"exited with {EXIT_TRY_AGAIN}") for line in lines)
+    if process.returncode in OUTCOMES:
+        return OUTCOMES[process.returncode]
     if process.returncode < 0:
-        lines = [f"DVC was ended by {signal.Signals(-process.returncode).name}"]
-    raise StageFailedError(stage, _cause(stage, lines), may_pass=may_pass)
-
-
-def _cause(stage: str, lines: list[str]) -> list[str]:
-    """The lines that say why: the stage's own, else DVC's if it never ran, else the last ones."""
+        lines.append(f"{stage}: DVC was ended by {signal.Signals(-process.returncode).name}")
+    # What the stage, or DVC, says in words; of an error in the code, the last lines.
     own = [line.removeprefix(f"{stage}: ") for line in lines if line.startswith(f"{stage}: ")]
-    errors = [number for number, line in enumerate(lines) if line.startswith("ERROR: ")]
-    if errors and _running(stage) not in lines:
-        return own or lines[errors[0] :]
-    if any(_BY_SIGNAL.search(line) for line in lines):
-        own.append(
-            "It was ended by a signal. If nobody sent one, the kernel did, because memory ran out"
-            " (dmesg says so): give it more, or lower what params.yaml asks of it."
-        )
-    return own or lines[-_LAST_LINES:]
-
-
-def _outcome(stage: str, lines: list[str]) -> Outcome:
-    """Reads from DVC's own words what it did."""
-    if _running(stage) in lines:
-        return "ran"
-    if any(line.startswith(f"Stage '{stage}' is cached - skipping run") for line in lines):
-        return "restored"
-    return "unchanged"
-
-
-def _running(stage: str) -> str:
-    """What DVC says before it starts a stage."""
-    return f"Running stage '{stage}':"
+    may_pass = process.returncode == EXIT_TRY_AGAIN
+    raise StageFailedError(stage, own or lines[-_LAST_LINES:], may_pass=may_pass)
 
 
 def _end_group(process: subprocess.Popen[str]) -> None:

@@ -11,28 +11,22 @@ from workspace.graph import Stage, read_stages
 
 
 def describe_plan(stages: list[Stage]) -> Iterator[str]:
-    """One line per stage, in order, and one indented line per reason."""
+    """One line per stage, in order, and one indented line per reason, those from upstream too."""
     width = max(len(stage.name) for stage in stages)
-    for stage, reasons in explain(stages):
-        yield f"{stage.name:{width}}  {'would run' if reasons else 'is up to date'}"
-        yield from (f"{'':{width}}    {reason}" for reason in reasons)
-
-
-def explain(stages: list[Stage]) -> list[tuple[Stage, tuple[str, ...]]]:
-    """Adds to each stage's own reasons those that come from upstream."""
-    explained: dict[str, tuple[Stage, tuple[str, ...]]] = {}
+    would_run: set[str] = set()
     for stage in stages:
-        upstream = tuple(
-            f"the stage {name}, whose output it reads, would run"
-            for name in stage.upstream
-            if explained[name][1]
+        upstream = [name for name in stage.upstream if name in would_run]
+        if stage.reasons or upstream:
+            would_run.add(stage.name)
+        yield f"{stage.name:{width}}  {'would run' if stage.name in would_run else 'is up to date'}"
+        yield from (f"{'':{width}}    {reason}" for reason in stage.reasons)
+        yield from (
+            f"{'':{width}}    the stage {name}, whose output it reads, would run"
+            for name in upstream
         )
-        explained[stage.name] = (stage, stage.reasons + upstream)
-    return list(explained.values())
 
 
 def main() -> None:
     """Checks the parameters, reads DVC's status, prints the plan."""
-    root = Path.cwd()
     check()
-    print("\n".join(describe_plan(read_stages(root))))
+    print("\n".join(describe_plan(read_stages(Path.cwd()))))

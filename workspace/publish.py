@@ -3,20 +3,14 @@
 `flow.commit_to` and `flow.push_to` in params.yaml ask for it.
 """
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-
 from tasks.runner.errors import InputError, NetworkError
+from workspace.repository import open_dvc
 from workspace.results import commit_results, require_possible_branch
 
-_LAST_LINES = 10
 _PROBE = ".pipeline-was-here"
 # What a remote that can't be reached raises, by name: the libraries of each kind have their own.
 _PASSING = (
@@ -30,13 +24,7 @@ _PASSING = (
 
 
 def require_publishable(root: Path, *, push_to: str | None, commit_to: str | None) -> None:
-    """Refuses, before anything runs, what could not be published afterwards.
-
-    Raises:
-        InputError: the remote is unknown, unverified, or takes nothing; or the branch can't be
-            committed to.
-
-    """
+    """Refuses, before anything runs, what could not be published afterwards."""
     if push_to is not None:
         # The network may be back when there is something to push.
         with suppress(NetworkError):
@@ -46,14 +34,8 @@ def require_publishable(root: Path, *, push_to: str | None, commit_to: str | Non
 
 
 def require_remote(name: str, root: Path) -> None:
-    """Writes an empty file to a remote.
-
-    Raises:
-        InputError: there is no such remote, or it can't be written: a bucket or a key is wrong.
-        NetworkError: it can't be reached.
-
-    """
-    with Repo(str(root)) as repository:
+    """Writes an empty file to a remote: what is wrong is an InputError, silence a NetworkError."""
+    with open_dvc(root) as repository:
         remotes = dict(repository.config["remote"])
         if name not in remotes:
             raise InputError(
@@ -93,48 +75,18 @@ def _as_fault(remote: str, error: Exception) -> InputError | NetworkError:
 def publish(
     root: Path, *, push_to: str | None, commit_to: str | None, on_line: Callable[[str], None]
 ) -> None:
-    """Commits and pushes what params.yaml asks for; nothing by default.
-
-    Raises:
-        NetworkError: the remote can't be reached. The commit has been made.
-        InputError: Git or the remote refuses.
-
-    """
+    """Commits and pushes what params.yaml asks for; a failed push leaves the commit made."""
     if commit_to is not None:
         commit = commit_results(commit_to, root)
         on_line(f"{commit_to} is at {commit}")
     if push_to is not None:
         on_line(f"pushing to the remote {push_to}")
-        _push(push_to, root, on_line)
-
-
-def _push(remote: str, root: Path, on_line: Callable[[str], None]) -> None:
-    completed = subprocess.run(
-        [sys.executable, "-m", "workspace.dvc_process", "push", "--remote", remote],
-        cwd=root,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = (completed.stdout + completed.stderr).splitlines()
-    for line in lines:
-        on_line(line)
-    if completed.returncode:
-        require_remote(remote, root)
-        cause = "\n".join(lines[-_LAST_LINES:])
-        raise NetworkError(
-            f"dvc push --remote {remote} has failed: {cause}\nThe remote lacks"
-            f" {_missing(remote, root)} files of these results, which are in the workspace, whole:"
-            " mend the remote, and the next run pushes them."
-        )
-
-
-def _missing(remote: str, root: Path) -> str:
-    """How many files of the workspace's results a remote lacks."""
-    try:
-        with Repo(str(root)) as repository:
-            return f"{len(repository.status(cloud=True, remote=remote)):,}"
-    except (DvcException, OSError):
-        return "some"
+        try:
+            with open_dvc(root) as repository:
+                repository.push(remote=push_to)  # pyright: ignore[reportCallIssue] - a decorator hides `self`
+        except Exception as error:  # noqa: BLE001 - each kind of remote has errors of its own
+            require_remote(push_to, root)
+            raise NetworkError(
+                f"The DVC remote {push_to} has got only a part of these results: {error}. They are"
+                " in the workspace, whole: mend the remote, and the next run pushes the rest."
+            ) from None

@@ -6,7 +6,6 @@ Opt-in, because it tags Git: pipeline champion register
 import hashlib
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,16 +91,12 @@ def read_tags(root: Path, pattern: str) -> dict[str, str]:
 def _require_tags_of_remote(root: Path) -> None:
     """A clone without tags would count from 1 again, and its tags could never be pushed."""
     for remote in git("remote", root=root).split():
-        listed = subprocess.run(
-            ["git", "ls-remote", "--tags", "--refs", remote, f"{ARTIFACT}@*", f"{ARTIFACT}#*"],
-            cwd=root,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        there = {line.partition("refs/tags/")[2] for line in listed.stdout.splitlines()}
-        here = {*read_tags(root, f"{ARTIFACT}@*"), *read_tags(root, f"{ARTIFACT}#*")}
-        if missing := sorted(there - here):
+        try:
+            listed = git("ls-remote", "--tags", "--refs", remote, f"{ARTIFACT}[@#]*", root=root)
+        except InputError:
+            continue  # it can't be reached, and nothing here needs it
+        there = {line.partition("refs/tags/")[2] for line in listed.splitlines()}
+        if missing := sorted(there - read_tags(root, f"{ARTIFACT}[@#]*").keys()):
             raise InputError(
                 f"The remote {remote} has {len(missing)} tags of {ARTIFACT} that aren't here, such"
                 f" as {missing[0]}. Fetch them first: git fetch {remote} --tags"
@@ -122,15 +117,13 @@ def _find_commit(root: Path, champion: str) -> str:
 
 
 def _version_at(root: Path, commit: str) -> str | None:
-    import dvc.api
-    from dvc.exceptions import DvcException
-    from scmrepo.exceptions import SCMError
+    # Only now: `pipeline champion show` does without DVC.
+    from workspace.repository import read_at
 
     try:
         model, card = (
-            dvc.api.read(str(path), repo=str(root), rev=commit, mode="rb")
-            for path in (paths.EXPORTED_MODEL, paths.MODEL_CARD)
+            read_at(commit, path, root) for path in (paths.EXPORTED_MODEL, paths.MODEL_CARD)
         )
-        return tell_version(hashlib.sha256(model).hexdigest(), json.loads(card))  # pyright: ignore[reportArgumentType] - mode is "rb"
-    except (DvcException, SCMError, OSError, ValueError):
+        return tell_version(hashlib.sha256(model).hexdigest(), json.loads(card))
+    except (InputError, ValueError):
         return None

@@ -2,24 +2,25 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import dvc.api
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.scm import SCMError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from voluptuous import Invalid
 
 from tasks.runner.errors import InputError
+from workspace.git import git
 
 
 @contextmanager
 def open_dvc(root: Path) -> Iterator[Repo]:
-    """DVC's view of the workspace.
-
-    Raises:
-        InputError: DVC can't do what the block asks of it.
-
-    """
+    """DVC's view of the workspace; what DVC can't do for the block becomes an InputError."""
     try:
         with Repo(str(root)) as repository:
             yield repository
@@ -37,31 +38,36 @@ def open_dvc(root: Path) -> Iterator[Repo]:
         raise InputError(f"DVC: {error}") from error
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where DVC keeps what it needs: its cache may be shared, or lie on another disk.
-
-    Attributes:
-        objects: the cache, by MD5.
-        runs: the cache of runs.
-        busy: the list of paths that a DVC at work reads or writes.
-
-    """
-
-    objects: Path
-    runs: Path
-    busy: Path
-
-
-def find_places(root: Path) -> Places:
-    """Asks DVC, whose settings say where."""
+def find_objects(root: Path) -> Path:
+    """DVC's cache, by MD5: it may be shared, or lie on another disk."""
     with open_dvc(root) as repository:
-        assert repository.tmp_dir is not None
-        return Places(
-            Path(repository.cache.local.path),
-            Path(repository.stage_cache.cache_dir),
-            Path(repository.tmp_dir) / "rwlock",
-        )
+        return Path(repository.cache.local.path)
+
+
+def read_lock(root: Path) -> dict[str, Any]:
+    """What dvc.lock records of each stage, if anything; refuses one that is cut or half merged."""
+    try:
+        content = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))
+        # A cut can leave sound YAML that DVC refuses, so its own description of the file is asked.
+        return COMPILED_LOCKFILE_SCHEMA(content)["stages"]
+    except FileNotFoundError:
+        return {}
+    except (YAMLError, UnicodeDecodeError, Invalid, KeyError) as error:
+        raise InputError(
+            f"dvc.lock can't be read: {' '.join(str(error).split())}. Mend it: rm dvc.lock; dvc"
+            " repro. What DVC's cache knows is restored."
+        ) from None
+
+
+def read_at(commit: str, path: Path, root: Path) -> bytes:
+    """A file of a commit, from Git, DVC's cache or its remote; refused if none of them has it."""
+    below = git("rev-parse", "--show-prefix", root=root)
+    try:
+        content = dvc.api.read(f"{below}{path}", repo=str(root), rev=commit, mode="rb")
+    except (DvcException, SCMError, OSError) as error:
+        raise InputError(f"{path} of commit {commit} can't be had: {error}") from None
+    assert isinstance(content, bytes)
+    return content
 
 
 def shown(path: Path, root: Path) -> str:

@@ -32,23 +32,14 @@ def describe_metrics(metrics: Metrics) -> str:
 def find_reasons(stages: list[Stage], marks: list[str]) -> list[str]:
     """Why the report doesn't describe what lies in the workspace; empty if it does.
 
-    Args:
-        stages: as DVC sees them.
-        marks: what the page already says.
-
     A reason that several stages share is told once, by the first of them. A mark changes the page,
     which is no reason by itself; that a stage has failed stays true until nothing is out of date.
-
     """
-    first_stages: dict[str, str] = {}
+    told = {_OWN_MARK} if marks else set()
+    reasons = []
     for stage in stages:
-        for reason in stage.reasons:
-            first_stages.setdefault(reason, stage.name)
-    reasons = [
-        f"{stage}: {reason}"
-        for reason, stage in first_stages.items()
-        if not (marks and reason == _OWN_MARK)
-    ]
+        reasons += [f"{stage.name}: {reason}" for reason in stage.reasons if reason not in told]
+        told.update(stage.reasons)
     failures = [mark for mark in marks if mark.endswith("has failed")]
     return [*failures, *reasons] if reasons else []
 
@@ -66,12 +57,9 @@ def main() -> int:
     print(headline)
     print(f"report: {paths.REPORT_PAGE.resolve().as_uri()}")
     mark_page(page, reasons)
-    if not reasons:
-        print("The report is up to date.")
-        return 0
-    print("The report is out of date:")
-    print("\n".join(f"  {reason}" for reason in reasons))
-    return 1
+    told = "\n  ".join(["out of date:", *reasons]) if reasons else "up to date."
+    print(f"The report is {told}")
+    return 1 if reasons else 0
 
 
 def mark_page(page: str, reasons: list[str]) -> None:

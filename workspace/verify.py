@@ -13,66 +13,42 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from tasks.core import paths
 from tasks.models.store import CHAMPIONS, verify_store
 from tasks.runner.errors import InputError
 from tasks.runner.stage import with_marks
-from workspace.repository import find_places, shown
+from workspace.repository import find_objects, read_lock, shown
 
 
 def verify(root: Path) -> None:
-    """Compares every output, every list of a folder in DVC's cache, and the champions.
-
-    Raises:
-        InputError: something is damaged.
-
-    """
-    objects = find_places(root).objects
-    require_sound_lists(root, objects)
-    require_recorded_bytes(root, objects)
+    """Refuses damage to any output, list of a folder in DVC's cache, or champion."""
+    require_sound_lists(root)
+    require_recorded_bytes(root)
     verify_store(root / CHAMPIONS)
 
 
-def require_recorded_bytes(root: Path, objects: Path) -> None:
-    """Compares every output that is there with dvc.lock.
-
-    Raises:
-        InputError: with one line per damaged output: both hashes, and the command that mends it.
-
-    """
-    path = root / "dvc.lock"
-    try:
-        stages = YAML(typ="safe").load(path.read_text(encoding="utf-8"))["stages"]
-    except (OSError, YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
-        cause = " ".join(str(error).split())
-        raise InputError(f"{path} can't be read ({cause}). Run: dvc repro") from None
+def require_recorded_bytes(root: Path) -> None:
+    """Refuses outputs that aren't as in dvc.lock: a line each, with the command that mends it."""
+    stages = read_lock(root)
+    if not stages:
+        raise InputError("dvc.lock records nothing to compare with. Make it: dvc repro")
+    objects = find_objects(root)
     outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
     if faults := [fault for output in outputs for fault in _compare(root, objects, output)]:
         raise InputError("\n".join(faults))
 
 
-def require_sound_lists(root: Path, objects: Path) -> None:
-    """Compares each list of a folder's files, in DVC's cache, with its name.
+def require_sound_lists(root: Path) -> None:
+    """Refuses lists of a folder's files, in DVC's cache, that aren't as their names say.
 
     DVC restores a folder from a damaged list without a word, in part, and records that as right.
-
-    Raises:
-        InputError: with one line per damaged list.
-
     """
-    faults = []
-    for path in sorted(objects.glob("??/*.dir")):
-        found, expected = _md5(path.read_bytes()), _name_of(path)
-        if found != expected:
-            name = shown(path, root)
-            faults.append(
-                f"{name} is damaged: its MD5 is {found}, its name says {expected}."
-                f" Mend it: rm -rf {name}; dvc repro"
-            )
-    if faults:
+    if faults := [
+        f"{name} is damaged: its MD5 is {found}, its name says {_name_of(path)}."
+        f" Mend it: rm -rf {name}; dvc repro"
+        for path in sorted(find_objects(root).glob("??/*.dir"))
+        if (found := _md5(path.read_bytes())) != _name_of(path) and (name := shown(path, root))
+    ]:
         raise InputError("\n".join(faults))
 
 

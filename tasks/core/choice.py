@@ -9,17 +9,11 @@ from tasks.runner.errors import InputError
 
 
 def rank_by_content(contents: Iterable[bytes], *, seed: int, purpose: bytes) -> np.ndarray:
-    """A number in [0, 1) for each content: (n,) float64.
+    """A number in [0, 1) for each content, of an image or of a hash of it: (n,) float64.
 
     Whoever holds out the images below a share makes a choice in which an image keeps its side when
-    others are added, and images of the same content are never on both sides.
-
-    Args:
-        contents: of the images, or of hashes of them.
-        seed: gives other numbers.
-        purpose: gives numbers that have nothing to do with those for another purpose; 16 bytes at
-            most.
-
+    others are added, and images of the same content are never on both sides. Another seed, or
+    another purpose (of 16 bytes at most), gives numbers that have nothing to do with these.
     """
     key = seed.to_bytes(8, "big")
     digests = (
@@ -49,30 +43,27 @@ def hold_out(
         labels: (n,) in 0..len(classes) - 1.
         share: is a probability per image, so each class gives its share up to chance.
         classes: the names of the classes.
-        uses: what images are needed for, the held-out ones for the last; each takes one image.
+        uses: what images are needed for, the held-out ones for the last; a class needs a different
+            image for each.
 
     Returns:
         (n,) bool.
 
-    Raises:
-        InputError: a class has fewer different images than there are uses.
-
     """
-    held_out = ranks < share
-    small = []
+    held_out, small = ranks < share, []
     for label, name in enumerate(classes):
         different = np.unique(ranks[labels == label])
         if len(different) < len(uses):
-            small.append(f"{label} ({name}) has {len(different)}")
+            small.append(f"class {label} ({name}) has {len(different)}")
             continue
-        most = len(different) - len(uses) + 1
-        number = min(max(1, int((different < share).sum())), most)
+        number = max(1, int((different < share).sum()))
+        number = min(number, len(different) - len(uses) + 1)
         held_out[np.isin(ranks, different[:number])] = True
         held_out[np.isin(ranks, different[number:])] = False
     if small:
         raise InputError(
             f"Each class needs {len(uses)} different images, one each to"
-            f" {', '.join(uses[:-1])} and {uses[-1]} on; class {', class '.join(small)}. Add"
+            f" {', '.join(uses[:-1])} and {uses[-1]} on; {', '.join(small)}. Add"
             " images, or take these classes out of data.classes in params.yaml and out of the data"
         )
     return held_out

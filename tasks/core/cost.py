@@ -13,19 +13,9 @@ _SECONDS_PER_PIXEL = 6e-7
 def estimate_memory(
     *, height: int, width: int, channels: int, batch_size: int, num_images: int
 ) -> int:
-    """The bytes of memory that training asks for.
-
-    Args:
-        height: of an image, in pixels.
-        width: of an image, in pixels.
-        channels: 1 or 3.
-        batch_size: images in a step.
-        num_images: that are trained on, and held as uint8.
-
-    """
-    num_pixels = height * width
-    step = min(batch_size, num_images) * num_pixels * _BYTES_PER_PIXEL
-    return _FIXED_BYTES + step + num_images * num_pixels * channels
+    """The bytes of memory for training on images of `height` × `width` pixels, held as uint8."""
+    step = min(batch_size, num_images) * _BYTES_PER_PIXEL
+    return _FIXED_BYTES + height * width * (step + num_images * channels)
 
 
 def estimate_seconds(*, height: int, width: int, num_images: int, epochs: int) -> float:

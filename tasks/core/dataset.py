@@ -20,16 +20,10 @@ SplitName = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class ImageSplit:
-    """Images and their labels.
+    """Images and their labels."""
 
-    Attributes:
-        images: (n, height, width, channels) uint8 in 0..255.
-        labels: (n,) uint8, positions in the list of classes.
-
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
+    images: np.ndarray  # (n, height, width, channels) uint8 in 0..255
+    labels: np.ndarray  # (n,) uint8, positions in the list of classes
 
     def all(self) -> "Selection":
         """All images, in their order."""
@@ -40,14 +34,11 @@ class ImageSplit:
 class Selection:
     """Images of a larger array, in an order of their own, that aren't copied before they are saved.
 
-    Attributes:
-        source: where the images and labels lie; it may be mapped into memory.
-        positions: (n,) in the source.
-
+    The source may be mapped into memory.
     """
 
     source: ImageSplit
-    positions: np.ndarray
+    positions: np.ndarray  # (n,) in the source
 
     @property
     def labels(self) -> np.ndarray:
@@ -66,13 +57,8 @@ class Selection:
 def save_splits(folder: Path, splits: Mapping[SplitName, Selection], origin: object) -> None:
     """Writes each split as two .npy files, which can be mapped into memory, and a manifest.
 
-    The images are copied a chunk at a time: they are never held in memory as a whole.
-
-    Args:
-        folder: is made where it is missing.
-        splits: what is saved.
-        origin: what the arrays were made from, kept in the manifest.
-
+    The images are copied a chunk at a time: they are never held in memory as a whole. The manifest
+    keeps `origin`, what the arrays were made from.
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {}
@@ -100,12 +86,7 @@ def _save_rows(path: Path, array: np.ndarray, positions: np.ndarray) -> None:
 
 
 def load_split(name: SplitName, folder: Path = paths.RAW) -> ImageSplit:
-    """Opens one split, mapped into memory, after a check of its bytes against the manifest.
-
-    Raises:
-        InputError: a file is missing or isn't what ingest wrote.
-
-    """
+    """Opens one split, mapped into memory; refuses bytes that aren't those of the manifest."""
     manifest = load_manifest(folder)
     remedy = f"Mend it: rm -r {folder}; dvc repro --force ingest"
     arrays = []

@@ -21,10 +21,6 @@ def replacing(path: Path) -> Iterator[Path]:
     Whoever reads `path` sees the old content or the new, never a part of it. What a killed process
     left behind is removed by the next one. Only a folder takes the place of a folder: whose it is,
     `tasks.runner.declared` has asked before the stage began.
-
-    Raises:
-        InputError: a folder is there where a file was to be written.
-
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")

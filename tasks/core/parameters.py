@@ -79,15 +79,7 @@ class DataParameters(Section):
 
 
 def load_section(name: str, kind: Any, path: Path = PARAMETERS_PATH) -> Any:
-    """Reads and checks one section of a parameters file.
-
-    Args:
-        name: of the section.
-        kind: its type, or a union of types that differ by their key `format`.
-        path: of the file.
-
-    Returns:
-        A `kind`.
+    """One section of a parameters file, as a `kind`: a type, or a union that differs by `format`.
 
     Raises:
         InputError: with one line per fault, each naming the key, its value and what is allowed.
@@ -110,52 +102,46 @@ def check_section(name: str, kind: Any, content: object, path: Path = PARAMETERS
 
 
 def read_content(path: Path = PARAMETERS_PATH) -> dict[str, Any]:
-    """Reads a parameters file, unchecked, with the same reader as DVC's.
-
-    Raises:
-        InputError: it is missing, or no YAML with sections.
-
-    """
-    try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing. Run this from the project's folder.") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        cause = " ".join(str(error).split())
-        raise InputError(f"{path} is not valid YAML: {cause}") from None
+    """The sections of a parameters file, unchecked; refuses one that is missing or has none."""
+    if not path.exists():
+        raise InputError(f"{path} is missing. Run this from the project's folder.")
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no sections. Expected data, ingest and the others.")
     return content
 
 
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds, by the same reader as DVC's; None where there is no such file."""
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (YAMLError, UnicodeDecodeError) as error:
+        cause = " ".join(str(error).split())
+        raise InputError(f"{path} is not valid YAML: {cause}") from None
+
+
 def _describe_fault(path: Path, section: str, kind: Any, fault: Mapping[str, Any]) -> str:
-    message = fault["msg"].removeprefix("Value error, ")
+    keys, received, what = [str(part) for part in fault["loc"]], fault["input"], fault["type"]
     models = get_args(kind) or (kind,)
     formats = {
         get_args(model.model_fields["format"].annotation)[0]: model for model in get_args(kind)
     }
-    keys = [str(part) for part in fault["loc"]]
-    if formats and keys:
+    if what.startswith("union_tag"):
+        keys, allowed, received = ["format"], list(formats), fault.get("ctx", {}).get("tag")
+    else:
         # Pydantic puts the format that it found before the keys below it.
-        models = (formats[keys.pop(0)],)
-    key = ".".join([section, *keys])
-    allowed = _allowed_keys(models[0], keys)
-    if fault["type"] == "missing":
-        return f"{path}: {key} is missing. Expected keys: {', '.join(allowed)}."
-    if fault["type"] == "extra_forbidden":
+        model = formats[keys.pop(0)] if formats and keys else models[0]
+        allowed = _allowed_keys(model, keys)
+    where = ".".join([f"{path}: {section}", *keys])
+    if what in ("missing", "union_tag_not_found"):
+        return f"{where} is missing. Allowed: {', '.join(allowed)}."
+    if what in ("extra_forbidden", "union_tag_invalid"):
         close = difflib.get_close_matches(keys[-1], allowed, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
-        return (
-            f"{path}: {key} = {fault['input']!r} is unknown. Allowed: {', '.join(allowed)}.{hint}"
-        )
-    if fault["type"] == "union_tag_not_found":
-        return f"{path}: {key}.format is missing. Allowed: {', '.join(formats)}."
-    if fault["type"] == "union_tag_invalid":
-        return (
-            f"{path}: {key}.format = {fault['ctx']['tag']!r} is unknown."
-            f" Allowed: {', '.join(formats)}."
-        )
-    return f"{path}: {key} = {fault['input']!r} is not allowed. {message}."
+        return f"{where} = {received!r} is unknown. Allowed: {', '.join(allowed)}.{hint}"
+    return f"{where} = {received!r} is not allowed. {fault['msg'].removeprefix('Value error, ')}."
 
 
 def _allowed_keys(model: type[BaseModel], keys: list[str]) -> list[str]:
@@ -168,7 +154,5 @@ def _allowed_keys(model: type[BaseModel], keys: list[str]) -> list[str]:
             for member in get_args(annotation) or (annotation,)
             if isinstance(member, type) and issubclass(member, Section)
         ]
-        if not inner:
-            break
-        model = inner[0]
+        model = inner[0] if inner else model
     return [field.alias or name for name, field in model.model_fields.items()]

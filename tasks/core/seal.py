@@ -19,26 +19,15 @@ def seal(folder: Path) -> None:
 
 
 def sealed(path: Path, *, stage: str) -> Path:
-    """Gives back the path of a file in a stage's sealed folder, if it holds what was sealed.
-
-    Args:
-        path: the file.
-        stage: the one that writes the folder, for the message.
-
-    Raises:
-        InputError: the file or the seal is missing or damaged.
-
-    """
+    """Gives back the path of a file in the sealed folder that a stage writes; see `check_seal`."""
     remedy = f"Mend it: rm -r {path.parent}; dvc repro --force --single-item {stage}"
     return check_seal(path, remedy=remedy)
 
 
 def check_seal(path: Path, *, remedy: str) -> Path:
-    """Gives back the path of a file in a sealed folder, if it holds the bytes that were sealed.
+    """Gives back the path of a file in a sealed folder, if it holds what was sealed.
 
-    Raises:
-        InputError: the file or the seal is missing or damaged; ends with the remedy.
-
+    A file or a seal that is missing or damaged is refused with the remedy.
     """
     expected = read_seal(path.parent, remedy=remedy)
     found = sha256_of(path) if path.is_file() else "no file"
@@ -51,12 +40,7 @@ def check_seal(path: Path, *, remedy: str) -> Path:
 
 
 def read_seal(folder: Path, *, remedy: str) -> dict[str, str]:
-    """The SHA-256 of each file of a sealed folder, under its name.
-
-    Raises:
-        InputError: the seal is missing or damaged; ends with the remedy.
-
-    """
+    """The SHA-256 of each file of a sealed folder, under its name; else ends with the remedy."""
     try:
         lines = (folder / SEAL_NAME).read_text(encoding="utf-8").splitlines()
         return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}

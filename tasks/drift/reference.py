@@ -5,7 +5,9 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-REFERENCE_NAME = "reference.json"
+from tasks.core import paths
+
+REFERENCE_NAME = paths.REFERENCE.name
 
 # The names that people read, and those of the columns of `describe_images`.
 IMAGE_STATISTICS = {"brightness": "mean", "contrast": "spread", "zero_share": "zero_share"}

@@ -8,16 +8,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from tasks.core.files import write_json
-from tasks.core.parameters import PARAMETERS_PATH
+from tasks.core.parameters import PARAMETERS_PATH, read_yaml
 from tasks.core.seal import SEAL_NAME, read_seal
 from tasks.runner.errors import InputError
 from tasks.runner.lock import LOCK_FOLDER
@@ -29,14 +26,7 @@ _NUM_NAMED = 3
 
 @dataclass(frozen=True)
 class Declared:
-    """What a stage reads and writes, by dvc.yaml; addresses on a network are left out.
-
-    Attributes:
-        inputs: files and folders.
-        sections: of params.yaml.
-        outputs: files and folders.
-
-    """
+    """The files and folders that a stage reads and writes, and its sections of params.yaml."""
 
     inputs: tuple[Path, ...] = ()
     sections: tuple[str, ...] = ()
@@ -44,20 +34,15 @@ class Declared:
 
 
 def read_declared(root: Path = Path()) -> dict[str, Declared]:
-    """Every stage of dvc.yaml; none if there is no such file.
-
-    Raises:
-        InputError: it can't be read.
-
-    """
-    parameters = _read(root / PARAMETERS_PATH)
-    graph = _read(root / "dvc.yaml")
+    """Every stage of dvc.yaml, without addresses on a network; none if there is no such file."""
+    parameters = read_yaml(root / PARAMETERS_PATH) or {}
+    graph = read_yaml(root / "dvc.yaml") or {}
     try:
         return {
             name: Declared(
                 inputs=tuple(_paths(stage.get("deps", []), parameters)),
                 sections=tuple(stage.get("params", [])),
-                outputs=tuple(
+                outputs=_whole_folders(
                     path
                     for kind in ("outs", "metrics", "plots")
                     for path in _paths(stage.get(kind, []), parameters)
@@ -69,18 +54,9 @@ def read_declared(root: Path = Path()) -> dict[str, Declared]:
         raise InputError(f"{root / 'dvc.yaml'} holds no stages as DVC has them: {error}") from None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        return {}
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-
-
-def _paths(entries: list[Any], parameters: Mapping[str, Any]) -> Iterator[Path]:
+def _paths(entries: list[Any], parameters: Any) -> Iterator[Path]:
     def value_of(found: re.Match[str]) -> str:
-        value: Any = parameters
+        value = parameters
         for key in found[1].split("."):
             value = value.get(key, {}) if isinstance(value, Mapping) else {}
         return str(value)
@@ -92,20 +68,21 @@ def _paths(entries: list[Any], parameters: Mapping[str, Any]) -> Iterator[Path]:
             yield Path(text)
 
 
+def _whole_folders(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """The outputs, where a sealed folder stands for the files in it that dvc.yaml lists."""
+    files = list(paths)
+    sealed = {path.parent for path in files if path.name == SEAL_NAME}
+    return tuple(dict.fromkeys(path.parent if path.parent in sealed else path for path in files))
+
+
 def require_own_outputs(stages: Mapping[str, Declared]) -> None:
-    """Refuses to go on where an output holds what no run wrote, is a link, or holds an input.
-
-    Raises:
-        InputError: with one line per such output.
-
-    """
-    faults = [
+    """Refuses, a line each, outputs that hold what no run wrote, are a link, or hold an input."""
+    if faults := [
         fault
         for name, stage in stages.items()
         for output in stage.outputs
         for fault in _faults_of(name, stage, output)
-    ]
-    if faults:
+    ]:
         raise InputError("\n".join(faults))
 
 
@@ -128,12 +105,16 @@ def _faults_of(name: str, stage: Declared, output: Path) -> Iterator[str]:
             " dvc cache dir FOLDER; dvc config cache.type symlink"
         )
     elif found := sorted(set(_entries(output)) - _written_by_runs(output)):
-        others = f" and {len(found) - _NUM_NAMED:,} more" if len(found) > _NUM_NAMED else ""
         yield (
-            f"{output} holds what no run wrote: {', '.join(found[:_NUM_NAMED])}{others}; {name}"
-            f" would remove it. Keep it elsewhere: mv {output} data/mine"
-            f" (images to train on: name that in ingest.path). Or remove it: rm -r {output}"
+            f"{output} holds what no run wrote: {_first_of(found, ', ')}; {name} would remove it."
+            f" Keep it elsewhere: mv {output} data/mine (images to train on: name that in"
+            f" ingest.path). Or remove it: rm -r {output}"
         )
+
+
+def _first_of(names: list[str], separator: str) -> str:
+    others = f" and {len(names) - _NUM_NAMED:,} more" if len(names) > _NUM_NAMED else ""
+    return separator.join(names[:_NUM_NAMED]) + others
 
 
 def _entries(folder: Path) -> Iterator[str]:
@@ -164,34 +145,30 @@ def _recorded() -> dict[str, list[str]]:
 
 def record_written(stage: Declared) -> None:
     """Remembers the names of the files in a stage's output folders."""
-    written = {str(path): sorted(_entries(path)) for path in stage.outputs if path.is_dir()}
-    if written:
+    if written := {str(path): sorted(_entries(path)) for path in stage.outputs if path.is_dir()}:
         write_json(_WRITTEN, _recorded() | written)
 
 
 def take_state(stage: Declared) -> dict[str, Any]:
-    """What a stage was started with: values of parameters, content of code, size and time of data.
-
-    Returns:
-        Name of what can change → its state.
-
-    """
-    parameters = _read(PARAMETERS_PATH)
-    values: dict[str, Any] = {}
-    for section in stage.sections:
-        content = parameters.get(section)
-        keys = content if isinstance(content, Mapping) else {}
-        values |= {f"parameter {section}.{key}": value for key, value in keys.items()}
+    """What a stage starts with: values of parameters, content of code, size and time of data."""
+    parameters = dict(_items_of(read_yaml(PARAMETERS_PATH)))
     files = (file for path in stage.inputs for file in _files_in(path))
-    return values | {str(file): _state_of(file) for file in files}
+    return {
+        f"parameter {section}.{key}": value
+        for section in stage.sections
+        for key, value in _items_of(parameters.get(section))
+    } | {str(file): _state_of(file) for file in files}
+
+
+def _items_of(content: object) -> Iterable[tuple[Any, Any]]:
+    return content.items() if isinstance(content, Mapping) else ()
 
 
 def _files_in(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
     for folder, subfolders, names in os.walk(path):
-        if "__pycache__" in subfolders:
-            subfolders.remove("__pycache__")
+        subfolders[:] = [name for name in subfolders if name != "__pycache__"]
         yield from (Path(folder) / name for name in names)
 
 
@@ -206,21 +183,14 @@ def _state_of(file: Path) -> object:
 
 
 def require_same_state(stage: Declared, before: Mapping[str, Any]) -> None:
-    """Refuses the result of a stage whose inputs, code or parameters changed while it ran.
-
-    Raises:
-        InputError: with what changed.
-
-    """
+    """Refuses the result of a stage whose inputs, code or parameters changed while it ran."""
     after = take_state(stage)
-    changed = [
+    if changed := [
         f"{name}: {before.get(name)} → {after.get(name)}" if name.startswith("parameter ") else name
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
-    ]
-    if changed:
-        others = f" and {len(changed) - _NUM_NAMED:,} more" if len(changed) > _NUM_NAMED else ""
+    ]:
         raise InputError(
-            f"What it was started with changed while it ran: {'; '.join(changed[:_NUM_NAMED])}"
-            f"{others}. Nothing of this run is recorded. Run it again: dvc repro"
+            f"What it was started with changed while it ran: {_first_of(changed, '; ')}."
+            " Nothing of this run is recorded. Run it again: dvc repro"
         )

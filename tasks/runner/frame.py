@@ -19,7 +19,8 @@ EXIT_TRY_AGAIN = os.EX_TEMPFAIL
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _REMEDIES = {
     errno.ENOENT: "Make what is missing, or name another",
-    errno.EACCES: "Name another place, or have its owner let you in",
+    errno.EACCES: "Name another place, or have its owner let you in (a group that shares a project:"
+    " umask 002; chmod -R g+rwXs)",
     errno.EROFS: "Name a place that can be written to",
     errno.ENOSPC: "Free some space",
     errno.EDQUOT: "Free some space",
@@ -27,16 +28,10 @@ _REMEDIES = {
 
 
 def run_framed(main: Callable[[], int | None], *, prefix: str = "", try_again: int = 1) -> NoReturn:
-    """Runs a command's `main` and ends the process.
+    """Runs a command's `main` and ends the process; `prefix` begins each line of what went wrong.
 
-    Args:
-        main: gives the exit status; None is 0.
-        prefix: stands before each line of what went wrong.
-        try_again: the exit status where a second try may succeed, because the network failed.
-
-    Exit status: what `main` gives; 130 if interrupted, 143 if asked to end; 1 any other failure.
-    An error of the code keeps its traceback.
-
+    Exit status: what `main` gives, None is 0; `try_again` if the network failed; 130 if
+    interrupted, 143 if asked to end; 1 any other failure. An error of the code keeps its traceback.
     """
     end_in_order_on_term()
     try:

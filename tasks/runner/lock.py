@@ -38,12 +38,7 @@ class WorkspaceBusyError(InputError):
 def hold_run(what: str, folder: Path = LOCK_FOLDER) -> Iterator[str]:
     """Holds the workspace for a whole run; gives the token that lets its stages in.
 
-    Args:
-        what: who holds the lock, for the message that a second comer prints.
-
-    Raises:
-        WorkspaceBusyError: another run, or a stage that outlived its run, is at work.
-
+    Refused while another run, or a stage that outlived its run, is at work.
     """
     token = uuid.uuid4().hex
     with _hold(folder / RUN_LOCK, what, token):
@@ -54,12 +49,7 @@ def hold_run(what: str, folder: Path = LOCK_FOLDER) -> Iterator[str]:
 
 @contextmanager
 def hold_stage(what: str, folder: Path = LOCK_FOLDER) -> Iterator[None]:
-    """Holds the workspace for one stage.
-
-    Raises:
-        WorkspaceBusyError: another stage, or a run that this stage isn't part of, is at work.
-
-    """
+    """Holds the workspace for one stage, unless another is at work, or a run that isn't its own."""
     with _hold(folder / STAGE_LOCK, what, ""):
         holder = _holder(folder / RUN_LOCK)
         token = os.environ.get(TOKEN_VARIABLE)
@@ -88,39 +78,32 @@ def _hold(path: Path, what: str, token: str) -> Iterator[None]:
 
 def _lock(descriptor: int) -> bool:
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
+    while not (free := _try(descriptor, fcntl.LOCK_EX)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return free
+
+
+def _try(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _holder(path: Path) -> dict[str, object] | None:
     """Who holds a lock; None if it is free."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _read(path)
-    else:
-        return None
-    finally:
-        os.close(descriptor)
+    with path.open() as file:
+        return None if _try(file.fileno(), fcntl.LOCK_SH) else _read(path)
 
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _describe(holder: dict[str, object]) -> str:

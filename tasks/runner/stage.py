@@ -13,14 +13,7 @@ from typing import NoReturn
 from tasks.core import paths
 from tasks.core.files import write_text
 from tasks.core.processor import pin_processor
-from tasks.runner.declared import (
-    Declared,
-    read_declared,
-    record_written,
-    require_own_outputs,
-    require_same_state,
-    take_state,
-)
+from tasks.runner import declared
 from tasks.runner.frame import EXIT_TRY_AGAIN, run_framed
 from tasks.runner.lock import hold_stage
 
@@ -39,16 +32,16 @@ def run_stage(name: str, module: str) -> NoReturn:
 
     def run() -> None:
         with hold_stage(f"the stage {name}"):
-            stage = read_declared().get(name, Declared())
+            stage = declared.read_declared().get(name, declared.Declared())
             try:
-                require_own_outputs({name: stage})
-                before = take_state(stage)
+                declared.require_own_outputs({name: stage})
+                before = declared.take_state(stage)
                 import_module(module).main()
-                require_same_state(stage, before)
+                declared.require_same_state(stage, before)
             except BaseException:
                 mark_report_stale(paths.REPORT_PAGE, f"the stage {name} has failed")
                 raise
-            record_written(stage)
+            declared.record_written(stage)
 
     end_with_parent()
     pin_processor()

@@ -30,7 +30,8 @@ from tests.faults.rig import (
     snapshot,
     start,
 )
-from workspace.heal import remove_broken_leftovers, require_readable_lock
+from workspace.heal import remove_broken_leftovers
+from workspace.repository import read_lock
 
 pytestmark = pytest.mark.faults(
     "`kill -9`, TERM, INT of stage, dvc, flow, worker, at random moments",
@@ -65,8 +66,8 @@ DOORS = {
 STARTUPS = {"dvc": 1, "flow": 2, "worker": 5}
 KINDS = {
     "stage": re.compile(r"-m tasks\."),
-    "dvc": re.compile(r"-m (dvc|flows\.dvc_process) "),
-    "flow": re.compile(r"-m (flows\.pipeline|prefect\.engine|prefect\.flow_engine)\b"),
+    "dvc": re.compile(r"-m (dvc|workspace\.dvc_process) "),
+    "flow": re.compile(r"-m (cli run|prefect\.engine|prefect\.flow_engine)\b"),
     "worker": re.compile(r"-m flows\.prefect_process worker "),
 }
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -173,7 +174,7 @@ def heal(root: Path) -> list[str]:
     with hold_run("the test", root / LOCK_FOLDER):
         healed = [path.name for path in remove_broken_leftovers(root)]
     try:
-        require_readable_lock(root)
+        read_lock(root)
     except InputError:
         (root / "dvc.lock").unlink()
         healed.append("dvc.lock")

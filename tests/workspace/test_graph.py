@@ -72,7 +72,7 @@ def test_a_refusal_is_told_in_its_own_words(root: Path) -> None:
 
 def test_what_keeps_dvc_from_starting_a_stage_is_told_in_dvcs_words(root: Path) -> None:
     message = str(failure_of("starve", root))
-    assert message.splitlines()[0].startswith("The stage starve has failed: ERROR: ")
+    assert message.splitlines()[0].startswith("The stage starve has failed: DVC: ")
     assert "nothing" in message
 
 

@@ -6,7 +6,8 @@ import pytest
 from dvc.repo import Repo
 
 from tasks.runner.errors import InputError
-from workspace.heal import remove_broken_leftovers, require_readable_lock
+from workspace.heal import remove_broken_leftovers
+from workspace.repository import read_lock
 
 GRAPH = """
 stages:
@@ -68,7 +69,7 @@ def test_a_sound_list_of_busy_paths_stays(root: Path, busy: Path) -> None:
 
 def test_nothing_is_missed_where_nothing_was_left(root: Path) -> None:
     assert remove_broken_leftovers(root) == []
-    require_readable_lock(root)
+    assert read_lock(root) == {}
 
 
 @pytest.mark.parametrize(
@@ -86,9 +87,9 @@ def test_nothing_is_missed_where_nothing_was_left(root: Path) -> None:
 def test_a_broken_dvc_lock_is_told_with_the_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "dvc.lock").write_bytes(content)
     with pytest.raises(InputError, match=r"^[^\n]+Mend it: rm dvc\.lock; dvc repro[^\n]+$"):
-        require_readable_lock(tmp_path)
+        read_lock(tmp_path)
 
 
 def test_a_sound_dvc_lock_passes(tmp_path: Path) -> None:
-    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
-    require_readable_lock(tmp_path)
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\nstages: {a: {cmd: b}}\n")
+    assert read_lock(tmp_path) == {"a": {"cmd": "b"}}

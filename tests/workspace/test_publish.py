@@ -216,7 +216,7 @@ def test_s3_gets_them_and_gives_them_back(root: Path, monkeypatch: pytest.Monkey
         content = model.read_bytes()
         for folder in (root / ".dvc" / "cache", root / "models" / "candidate"):
             subprocess.run(["rm", "-r", str(folder)], check=True)
-        dvc("pull", "--remote", "storage", "models/candidate", root=root)
+        dvc("pull", "--remote", "storage", "train", root=root)
         assert model.read_bytes() == content
     finally:
         server.stop()

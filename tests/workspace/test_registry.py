@@ -18,9 +18,12 @@ NOON = "2026-01-01T12:00:00+00:00"
 PIPELINE = """
 stages:
   train:
-    cmd: cp -r source models/candidate
+    cmd: mkdir -p models/candidate && cp source/* models/candidate
     deps: [source]
-    outs: [models/candidate]
+    outs:
+      - models/candidate/SHA256SUMS
+      - models/candidate/card.json
+      - models/candidate/classifier.tflite
 artifacts:
   classifier:
     path: models/candidate
@@ -48,7 +51,7 @@ def root(tmp_path: Path) -> Path:
     configure_dvc(root)
     (root / "models").mkdir()
     (root / "dvc.yaml").write_text(PIPELINE)
-    (root / ".gitignore").write_text("/models/champion\n/source\n/.site\n")
+    (root / ".gitignore").write_text("/models\n/source\n/.site\n")
     return root
 
 

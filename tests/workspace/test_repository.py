@@ -14,7 +14,7 @@ from tests.conftest import PROJECT, environment
 from tests.faults.enclosure import enclose
 from workspace.baseline import read_baseline
 from workspace.heal import remove_broken_leftovers
-from workspace.repository import find_places, open_dvc
+from workspace.repository import find_objects, open_dvc
 from workspace.results import commit_results
 from workspace.verify import verify
 
@@ -101,7 +101,7 @@ def test_a_git_worktree_is_a_workspace_of_its_own(root: Path, tmp_path: Path) ->
     other = tmp_path / "other" / "below" / "project"
     do("dvc", "repro", "-q", root=other)
     verify(other)
-    assert find_places(other).objects.is_relative_to(other)
+    assert find_objects(other).is_relative_to(other)
     (other / "folder" / "a").unlink()
     (other / "folder" / "a").write_text("changed\n")
     with pytest.raises(InputError, match=r"^folder is damaged"):
@@ -167,7 +167,7 @@ def test_a_folder_without_dvc_is_told(tmp_path: Path) -> None:
 
 
 def test_a_result_that_no_cache_holds_is_told_with_a_remedy_that_is_there(root: Path) -> None:
-    for path in find_places(root).objects.glob("??/*"):
+    for path in find_objects(root).glob("??/*"):
         path.unlink()
     with pytest.raises(InputError, match=r"There is no remote\. Make them anew"):
         read_baseline("HEAD", root)

@@ -111,7 +111,7 @@ def test_a_run_at_work_writes_its_own_page(
 
 
 def stage(*reasons: str) -> Stage:
-    return Stage(name="report", description="", upstream=(), reasons=reasons)
+    return Stage(name="report", upstream=(), reasons=reasons)
 
 
 def test_the_mark_itself_is_no_reason_to_be_out_of_date() -> None:

@@ -39,6 +39,17 @@ if __name__ == "__main__":
 """
 
 
+# A model: listed file by file, so that DVC's cache of runs knows it, and DVC removes nothing else.
+LISTED = """
+stages:
+  collect:
+    cmd: python collect.py
+    deps: [collect.py, "${ingest.path}"]
+    params: [ingest]
+    outs: [data/raw/SHA256SUMS, data/raw/all.txt]
+"""
+
+
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A DVC repository whose only stage collects names into a sealed folder."""
@@ -99,6 +110,21 @@ def test_a_file_beside_what_a_run_wrote_is_refused_too(root: Path) -> None:
     (root / "data" / "raw" / "notes.txt").write_text("mine")
     assert "data/raw holds what no run wrote: notes.txt;" in repro(root).stderr
     assert (root / "data" / "raw" / "notes.txt").read_text() == "mine"
+
+
+def test_a_file_beside_a_model_is_kept_by_plain_dvc_and_the_model_comes_back(root: Path) -> None:
+    (root / "dvc.yaml").write_text(LISTED)
+    assert repro(root).returncode == 0
+    (root / "data" / "raw" / "notes.txt").write_text("mine")
+    assert "didn't change" in repro(root).stdout
+    (root / "params.yaml").write_text("ingest:\n  path: source\n  epochs: 2\n")
+    refused = repro(root)
+    assert "data/raw holds what no run wrote: notes.txt; collect would remove it." in refused.stderr
+    subprocess.run(["mv", "data/raw", "data/mine"], cwd=root, check=True)
+    (root / "params.yaml").write_text("ingest:\n  path: source\n  epochs: 150\n")
+    assert "is cached - skipping run" in repro(root).stdout
+    assert (root / "data" / "mine" / "notes.txt").read_text() == "mine"
+    assert {path.name for path in (root / "data" / "raw").iterdir()} == {"SHA256SUMS", "all.txt"}
 
 
 def test_what_a_kill_left_of_an_earlier_output_is_no_one_else_s(root: Path) -> None:
