@@ -283,7 +283,9 @@ def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
     assert record().current == first
     await_true(
         lambda: any(
-            message.startswith("Somebody is waited for") and pending.version in message
+            message.startswith("Somebody is waited for")
+            and pending.version in message
+            and re.search(r"Report: http://127\.0\.0\.1:\d+/\S+/report\.html ", message)
             for message in service.messages
         ),
         "the message",
