@@ -29,8 +29,7 @@ def show_summary(
     seconds: Mapping[str, float],
     verdict: Verdict,
     *,
-    run: str,
-    archive_url: str | None,
+    report: str,
 ) -> None:
     """The verdict, what happened to each stage and the report's text; and a link to the page.
 
@@ -38,22 +37,20 @@ def show_summary(
         outcomes: stage → what happened to it.
         seconds: stage → how long that took.
         verdict: of the gate.
-        run: the name of the run in the archive.
-        archive_url: where browsers find the archive, if params.yaml says so.
+        report: the address of the run's report, or of all runs.
 
     """
-    report = paths.REPORT_TEXT.read_text(encoding="utf-8") if paths.REPORT_TEXT.is_file() else ""
+    text = paths.REPORT_TEXT.read_text(encoding="utf-8") if paths.REPORT_TEXT.is_file() else ""
     create_markdown_artifact(
-        "\n".join([to_markdown(verdict), describe_stages(outcomes, seconds), report]),
+        "\n".join([to_markdown(verdict), describe_stages(outcomes, seconds), text]),
         key="pipeline-summary",
         description="What this run did, and how good the model is",
     )
-    changed = any(outcome != "unchanged" for outcome in outcomes.values())
     create_link_artifact(
-        find_report(run if changed else None, archive_url),
+        report,
         link_text=str(paths.REPORT_PAGE),
         key="pipeline-report",
-        description="This run's report" if changed else "All runs",
+        description="This run's report, or all runs where it changed nothing",
     )
 
 

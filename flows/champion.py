@@ -12,13 +12,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 from pydantic import StringConstraints
 
-from tasks.core.parameters import load_section
-from tasks.models.decide import now, promote_by_person
-from tasks.models.parameters import GateParameters
-from tasks.models.store import read_record, roll_back
-from workspace.archive import ARCHIVE
-from workspace.champion import describe_champion
-from workspace.overview import write_overview
+from tasks.models.store import read_record
+from workspace.champion import change, describe_champion
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -32,8 +27,7 @@ def promote(reason: Reason, version: str | None) -> None:
         version: of which of the two; None where there is no choice.
 
     """
-    limits = load_section("gate", GateParameters)
-    _show(promote_by_person(limits, because=reason, by=find_person(), version=version))
+    _show(change("promote", reason, by=find_person(), version=version))
 
 
 @flow(name="champion")
@@ -45,8 +39,7 @@ def rollback(reason: Reason, version: str | None) -> None:
         version: to go back to; None is the one before.
 
     """
-    record = roll_back(version, reason=reason, by=find_person(), time=now())
-    _show(f"**Rolled back** to {record.current}")
+    _show(change("rollback", reason, by=find_person(), version=version))
 
 
 def find_person() -> str:
@@ -60,11 +53,9 @@ def find_person() -> str:
 
 
 def _show(decided: str) -> None:
-    """What was decided, in the log and as an artifact; renews the overview."""
+    """What was decided, in the log and as an artifact."""
     get_run_logger().info(decided)
     history = "\n".join(f"- {line}" for line in describe_champion(read_record()))
     create_markdown_artifact(
         f"{decided}\n\n{history}\n", key="champion", description="The champion and its history"
     )
-    if ARCHIVE.is_dir():
-        write_overview()

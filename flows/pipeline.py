@@ -10,7 +10,7 @@ from prefect import Task, flow, get_run_logger
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
-from flows.artifacts import follow_progress, show_summary
+from flows.artifacts import find_report, follow_progress, show_summary
 from flows.parameters import FlowParameters
 from flows.verdict import gate
 from tasks.runner.errors import NetworkError
@@ -63,9 +63,10 @@ def pipeline() -> dict[str, Outcome]:
             outcomes[stage.name] = log.outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
         require_recorded_bytes(root)
-        verdict = gate(parameters["gate"], return_state=True).result()
-        archive_url = wanted.archive_url
-        show_summary(outcomes, seconds, verdict, run=log.name, archive_url=archive_url)
+        is_kept = any(outcome != "unchanged" for outcome in outcomes.values())
+        report = find_report(log.name if is_kept else None, wanted.archive_url)
+        verdict = gate(parameters["gate"], report, return_state=True).result()
+        show_summary(outcomes, seconds, verdict, report=report)
         if any(targets.values()):
             make_task(_publish, "publish", "publish", wanted)(targets)
     return outcomes

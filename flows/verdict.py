@@ -14,8 +14,14 @@ from tasks.models.parameters import GateParameters
 
 
 @task(task_run_name="gate")
-def gate(limits: GateParameters) -> Any:
-    """Judges the candidate, promotes it or lets it wait; gives a state that the verdict names."""
+def gate(limits: GateParameters, report: str) -> Any:
+    """Judges the candidate, promotes it or lets it wait; gives a state that the verdict names.
+
+    Args:
+        limits: of the gate.
+        report: the address of the run's report, for the message.
+
+    """
     told = VERDICT_TEXT.read_text(encoding="utf-8") if VERDICT_TEXT.is_file() else ""
     verdict = run_gate(limits)
     page, message = to_markdown(verdict), f"{verdict.version} {describe(verdict)}"
@@ -29,6 +35,6 @@ def gate(limits: GateParameters) -> Any:
         emit_event(
             EVENTS[verdict.decision],
             resource={"prefect.resource.id": f"pipeline.champion.{verdict.version}"},
-            payload={"message": message},
+            payload={"message": f"{message}. Report: {report}"},
         )
     return Completed(name=verdict.decision.capitalize(), message=message, data=verdict)

@@ -25,7 +25,9 @@ from tasks.models.store import (
     verify_store,
 )
 from tasks.runner.errors import InputError
+from workspace.archive import ARCHIVE
 from workspace.git import can_git
+from workspace.overview import write_overview
 from workspace.registry import read_stage
 
 
@@ -90,6 +92,41 @@ def _reason(text: str) -> str:
     return text.strip()
 
 
+def change(command: str, because: str, *, by: str, version: str | None = None) -> str:
+    """Promotes, declines or rolls back; renews the overview.
+
+    Args:
+        command: promote, decline or rollback.
+        because: the reason, for the record.
+        by: who decides.
+        version: to be promoted, or to go back to; None where there is no choice.
+
+    Returns:
+        What was done.
+
+    Raises:
+        InputError: it can't be done; see tasks/models/store.py.
+
+    """
+    from tasks.models.decide import now, promote_by_person
+
+    if command == "promote":
+        limits = load_section("gate", GateParameters)
+        done = promote_by_person(limits, because=because, by=by, version=version)
+    elif command == "rollback":
+        record = roll_back(version, reason=because, by=by, time=now())
+        done = f"**Rolled back**: {record.current} is the champion again"
+    else:
+        pending = read_record().pending
+        if pending is None:
+            raise InputError("No model waits for a decision. See: pipeline champion show")
+        decline(pending.version, f"declined by {by}: {because}")
+        done = f"**Declined**: {pending.version}"
+    if ARCHIVE.is_dir():
+        write_overview()
+    return done
+
+
 def main() -> None:
     """Runs one command."""
     arguments = parse_arguments()
@@ -100,23 +137,6 @@ def main() -> None:
             print(line)
         return
     if arguments.command != "show":
-        print(change(arguments.command, arguments, by=getpass.getuser()))
+        version = getattr(arguments, "version", None)
+        print(change(arguments.command, arguments.because, by=getpass.getuser(), version=version))
     show()
-
-
-def change(command: str, arguments: argparse.Namespace, *, by: str) -> str:
-    """Promotes, declines or rolls back; says what was done."""
-    from tasks.models.decide import now, promote_by_person
-
-    because = arguments.because
-    if command == "promote":
-        limits = load_section("gate", GateParameters)
-        return promote_by_person(limits, because=because, by=by, version=arguments.version)
-    if command == "rollback":
-        record = roll_back(arguments.version, reason=because, by=by, time=now())
-        return f"{record.current} is the champion again"
-    pending = read_record().pending
-    if pending is None:
-        raise InputError("No model waits for a decision. See: pipeline champion show")
-    decline(pending.version, f"declined by {by}: {because}")
-    return f"{pending.version} is declined"

@@ -57,8 +57,8 @@ def read_images(folder: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} can't be read ({error}): it isn't known which images {folder} is about. Keep"
-            " them anew: pipeline champion promote --because REASON"
+            f"It isn't known which images {folder} is about: {path} can't be read ({error}). Models"
+            " and runs that are made anew have it"
         ) from None
 
 

@@ -74,14 +74,13 @@ def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "g
     if isinstance(champion, Path) and champion.name == version:
         verdict = unchanged(version)
     else:
-        from tasks.models.data import describe_data, read_images, tell_changes  # import pandas
+        from tasks.models.data import describe_data  # imports pandas
 
-        images, changes, rival = describe_data(), (), champion
+        images = describe_data()
         if isinstance(champion, Path):
-            earlier = read_images(champion)
-            rival = compare_with(champion, metrics, earlier, images)
-            changes = tuple(tell_changes(earlier, images))
-        assert not isinstance(rival, Path)
+            rival, changes = _compare(champion, metrics, images)
+        else:
+            rival, changes = champion, ()
         verdict = judge(
             version,
             metrics,
@@ -180,6 +179,19 @@ def compare_with(
         seen=np.isin(hashes_of(images, "test"), np.concatenate([candidate_seen, champion_seen])),
         known=known,
     )
+
+
+def _compare(
+    champion: Path, metrics: Metrics, images: "pd.DataFrame"
+) -> tuple[Pair | Reason, tuple[str, ...]]:
+    """The comparison with the champion, and what changed in the images since its promotion."""
+    from tasks.models.data import read_images, tell_changes
+
+    try:
+        earlier = read_images(champion)
+    except InputError as error:
+        return Reason(False, f"the champion can't be compared with: {error}"), ()
+    return compare_with(champion, metrics, earlier, images), tuple(tell_changes(earlier, images))
 
 
 def read_test_set() -> tuple[str, str]:

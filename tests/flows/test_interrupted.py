@@ -1,5 +1,6 @@
 """Interruptions that aren't deaths: a machine that was suspended, a service that is stopped."""
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -71,7 +72,9 @@ def test_a_stop_in_the_middle_of_a_training_ends_everything_within_seconds(
         name = client.read_flow_run(training).name
         stopped = time.monotonic()
     seconds = time.monotonic() - stopped
-    assert f"the run {name} is marked as crashed" in capfd.readouterr().out
+    # By the run itself, or, where it had no time to, by the service.
+    told = rf"Flow run '{name}' - Finished in state Crashed|the run {name} is marked as crashed"
+    assert re.search(told, capfd.readouterr().out)
     print(f"stopped within {seconds:.1f} s")
     assert seconds < 20
     with serving(root, port) as client:

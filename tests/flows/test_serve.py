@@ -91,7 +91,11 @@ def run_on_new_images(service: Service, scheduled_run: FlowRun, parameters: dict
     remove_training_image(service.root)
     parameters["data"] |= {"train_images": None}
     parameters["gate"] |= {"min_accuracy": 0.01, "min_recall": 0.0, "max_calibration_error": 1.0}
-    handed_on = parameters["flow"] | {"push_to": "storage", "commit_to": "results"}
+    handed_on = parameters["flow"] | {
+        "push_to": "storage",
+        "commit_to": "results",
+        "sync_to": str(service.root.parent / "runs"),
+    }
     write_parameters(service.root, parameters | {"flow": handed_on})
     service.set_schedule(active=True)
     found = service.await_scheduled_run()
@@ -134,6 +138,7 @@ def test_new_images_in_the_source_folder_make_the_next_scheduled_run_work(
     assert service.outcomes(run_on_new_images.id) == dict.fromkeys(STAGES, "Ran") | {
         "gate": "Accepted",
         "publish": "Completed",
+        "sync": "Completed",
     }
 
 
@@ -178,6 +183,9 @@ def test_a_run_hands_its_results_on_where_it_is_asked_to(
     folders = {digest for digest in outputs if digest.endswith(".dir")}
     assert len(folders) == 3
     assert folders <= pushed
+    runs = service.root.parent / "runs"
+    (report,) = runs.glob("*/report.html")
+    assert f"{report.parent.name}/report.html" in (runs / "index.html").read_text("utf-8")
 
 
 def test_images_are_classified_by_the_champion_when_asked(
@@ -275,7 +283,9 @@ def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
     assert record().current == first
     await_true(
         lambda: any(
-            message.startswith("Somebody is waited for") and pending.version in message
+            message.startswith("Somebody is waited for")
+            and pending.version in message
+            and re.search(r"Report: http://127\.0\.0\.1:\d+/\S+/report\.html ", message)
             for message in service.messages
         ),
         "the message",

@@ -194,6 +194,18 @@ def test_a_person_may_prefer_the_candidate_to_what_waits(data: dict) -> None:
     assert record.pending is not None
 
 
+def test_a_champion_of_which_the_images_are_not_known_is_a_persons_decision(data: dict) -> None:
+    champion = CHAMPIONS / judge().version
+    (champion / "images.parquet").unlink()
+    seal(champion)
+    change_model(temperature=2)
+    verdict = judge()
+    assert verdict.decision == "rejected"
+    assert "It isn't known which images" in describe(verdict)
+    promote_by_person(LIMITS, because="it is better", by="ann")
+    assert read_record().current == verdict.version
+
+
 def test_what_waits_and_is_then_rejected_waits_no_longer(data: dict) -> None:
     version = judge(AFTER_APPROVAL).version
     strict = AFTER_APPROVAL.model_copy(update={"min_accuracy": 1.0})
