@@ -38,7 +38,8 @@ def read_parts(path: Path) -> list[Part]:
     if missing:
         raise InputError(
             f"{path} holds {', '.join(arrays) or 'nothing'}; missing: {missing[0]}. Expected"
-            " MedMNIST's layout: train_images, train_labels, and val_* and test_* where there are"
+            " MedMNIST's layout: train_images, train_labels, and val_* and test_* where there are."
+            " Save it under these names"
         )
     return [
         _read_part(part, arrays[f"{part}_images"](), arrays[f"{part}_labels"]()) for part in parts

@@ -108,7 +108,7 @@ class TableParameters(PicturesParameters):
     image_column: Text
     """with *: a column for each pixel"""
     file_names: Annotated[str, StringConstraints(pattern=r"\{\}")]
-    """{} is the value; relative to the table's folder"""
+    """{} is the value, {table} the table's name; relative to the table's folder"""
     label_column: Text
     labels: Literal["names", "numbers"]
     """of the classes; numbers count from 0"""

@@ -25,6 +25,11 @@ _ROWS_AT_ONCE = 1024
 _IMAGES_AT_ONCE = 256  # files in Parquet
 
 
+def is_parquet(path: Path) -> bool:
+    """What a table is, the ending of its name says, in any case."""
+    return path.suffix.lower() == ".parquet"
+
+
 def column_names(path: Path, *, header: bool) -> list[str]:
     """The names of a table's columns; without a header they are numbered from 1."""
     names = first_row(path)
@@ -42,7 +47,7 @@ def column_names(path: Path, *, header: bool) -> list[str]:
 def first_row(path: Path) -> list[str]:
     """The names of the columns, or what stands in their place in a table without a header."""
     with _naming(path):
-        if path.suffix == ".parquet":
+        if is_parquet(path):
             with _open_parquet(path) as file:
                 return list(file.schema_arrow.names)
         with path.open("rb") as file:
@@ -64,7 +69,7 @@ def read_batches(path: Path, columns: Sequence[str], *, header: bool) -> Iterato
         )
     with _naming(path):
         wanted = list(dict.fromkeys(columns))
-        if path.suffix == ".parquet":
+        if is_parquet(path):
             with _open_parquet(path) as file:
                 for batch in file.iter_batches(batch_size=_IMAGES_AT_ONCE, columns=wanted):
                     yield [batch.column(column) for column in columns]
@@ -96,7 +101,7 @@ def as_pixels(columns: list[Any]) -> np.ndarray | None:
 
 def class_names(path: Path, column: str) -> list[str] | None:
     """The names of numbered classes, where a Parquet file of Hugging Face's says them."""
-    if path.suffix != ".parquet":
+    if not is_parquet(path):
         return None
     with _open_parquet(path) as file:
         metadata = file.schema_arrow.metadata or {}
@@ -117,7 +122,7 @@ def as_text(value: object) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if not isinstance(value, str | int | float):
+    if isinstance(value, list | dict | bytes):
         raise InputError(
             f"A label, part or path is {str(value)[:60]!r}; expected one name or number per image."
             " Name another column in ingest of params.yaml"
@@ -194,7 +199,7 @@ def _open_parquet(path: Path) -> Any:
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Turns whatever a broken table causes into one line that says what to do."""
-    kind = "Parquet" if path.suffix == ".parquet" else "CSV"
+    kind = "Parquet" if is_parquet(path) else "CSV"
     try:
         yield
     except OSError as error:

@@ -110,7 +110,8 @@ def list_files(source: TableParameters, table: Path) -> Iterator[tuple[str, Call
 
 def image_path(source: TableParameters, table: Path, cell: object) -> Path:
     """The file that a cell names, relative to the table's folder."""
-    return find_file(table.parent, source.file_names.replace("{}", as_text(cell) or ""))
+    name = source.file_names.replace("{table}", table.stem)
+    return find_file(table.parent, name.replace("{}", as_text(cell) or ""))
 
 
 def find_file(folder: Path, name: str) -> Path:
@@ -198,6 +199,8 @@ def _decode(read: Callable[[], bytes], name: str, policy: ImagePolicy) -> np.nda
 
 def _bytes_of(cell: object, name: str) -> bytes:
     content = cell.get("bytes") if isinstance(cell, dict) else cell
+    if content is None and isinstance(cell, dict) and cell.get("path"):
+        raise ImageError(name, "holds the path of an image, not its bytes", f": {cell['path']}")
     if not isinstance(content, bytes):
         raise ImageError(name, "holds no image")
     return content

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tasks.core.parameters import DataParameters
 from tasks.images.errors import Tally
-from tasks.images.files import list_files, read_file
+from tasks.images.files import list_files, read_file, why_aside
 from tasks.images.policy import ImagePolicy
 from tasks.ingest import parameters
 from tasks.ingest.folders import list_folders, split_into_parts
@@ -24,8 +24,8 @@ from tasks.ingest.idx import read_parts as read_idx
 from tasks.ingest.npz import read_parts as read_npz
 from tasks.ingest.parameters import IngestParameters, OfFourFiles, Published
 from tasks.ingest.places import fetch_from, places_of
-from tasks.ingest.rows import class_names
-from tasks.ingest.source import Part
+from tasks.ingest.rows import TABLE_ENDINGS, class_names
+from tasks.ingest.source import PARTS, Part
 from tasks.ingest.table import list_files as list_table
 from tasks.propose.options import Options
 from tasks.propose.pictures import CHOICE, EXACT, choose_policy
@@ -46,6 +46,12 @@ _IN_WORDS = {
 }
 
 
+_EXPECTED = (
+    "expected a folder that holds a folder for each class, tables of labels, or the four IDX files;"
+    " or an .npz, .csv, .tsv or .parquet file. Unpack archives; save other tables as CSV in UTF-8"
+)
+
+
 class Candidate(NamedTuple):
     """One way to read a path: its parameters, but for what `look` finds in the images."""
 
@@ -59,6 +65,8 @@ def understand(path: Path, options: Options) -> tuple[DataParameters, IngestPara
     """What lies at a path, and what to tell of it; nothing, or several things, are refused."""
     if not path.exists():
         raise InputError(f"{path} is no folder, and no .npz, .csv, .tsv or .parquet file")
+    if path.is_file() and path.suffix.lower() not in (".npz", *TABLE_ENDINGS):
+        raise InputError(f"{path} is a file; {_EXPECTED}")
     found: dict[str, Candidate] = {}
     reasons: dict[str, str] = {}
     for name in [options.format] if options.format else _READERS:
@@ -70,7 +78,9 @@ def understand(path: Path, options: Options) -> tuple[DataParameters, IngestPara
             break
     aside = [f"not read as {name}: {reason}" for name, reason in reasons.items() if reason]
     if not found:
-        raise InputError("\n".join([f"{path} can't be read as labelled images:", *aside]))
+        raise InputError(
+            "\n".join([f"{path} can't be read as labelled images:", *aside, _EXPECTED])
+        )
     name = _prefer(path, found)
     classes, ingest, lines, look = found[name]
     try:
@@ -86,12 +96,22 @@ def understand(path: Path, options: Options) -> tuple[DataParameters, IngestPara
         raise InputError(f"What was understood is impossible: {error.errors()[0]['msg']}") from None
     ingest = ingest.model_copy(update=policy.model_dump(include=set(type(ingest).model_fields)))
     told = aside if name == "folders" and find_tables(path) else []
+    cases = Counter(label.casefold() for label in classes)
+    twins = [label for label in classes if cases[label.casefold()] > 1]
+    if twins:
+        told = [
+            *told,
+            f"different in case alone: {_shorten(twins)}; mend them if they are the same",
+        ]
     return data, ingest, [f"{path}: {_IN_WORDS[name]}", *lines, *seen, *told]
 
 
 def _prefer(path: Path, found: dict[str, Candidate]) -> str:
-    """The only way to read it, or folders, where a table says the same classes."""
+    """The only way to read it; folders, where a table says the same; not `train_images`, though."""
     classes = {name: set(candidate.classes) for name, candidate in found.items()}
+    words = [re.split(r"[^a-z]+", name.lower()) for name in classes.get("folders", ())]
+    if len(found) > 1 and all(PARTS.keys() & set(tokens) for tokens in words):
+        return "table"
     if len(found) > 1 and classes["folders"] != classes["table"]:
         raise InputError(
             f"{path} has folders ({_shorten(classes['folders'])}) and a table with the labels"
@@ -134,7 +154,7 @@ def _understand_idx(path: Path, options: Options) -> Candidate:
 
 
 def _understand_npz(path: Path, options: Options) -> Candidate:
-    if path.suffix != ".npz":
+    if path.suffix.lower() != ".npz":
         inside = min(path.glob("*.npz"), default=None)
         raise InputError(f"is it {inside} that you mean?" if inside else "")
     ingest = parameters.NpzParameters(format="npz", path=str(path), first_label=0, **CHOICE)
@@ -172,7 +192,7 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
     )
     unknown = sorted(folders.keys() - parts.keys())
     if not folders:
-        raise InputError("there are no folders of classes")
+        raise InputError(f"there are no folders of classes; {_list_others(path)}")
     if unknown and folders.keys() == split_into_parts(folders).keys():
         raise InputError(
             f"called like parts, but without folders of classes: {_shorten(unknown)}. Sort their"
@@ -212,7 +232,11 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
     ingest = parameters.FoldersParameters(
         format="folders", path=str(path), max_faulty_share=1.0, **EXACT, **CHOICE
     )
-    files = (file for folder in folders.values() for file in list_files(folder).files)
+    listed = [list_files(folder) for folder in folders.values()]
+    files = [file for found in listed for file in found.files]
+    if not files:
+        aside = "; ".join(line for found in listed for line in found.aside.describe())
+        raise InputError(f"the folders {_shorten(folders)} hold no pictures; left aside: {aside}")
     named = (
         (str(file), partial(read_file, file, name=str(file), follow_links=True)) for file in files
     )
@@ -221,7 +245,11 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
 
 def _understand_table(path: Path, options: Options) -> Candidate:
     if not find_tables(path):
-        raise InputError("" if path.is_file() else "there is no table (.csv, .tsv, .parquet)")
+        raise InputError(
+            ""
+            if path.is_file()
+            else f"there is no table (.csv, .tsv, .parquet); {_list_others(path)}"
+        )
     tables = understand_tables(path, options)
     column, counts = tables.source.label_column, tables.labels
     # One form of Unicode, as in data.classes: a Mac spells `é` in two characters.
@@ -281,6 +309,12 @@ def _check_classes(path: Path, names: Iterable[str], *, ordered: bool = False) -
 def _by_number(name: str) -> tuple[int, int, str]:
     """Numbers by their value, before other names."""
     return (0, int(name), name) if re.fullmatch(r"-?\d+", name, re.ASCII) else (1, 0, name)
+
+
+def _list_others(path: Path) -> str:
+    """The files at a path itself."""
+    files = [file.name for file in path.iterdir() if file.is_file() and not why_aside(file)]
+    return f"the files there: {_shorten(files) or 'none'}"
 
 
 def _shorten(names: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ Seen = tuple[int, int, bool]  # height, width, whether it is in colour
 # Pixels of the longer side. Photographs are scaled down to it: what most of them show is still
 # seen, and a hundred times as many pixels take a hundred times as long.
 LONGEST_SIDE = 128
+SHORTEST_SIDE = 8  # the networks halve it more than once
 # Until something else is known.
 EXACT: dict[str, Any] = {"size": "refuse", "background": None, "white": None}
 CHOICE: dict[str, Any] = {"test_share": 0.2, "test_seed": 0}
@@ -57,6 +58,7 @@ def look_at(
                 in_colour += seen[2]
     if not sizes:
         lines = ["No picture can be used", *faults.describe(), *suggest(faults.counts)]
+        lines.append("Mend them, or save them anew as grey or colour in 8 bits")
         raise InputError("\n".join(lines))
     return sizes, in_colour
 
@@ -107,7 +109,8 @@ def choose_policy(
 
 def _reduce(height: int, width: int) -> tuple[int, int]:
     factor = min(1.0, LONGEST_SIDE / max(height, width))
-    return max(1, round(height * factor)), max(1, round(width * factor))
+    high, wide = (max(min(side, SHORTEST_SIDE), round(side * factor)) for side in (height, width))
+    return high, wide
 
 
 def _look(name: str, load: Loader, options: Options) -> Seen | ImageError:

@@ -5,14 +5,14 @@ import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from unicodedata import normalize
 
 import numpy as np
 
 from tasks.images.files import list_files, why_aside
 from tasks.ingest.parameters import TableParameters
-from tasks.ingest.rows import TABLE_ENDINGS, as_text, column_names, first_row, read_rows
+from tasks.ingest.rows import TABLE_ENDINGS, as_text, column_names, first_row, is_parquet, read_rows
 from tasks.ingest.source import PARTS
 from tasks.ingest.table import find_file, pixel_columns
 from tasks.propose.options import Options
@@ -59,13 +59,13 @@ class Tables(NamedTuple):
 
 def find_tables(path: Path) -> list[Path]:
     """The tables at a path, or in the folder that it is, two levels deep."""
-    if path.suffix in TABLE_ENDINGS and path.is_file():
+    if path.suffix.lower() in TABLE_ENDINGS and path.is_file():
         return [path]
     found = [*path.glob("*"), *path.glob("*/*")]
     return sorted(
         table
         for table in found
-        if table.suffix in TABLE_ENDINGS
+        if table.suffix.lower() in TABLE_ENDINGS
         and table.is_file()
         and why_aside(table) in (None, "a table")
     )
@@ -148,7 +148,7 @@ def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
             plain.append(table)
     if "train" in parts:
         aside = plain
-    elif len(plain) == 1 or {table.suffix for table in plain} == {".parquet"}:
+    elif plain and (len(plain) == 1 or all(map(is_parquet, plain))):
         parts, aside = {"train": plain} | parts, []
     elif not plain and parts:
         parts, aside = {"train": parts["test"]}, []
@@ -163,7 +163,7 @@ def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
 
 def _is_data(table: Path, row: list[str]) -> bool:
     """Whether the first row is no header: it names a file, or holds nothing but numbers."""
-    if table.suffix == ".parquet":
+    if is_parquet(table):
         return False
     if any(_is_file(table.parent, cell) for cell in row):
         return True
@@ -174,35 +174,39 @@ def _is_data(table: Path, row: list[str]) -> bool:
 def _find_images(table: Path, sample: Cells, options: Options) -> dict[str, Any]:
     """The column that holds paths, files or pixels."""
     columns = {name: [cell for cell in cells if cell is not None] for name, cells in sample.items()}
-    if options.path_column is not None:
-        if options.path_column not in columns and "*" not in options.path_column:
-            raise _ask(table, "images", list(columns), "--path-column")
-        columns = {name: columns[name] for name in columns if name == options.path_column}
-    kinds: dict[str, tuple[Literal["files", "bytes", "pixels"], str]] = {}
+    wanted = options.path_column
+    if wanted is not None and wanted not in columns and "*" not in wanted:
+        raise _ask(table, "images", list(columns), "--path-column")
+    if wanted is not None:
+        columns = {name: cells for name, cells in columns.items() if name == wanted}
+    groups = Counter(re.sub(r"\d+", "*", name) for name in columns if re.search(r"\d", name))
+    large = [pattern for pattern, number in groups.items() if number >= _FEWEST_PIXELS]
+    if wanted is not None and "*" in wanted:
+        large = [wanted]
+    kinds = dict.fromkeys(large, ("pixels", "{}")) or _find_cells(columns)
+    if not kinds:
+        kinds = {name: ("files", path) for name, path in _find_files(table, columns).items()}
+    if not kinds:
+        first = {name: str(cells[0])[:40] for name, cells in islice(sample.items(), _SHOWN)}
+        raise InputError(
+            f"{table} has no column whose values name files that are there. Its first row: {first}."
+            " Expected paths relative to the table's folder, in the same case"
+        )
+    if len(kinds) != 1:
+        raise _ask(table, "images", list(kinds), "--path-column")
+    ((name, (kind, template)),) = kinds.items()
+    return {"images": kind, "image_column": name, "file_names": template}
+
+
+def _find_cells(columns: dict[str, list[Any]]) -> dict[str, tuple[str, str]]:
+    """The columns that hold files or all pixels of an image."""
+    kinds = {}
     for name, cells in columns.items():
         if any(isinstance(cell, bytes | dict) for cell in cells):
             kinds[name] = "bytes", "{}"
         elif any(map(_are_pixels, cells[:1])):
             kinds[name] = "pixels", "{}"
-    groups = Counter(re.sub(r"\d+", "*", name) for name in columns if re.search(r"\d", name))
-    pattern, number = groups.most_common(1)[0] if groups else (options.path_column or "", 0)
-    if number >= _FEWEST_PIXELS or ("*" in pattern and options.path_column == pattern):
-        kinds = {pattern: ("pixels", "{}")}
-    if not kinds:
-        texts = {
-            name: cells
-            for name, cells in columns.items()
-            if not any(isinstance(cell, list) for cell in cells)
-        }
-        names = {name: cells for name, cells in texts.items() if len(set(cells)) > len(cells) / 2}
-        files = _find_files(table, names or texts)
-        kinds = {name: ("files", template) for name, template in files.items()}
-    if len(kinds) != 1:
-        first = {name: str(cells[0])[:40] for name, cells in islice(sample.items(), _SHOWN)}
-        seen = f". Its first row: {first}; paths are relative to the table's folder"
-        raise _ask(table, "images", list(kinds) or list(columns), "--path-column", seen)
-    ((name, (kind, template)),) = kinds.items()
-    return {"images": kind, "image_column": name, "file_names": template}
+    return kinds
 
 
 def _are_pixels(cell: object) -> bool:
@@ -218,21 +222,32 @@ def _find_files(table: Path, columns: dict[str, list[Any]]) -> dict[str, str]:
     for file in list_files(table.parent).files:
         for name in (file.stem, file.name):
             by_name[normalize("NFC", name)] = file
+    texts = {
+        name: [normalize("NFC", as_text(cell) or "").replace("\\", "/") for cell in cells]
+        for name, cells in columns.items()
+        if not any(isinstance(cell, list) for cell in cells)
+    }
+    # A label may be the name of a file; the column of paths has hardly a value twice.
+    several = {name: cells for name, cells in texts.items() if len(set(cells)) > len(cells) / 2}
     found: dict[str, str] = {}
-    for name, cells in columns.items():
-        templates: Counter[str] = Counter()
-        for cell in cells:
-            text = normalize("NFC", as_text(cell) or "").replace("\\", "/")
-            if _is_file(table.parent, text):
-                templates["{}"] += 1
-                continue
-            file = by_name.get(text.rpartition("/")[2])
-            relative = normalize("NFC", file.relative_to(table.parent).as_posix()) if file else ""
-            if text and text in relative:
-                templates["{}".join(relative.rsplit(text, 1))] += 1
+    for name, cells in (several or texts).items():
+        templates = Counter(filter(None, (_find_file(table, cell, by_name) for cell in cells)))
         if templates:
             found[name] = templates.most_common(1)[0][0]
     return found
+
+
+def _find_file(table: Path, text: str, by_name: dict[str, Path]) -> str | None:
+    """How a cell names a file; its path may begin with the name of the table's folder itself."""
+    for above in ("", "../", "../../"):
+        if _is_file(table.parent, f"{above}{text}"):
+            return f"{above}{{}}"
+    file = by_name.get(text.rpartition("/")[2])
+    relative = normalize("NFC", file.relative_to(table.parent).as_posix()) if file else ""
+    if not text or text not in relative:
+        return None
+    start, _, end = relative.rpartition(text)
+    return f"{start.replace(table.stem, '{table}')}{{}}{end}"
 
 
 def _is_file(folder: Path, name: str) -> bool:
@@ -325,7 +340,11 @@ def _find_labels(table: Path, values: Counts, split: str | None, options: Option
         name for name in others if name
     ]
     if len(named) != 1:
-        raise _ask(table, "labels", named, "--label-column")
+        flags = [name for name in named if values[name].keys() <= {"0", "1"}]
+        several = (
+            f"; {_shorten(flags)} hold 0 and 1: if one is 1 in each row, make one column of them"
+        )
+        raise _ask(table, "labels", named, "--label-column", several if len(flags) > 1 else "")
     return named[0]
 
 

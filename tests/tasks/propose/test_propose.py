@@ -8,6 +8,8 @@ import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from tasks.images.policy import ImagePolicy
+from tasks.images.sources import open_source
 from tasks.propose.__main__ import propose
 from tasks.propose.limits import propose_gate, propose_recipe, round_down, round_shares, round_up
 from tasks.propose.options import Options, make_parser
@@ -140,6 +144,47 @@ def test_folders_called_like_parts_are_no_classes(
     assert f"together: {48 * len(words) - (num_test or 0)} + {num_test}" in told or not num_test
 
 
+def test_parts_that_hold_different_folders_are_told_apart(tmp_path: Path) -> None:
+    save_classes(tmp_path / "animals" / "train")
+    save_classes(tmp_path / "animals" / "test", seed=1)
+    (tmp_path / "animals" / "test" / "cat").rename(tmp_path / "animals" / "test" / "Cat")
+    assert "test lacks cat; train lacks Cat" in refused(tmp_path / "animals")
+
+
+def test_sizes_that_two_folders_do_not_share_are_those_that_predict_takes(tmp_path: Path) -> None:
+    for name, first in (("cat", 20), ("dog", 50)):
+        for number, image in enumerate(make_pixels(24, seed=first)):
+            high, wide = first + number % 7, first + number % 5
+            path = tmp_path / "pets" / name / f"{number}.png"
+            save_image(path, image)
+            Image.open(path).resize((wide, high)).save(path)
+    found = proposed(tmp_path / "pets")
+    source = open_source(tmp_path / "pets", ImagePolicy.of(found.data, found.ingest))
+    (batch,) = source.batches(99)
+    assert batch.errors == [None] * 48
+    assert batch.pixels.shape == (48, found.data.height, found.data.width, 1)
+
+
+def test_strips_keep_a_height_that_a_network_takes(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for number, image in enumerate(make_pixels(24, seed=ord(name[0]))):
+            wide = image.repeat(3, axis=0).repeat(150, axis=1)
+            save_image(tmp_path / "strips" / name / f"{number}.png", wide)
+    found = proposed(tmp_path / "strips")
+    assert (found.data.height, found.data.width) == (8, 128)
+
+
+def test_what_lies_there_instead_of_images_is_told(folder: Path, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "packed" / "animals"), "zip", folder)
+    assert "the files there: animals.zip" in refused(tmp_path / "packed")
+    assert "Unpack archives" in refused(tmp_path / "packed" / "animals.zip")
+    for name in CLASSES:
+        shutil.rmtree(folder / name)
+        (folder / name).mkdir()
+        (folder / name / "part-0.parquet").write_bytes(b"PAR1")
+    assert "hold no pictures; left aside: a table: 1" in refused(folder)
+
+
 def test_a_class_called_train_is_a_class(folder: Path) -> None:
     (folder / "eel").rename(folder / "train")
     assert proposed(folder).data.classes == ("cat", "dog", "train")
@@ -242,6 +287,70 @@ def test_a_column_of_parts_is_used(
     found = proposed(root)
     assert (found.ingest.label_column, found.ingest.split_column) == (names[1], column)
     assert "together: 36 + 12; test images: given" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("ending", [".png", ""])
+def test_a_mac_names_files_otherwise_than_a_table(
+    folder: Path, form: Literal["NFC", "NFD"], ending: str
+) -> None:
+    root = into_one_folder(folder)
+    rows = []
+    for path, kind, _ in flat_rows():
+        name = f"{Path(path).stem} é"
+        (root / path).rename(root / "pictures" / f"{normalize(form, name)}.png")
+        rows.append([f"{'pictures/' if ending else ''}{name}{ending}", kind])
+    for other in ("NFC", "NFD"):
+        written = [[normalize(other, name), kind] for name, kind in rows]
+        write(root / "labels.csv", [["file", "label"], *written])
+        assert proposed(root).ingest.max_faulty_share == 0
+
+
+def test_paths_may_begin_with_the_folders_own_name_and_tables_stand_beside_their_folders(
+    folder: Path,
+) -> None:
+    root = into_one_folder(folder)
+    rows = [[f"{root.name}\\{path}", kind] for path, kind, _ in flat_rows()]
+    write(root / "LABELS [v2].CSV", [["path", "label"], *rows])
+    found = proposed(root)
+    assert found.ingest.file_names == "../{}"
+    assert found.ingest.tables == {"train": ("LABELS [v2].CSV",)}
+    (root / "LABELS [v2].CSV").unlink()
+    for part in ("train", "test"):
+        own = [row for row in flat_rows() if row[2] == part]
+        for path, _, _ in own:
+            (root / f"{part}_images").mkdir(exist_ok=True)
+            (root / path).rename(root / f"{part}_images" / Path(path).name)
+        write(root / f"{part}.csv", [["id", "label"], *([Path(a).stem, b] for a, b, _ in own)])
+    (root / "pictures").rmdir()
+    found = proposed(root)
+    assert found.ingest.file_names == "{table}_images/{}.png"
+    assert found.ingest.max_faulty_share == 0
+
+
+def test_what_only_looks_like_one_column_of_labels_or_pixels_is_asked_about(folder: Path) -> None:
+    root = into_one_folder(folder)
+    flags = [[path, *(int(kind == name) for name in CLASSES)] for path, kind, _ in flat_rows()]
+    write(root / "labels.csv", [["path", *CLASSES], *flags])
+    assert "if one is 1 in each row, make one column of them" in refused(root)
+    header = ["label", *(f"{colour}{number}" for colour in "rgb" for number in range(16))]
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 48)).tolist()
+    write(root / "labels.csv", [header, *([n % 3, *row] for n, row in enumerate(pixels))])
+    assert "3 columns that may hold images (r*, g*, b*)" in refused(root)
+    write(root / "labels.csv", [["path", "label"], ["nowhere.png", "cat"]])
+    assert "no column whose values name files that are there" in refused(root)
+
+
+def test_labels_that_differ_in_case_alone_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = into_one_folder(folder)
+    rows = [
+        [path, kind.upper() if n % 2 else kind] for n, (path, kind, _) in enumerate(flat_rows())
+    ]
+    write(root / "labels.csv", [["path", "label"], *rows])
+    assert len(proposed(root).data.classes) == 6
+    assert "different in case alone: CAT, DOG, EEL, cat, dog, eel" in capsys.readouterr().out
 
 
 def test_a_column_that_may_say_the_parts_is_asked_about(folder: Path) -> None:
