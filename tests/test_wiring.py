@@ -155,7 +155,7 @@ def test_every_output_has_a_path_in_the_code_and_back() -> None:
     constants = {value for name, value in vars(paths).items() if name.isupper()}
     # What no other stage reads may stand where it is written.
     spelled = {
-        Path(node.args[0].value)
+        Path(str(node.args[0].value))
         for name in STAGES
         for file in entry_files(module_of(name))
         for node in ast.walk(ast.parse(file.read_text("utf-8")))

@@ -40,7 +40,7 @@ def main() -> int:
     with open_dvc(Path.cwd()) as repository:
         repository.stage_cache = cache = Watched(repository)
         try:
-            done = repository.reproduce(sys.argv[1], single_item=True)  # pyright: ignore[reportCallIssue] - a decorator hides `self`
+            done = repository.reproduce(sys.argv[1], single_item=True)  # pyright: ignore[reportCallIssue, reportArgumentType] - a decorator hides `self`
         except ReproductionError as error:
             if isinstance(error.__cause__, StageCmdFailedError):
                 return _tell_death(int(str(error.__cause__).rpartition(" ")[2]))

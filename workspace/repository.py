@@ -49,7 +49,7 @@ def read_lock(root: Path) -> dict[str, Any]:
     try:
         content = YAML(typ="safe").load((root / "dvc.lock").read_text(encoding="utf-8"))
         # A cut can leave sound YAML that DVC refuses, so its own description of the file is asked.
-        return COMPILED_LOCKFILE_SCHEMA(content)["stages"]
+        return COMPILED_LOCKFILE_SCHEMA(content)["stages"]  # pyright: ignore[reportIndexIssue] - of voluptuous
     except FileNotFoundError:
         return {}
     except (YAMLError, UnicodeDecodeError, Invalid, KeyError) as error:

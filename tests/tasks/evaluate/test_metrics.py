@@ -1,6 +1,7 @@
 """The metrics say of a classifier what is true of its answers."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,7 +152,7 @@ def test_an_evaluation_of_other_code_is_read_for_what_it_has(tmp_path: Path) -> 
     """One of today's fields is missing, others are there that today's code doesn't know."""
     path = tmp_path / "evaluation.json"
     metrics = measured(np.array([0, 1]), answers([0.8, 0.1, 0.1], [0.1, 0.8, 0.1]))
-    content = metrics.model_dump(mode="json") | {"balanced_accuracy": 0.5}
+    content: dict[str, Any] = metrics.model_dump(mode="json") | {"balanced_accuracy": 0.5}
     del content["macro_f1"]
     for row in content["classes"]:
         row["specificity"] = 1.0
