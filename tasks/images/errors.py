@@ -21,6 +21,11 @@ class ImageError(InputError):
         return f"{self.name} {self.kind}{self.detail}"
 
 
+def in_utf8(text: str) -> str:
+    """A text that may hold bytes of a file's name that aren't UTF-8, with these escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class Tally:
     """Names by their kind, to be counted, and the first few of each to be told."""
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are meant as images, what is left aside, and the bytes of one.
+"""Which files of a folder are meant as images, what is left aside, the bytes of one, and many.
 
 The same for ingest, propose and predict.
 """
@@ -6,15 +6,24 @@ The same for ingest, propose and predict.
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tasks.images.errors import ImageError, Tally
 
 # What is larger isn't one of many small images, and is refused before it is read.
 MAX_FILE_BYTES = 2**26
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Parts that wait for each thread: enough to keep it busy, few enough to bound memory.
+_WAITING = 2
 
 # What nobody means as an image, by its name in lower case; the last kind is predict's own, too.
 _ASIDE = {
@@ -103,3 +112,25 @@ def _walk(folder: Path, root: Path, aside: Tally) -> Iterator[Path]:
             yield from _walk(path, root, aside)
         else:
             yield path
+
+
+def map_parts(
+    function: Callable[[Sequence[Item]], Result], items: Iterable[Item], *, size: int
+) -> Iterator[Result]:
+    """Applies a function to parts of `size` items on all cores, and yields the results in order.
+
+    Decoding releases Python's lock, so threads are enough. A few parts are in memory at a time.
+    """
+    num_threads = len(os.sched_getaffinity(0))
+    source = iter(items)
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(num_threads)
+    try:
+        while part := list(islice(source, size)):
+            waiting.append(pool.submit(function, part))
+            if len(waiting) > _WAITING * num_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

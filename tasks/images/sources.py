@@ -14,9 +14,8 @@ import numpy as np
 
 from tasks.images.arrays import GZIP_MAGIC, Array, list_npz, open_idx, open_npy
 from tasks.images.decode import READ, decode_image, is_picture
-from tasks.images.errors import ImageError, Tally
-from tasks.images.files import list_files, read_file
-from tasks.images.parallel import map_parts
+from tasks.images.errors import ImageError, Tally, in_utf8
+from tasks.images.files import list_files, map_parts, read_file
 from tasks.images.policy import ImagePolicy
 from tasks.runner.errors import InputError
 
@@ -89,7 +88,7 @@ def _open_pictures(files: list[tuple[str, Path]], policy: ImagePolicy, aside: Ta
             read = [image for part in map_parts(read_part, batch, size=_PART) for image in part]
             good = [image for image in read if isinstance(image, np.ndarray)]
             yield Images(
-                names=[_in_utf8(name) for name, _ in batch],
+                names=[in_utf8(name) for name, _ in batch],
                 errors=[None if isinstance(image, np.ndarray) else image for image in read],
                 pixels=np.stack(good) if good else np.empty((0, *policy.shape), np.uint8),
             )
@@ -113,7 +112,7 @@ def _open_stack(array: Array, policy: ImagePolicy) -> Source:
 
 def _read(name: str, path: Path, policy: ImagePolicy) -> np.ndarray | str:
     """The pixels, or why there are none."""
-    shown = _in_utf8(name)
+    shown = in_utf8(name)
     try:
         if shown != name:
             raise ImageError(shown, "has a name that isn't in UTF-8", "; rename it")
@@ -167,7 +166,3 @@ def _as_images(array: Array, policy: ImagePolicy) -> Array:
         f"{array.name} is an array of {' × '.join(map(str, array.shape)) or 'one number'}; expected"
         f" images of {' × '.join(map(str, policy.shape))} (height × width × channels)"
     )
-
-
-def _in_utf8(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -16,7 +16,7 @@ from tasks.core.choice import hold_out, rank_by_content
 from tasks.core.dataset import ImageSplit, Selection, SplitName
 from tasks.core.parameters import DataParameters
 from tasks.images.errors import ImageError, Tally
-from tasks.images.parallel import map_parts
+from tasks.images.files import map_parts
 from tasks.ingest.source import Entry, Source
 from tasks.runner.errors import InputError
 

@@ -10,6 +10,7 @@ from tasks.core import paths
 from tasks.core.dataset import load_manifest, save_splits
 from tasks.core.files import TEMPORARY_SUFFIX, replacing
 from tasks.core.parameters import DataParameters, load_section
+from tasks.images.errors import in_utf8
 from tasks.ingest.address import local_path
 from tasks.ingest.collect import arrange, collect, tally
 from tasks.ingest.parameters import IngestParameters
@@ -54,8 +55,6 @@ def write_splits(source: Source, folder: Path, *, data: DataParameters) -> list[
     }
     save_splits(folder, splits, origin)
     spool.unlink()
-    lines = [
-        *(f"left out: {fault.error}" for fault in faults),
-        *(f"left aside, {line}" for line in source.aside.describe()),
-    ]
-    return [line.encode("utf-8", "backslashreplace").decode("utf-8") for line in lines]
+    lines = [f"left out: {fault.error}" for fault in faults]
+    lines += [f"left aside, {line}" for line in source.aside.describe()]
+    return list(map(in_utf8, lines))

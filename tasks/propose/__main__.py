@@ -23,6 +23,7 @@ from tasks.core.cost import estimate_memory, estimate_seconds
 from tasks.core.dataset import load_split, save_splits
 from tasks.core.files import write_text
 from tasks.core.parameters import PARAMETERS_PATH, DataParameters, check_section
+from tasks.images.errors import in_utf8
 from tasks.ingest.address import is_address, local_path
 from tasks.ingest.collect import Fault, arrange, collect, tally
 from tasks.ingest.parameters import IngestParameters, require_source_outside_outputs
@@ -198,7 +199,7 @@ def _describe(
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line.encode("utf-8", "backslashreplace").decode("utf-8"))
+        print(in_utf8(line))
 
 
 if __name__ == "__main__":

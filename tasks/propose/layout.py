@@ -18,12 +18,9 @@ from tasks.core.parameters import DataParameters
 from tasks.images.errors import Tally
 from tasks.images.files import list_files, read_file, why_aside
 from tasks.images.policy import ImagePolicy
-from tasks.ingest import parameters
+from tasks.ingest import idx, npz, parameters
 from tasks.ingest.folders import list_folders, split_into_parts
-from tasks.ingest.idx import read_parts as read_idx
-from tasks.ingest.npz import read_parts as read_npz
 from tasks.ingest.parameters import IngestParameters, OfFourFiles, Published
-from tasks.ingest.places import fetch_from, places_of
 from tasks.ingest.rows import TABLE_ENDINGS, class_names
 from tasks.ingest.source import PARTS, Part
 from tasks.ingest.table import list_files as list_table
@@ -150,7 +147,7 @@ def _understand_idx(path: Path, options: Options) -> Candidate:
         timeout=30.0,
         sha256=None,
     )
-    return _of_arrays(read_idx(fetch_from(places_of(ingest)[0], ingest)), ingest)
+    return _of_arrays(idx.read_parts(idx.fetch_from(idx.places_of(ingest)[0], ingest)), ingest)
 
 
 def _understand_npz(path: Path, options: Options) -> Candidate:
@@ -158,7 +155,7 @@ def _understand_npz(path: Path, options: Options) -> Candidate:
         inside = min(path.glob("*.npz"), default=None)
         raise InputError(f"is it {inside} that you mean?" if inside else "")
     ingest = parameters.NpzParameters(format="npz", path=str(path), first_label=0, **CHOICE)
-    return _of_arrays(read_npz(path), ingest)
+    return _of_arrays(npz.read_parts(path), ingest)
 
 
 def _of_arrays(parts: list[Part], ingest: Published) -> Candidate:

@@ -31,8 +31,7 @@ def propose_limits(splits: Splits, *, classes: tuple[str, ...]) -> tuple[Comment
     _, accepted = look_at_labels(splits["train"], num_classes=len(classes), seed=0)
     section = {
         **_limit_shares(table),
-        **_limit_pixels(images, table["brightness"]),
-        **_limit_copies(images),
+        **_limit_images(images, table["brightness"]),
         "max_constant_pixels": (
             constant := int(whole["constant_pixels"].max()),
             f"with one value, not 0, in all images of a split; {constant} found",
@@ -67,8 +66,12 @@ def _limit_shares(table: pd.DataFrame) -> Commented:
     }
 
 
-def _limit_pixels(images: pd.DataFrame, brightness: pd.Series) -> Commented:
+def _limit_images(images: pd.DataFrame, brightness: pd.Series) -> Commented:
     by_split = images.groupby("split")
+    duplicates, leaked = (
+        float(by_split[column].agg(lambda copies: (copies > 0).mean()).max())
+        for column in ("earlier_copies", "training_copies")
+    )
     zeros = max(0.0, round_down(float(images["zero_share"].quantile(0.05)) / 2, 2))
     without = float(by_split["zero_share"].agg(lambda share: (share < zeros).mean()).max())
     spread = float(images["spread"].min())
@@ -91,16 +94,6 @@ def _limit_pixels(images: pd.DataFrame, brightness: pd.Series) -> Commented:
             [round_down(dimmest / _ROOM, 0), min(255.0, round_up(brightest * _ROOM, 0))],
             f"mean pixel of a class; {dimmest:.0f} to {brightest:.0f} found",
         ),
-    }
-
-
-def _limit_copies(images: pd.DataFrame) -> Commented:
-    by_split = images.groupby("split")
-    duplicates, leaked = (
-        float(by_split[column].agg(lambda copies: (copies > 0).mean()).max())
-        for column in ("earlier_copies", "training_copies")
-    )
-    return {
         "max_duplicate_share": (
             _leave_room(duplicates, 0.001, 1.0),
             f"images that repeat another of their split; {duplicates:.2%} found; a warning",

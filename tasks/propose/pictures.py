@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.images.decode import decode_whole
 from tasks.images.errors import ImageError, Tally
-from tasks.images.parallel import map_parts
+from tasks.images.files import map_parts
 from tasks.images.policy import ImagePolicy
 from tasks.propose.options import Options
 from tasks.runner.errors import InputError

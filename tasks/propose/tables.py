@@ -19,19 +19,15 @@ from tasks.propose.options import Options
 from tasks.propose.pictures import CHOICE, EXACT
 from tasks.runner.errors import InputError
 
-_LABELS = (
-    *("label", "labels", "class", "classes", "category", "target", "kind", "species", "breed"),
-    *("emotion", "y", "diagnosis", "dx", "class name", "label name"),
+_LABELS = re.compile(
+    "labels?|class(es)?|(class|label) name|category|target|kind|species|breed|emotion|y|diagnosis"
+    "|dx"
 )
-_SPLITS = (
-    *("split", "set", "subset", "usage", "part", "partition", "phase", "fold", "data set"),
-    *("dataset", "is test", "is train", "is training", "kfold", "mode"),
+_SPLITS = re.compile(
+    "split|(sub|data ?)?set|usage|part(ition)?|phase|k?fold|mode|is (test|train|training)"
 )
 # Beside the usual words, in lower case: those of the faces of FER.
-_WORDS = PARTS | {
-    "publictest": "train",
-    "privatetest": "test",
-}
+_WORDS = PARTS | {"publictest": "train", "privatetest": "test"}
 _SAMPLE = 200
 _SHOWN = 4
 _FEWEST_PIXELS = 16
@@ -282,26 +278,21 @@ def _find_split(
     table: Path, values: Counts, options: Options, *, has_parts: bool
 ) -> dict[str, Any]:
     """The column that holds the parts, and what its values mean."""
-    none = {"split_column": None, "split_values": None}
-    if options.split_column == "none":
-        return none
-    if options.split_column is not None:
-        if options.split_column not in values:
-            raise _ask(table, "splits", list(values), "--split-column")
-        candidates = [options.split_column]
-    else:
-        usual = [name for name in values if _plain(name) in _SPLITS]
-        labels = [
-            name for name in values if _plain(name) in _LABELS or name == options.label_column
-        ]
-        candidates = usual or [
+    wanted = options.split_column
+    if wanted not in (None, "none", *values):
+        raise _ask(table, "splits", list(values), "--split-column")
+    candidates = [wanted]
+    if wanted is None:
+        candidates = [name for name in values if _SPLITS.fullmatch(_plain(name))] or [
             name
             for name, counts in values.items()
-            if name not in labels and {str(value).lower() for value in counts} <= _WORDS.keys()
+            if not _LABELS.fullmatch(_plain(name))
+            and name != options.label_column
+            and {str(value).lower() for value in counts} <= _WORDS.keys()
         ]
-        if has_parts or not candidates:
-            return none
-    (name, *more) = candidates
+    if wanted == "none" or not candidates or (wanted is None and has_parts):
+        return {"split_column": None, "split_values": None}
+    (name, *more) = map(str, candidates)
     meaning = None if more else _read_meaning(name, values[name], options)
     if meaning is None:
         shown = _shorten([str(value) for value in values[name]])
@@ -336,7 +327,7 @@ def _find_labels(table: Path, values: Counts, split: str | None, options: Option
             raise _ask(table, "labels", list(values), "--label-column")
         return options.label_column
     others = [name for name in values if name != split and not _plain(name).startswith("unnamed")]
-    named = [name for name in others if _plain(name) in _LABELS] or [
+    named = [name for name in others if _LABELS.fullmatch(_plain(name))] or [
         name for name in others if name
     ]
     if len(named) != 1:

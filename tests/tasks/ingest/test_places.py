@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.ingest.parameters import IdxParameters, OfFourFiles
-from tasks.ingest.places import (
+from tasks.ingest.idx import (
     IdxFile,
     Place,
     download,
@@ -21,6 +20,7 @@ from tasks.ingest.places import (
     read_folder,
     unpack_package,
 )
+from tasks.ingest.parameters import IdxParameters, OfFourFiles
 from tasks.runner.errors import InputError, NetworkError
 from tests.conftest import FIXTURE, read_parameters, typed
 
