@@ -67,7 +67,7 @@ def test_the_network_has_the_weights_of_the_epoch_with_the_lowest_validation_los
 def test_one_batch_can_be_learned_by_heart(
     tmp_path: Path, images: np.ndarray, labels: np.ndarray, short: TrainParameters, changes: dict
 ) -> None:
-    short = short.model_copy(update={"epochs": 50, "flip": False} | changes)
+    short = short.model_copy(update={"epochs": 80, "flip": False} | changes)
     mixed = np.random.default_rng(0).permutation(400)
     _, history = run(tmp_path, images[mixed], labels[mixed], short, num_training=32)
     assert history[-1]["accuracy"] == 1
