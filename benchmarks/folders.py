@@ -23,8 +23,8 @@ from ruamel.yaml import YAML
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
-from tasks.propose.__main__ import propose
 from tasks.propose.options import Options
+from tasks.propose.proposal import propose
 
 _SIDE = 64
 _CLASSES = 10

@@ -60,7 +60,10 @@ HEAVY |= {"seaborn", "sklearn", "tensorflow"}
     ("command", "used"),
     [
         ("--help", set()),
-        ("champion show", set()),
+        ("check", set()),
+        ("plan", {"dvc"}),
+        ("status", {"dvc"}),
+        ("propose --help", set()),
         ("predict --help", set()),
     ],
 )

@@ -25,8 +25,8 @@ from pyarrow import parquet
 from ruamel.yaml import YAML
 
 from tasks.ingest import stage
-from tasks.propose.__main__ import propose
 from tasks.propose.options import Options, make_parser
+from tasks.propose.proposal import propose
 from tasks.runner.errors import InputError
 from tests.conftest import FIXTURE, PROJECT
 from tests.tasks.ingest.conftest import CLASSES, make_pixels, save_classes, save_image

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.faults(
 NETWORKS = Path("tasks/train/networks.py")
 
 
-@pytest.mark.parametrize("edited", ["a parameter", "code"])
+@pytest.mark.parametrize("edited", ["a parameter", pytest.param("code", marks=pytest.mark.long)])
 @pytest.mark.parametrize("door", [("dvc", "repro"), ("cli", "run")], ids=["dvc", "flow"])
 def test_what_is_edited_while_train_runs_fails_it_and_is_not_recorded(
     reference: Reference, prefect_api: str, tmp_path: Path, door: tuple[str, ...], edited: str

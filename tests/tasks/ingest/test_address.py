@@ -17,8 +17,8 @@ from tasks.core.dataset import load_split
 from tasks.ingest.address import local_path
 from tasks.ingest.parameters import FoldersParameters
 from tasks.ingest.stage import main, read_source, write_splits
-from tasks.propose.__main__ import propose
 from tasks.propose.options import Options
+from tasks.propose.proposal import propose
 from tasks.runner.errors import InputError, NetworkError
 from tests.conftest import PROJECT
 from tests.tasks.ingest.conftest import FILES, Ingest, assert_equal, make_data, save_classes

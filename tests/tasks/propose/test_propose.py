@@ -20,9 +20,9 @@ from pyarrow import parquet
 
 from tasks.images.policy import ImagePolicy
 from tasks.images.sources import open_source
-from tasks.propose.__main__ import propose
 from tasks.propose.limits import propose_gate, propose_recipe, round_down, round_shares, round_up
 from tasks.propose.options import Options, make_parser
+from tasks.propose.proposal import propose
 from tasks.propose.sections import replace_sections
 from tasks.runner.errors import InputError
 from tests.conftest import FIXTURE, PROJECT, read_parameters, typed
