@@ -15,8 +15,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -31,6 +29,8 @@ from tasks.runner.errors import InputError
 from tasks.runner.frame import run_framed
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
     from flows.address import Server
 
 POOL = "image-classification"
@@ -97,8 +97,8 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
             return stack.enter_context(_running(module, *arguments, environment=environment))
 
         server = start(_PREFECT, "server", "start")
-        _await_server(server, f"{places.api}/health")
         client = stack.enter_context(SyncPrefectClient(places.api, auth_string=places.auth))
+        _await_server(server, client)
         require_own(client, Path.cwd())
         tell_dead()
         stack.callback(tell_dead)  # again after the worker has ended
@@ -175,22 +175,14 @@ def _send_test_message(webhook: str, environment: dict[str, str]) -> None:
     print(f"webhook ({webhook}): {outcome}", flush=True)
 
 
-def _await_server(server: subprocess.Popen[bytes], address: str) -> None:
+def _await_server(server: subprocess.Popen[bytes], client: "SyncPrefectClient") -> None:
     deadline = time.monotonic() + _START_SECONDS
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < deadline:
+    while (error := client.api_healthcheck()) is not None:
         if server.poll() is not None:
             raise InputError("Prefect's server didn't start; see its messages above.")
-        try:
-            with direct.open(address, timeout=5):
-                return
-        except urllib.error.HTTPError as error:
-            if error.code == 401:  # it is up, and asks for the password
-                return
-        except OSError:
-            pass
+        if time.monotonic() > deadline:
+            raise InputError(f"Prefect's server didn't answer within {_START_SECONDS} s ({error}).")
         time.sleep(0.2)
-    raise InputError(f"Prefect's server didn't answer at {address} within {_START_SECONDS} s.")
 
 
 def _run(module: str, *arguments: str, environment: dict[str, str]) -> None:
