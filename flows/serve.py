@@ -11,12 +11,11 @@ PREFECT_SERVER_DATABASE_CONNECTION_URL for PostgreSQL instead of a file in Prefe
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +92,7 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
 
     with ExitStack() as stack:
 
-        def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        def start(module: str, *arguments: str) -> psutil.Popen:
             return stack.enter_context(_running(module, *arguments, environment=environment))
 
         server = start(_PREFECT, "server", "start")
@@ -120,42 +119,26 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
 
 
 @contextmanager
-def _running(
-    module: str, *arguments: str, environment: dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+def _running(module: str, *arguments: str, environment: dict[str, str]) -> Iterator[psutil.Popen]:
     """A part that runs as long as the block; what it started ends with it."""
     command = [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    process = psutil.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         yield process
     finally:
         _end_tree(process)
 
 
-def _end_tree(process: subprocess.Popen[bytes]) -> None:
+def _end_tree(process: psutil.Popen) -> None:
     """Ends a process and all below it, which may have sessions of their own: asked, then killed."""
-    try:
-        tree = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        tree = []
-    process.terminate()
-    for child in tree:
-        _signal(child, signal.SIGTERM)
-    _, left = psutil.wait_procs(tree, timeout=_GRACE_SECONDS)
-    for child in left:
-        _signal(child, signal.SIGKILL)
-    try:
-        process.wait(timeout=_GRACE_SECONDS if not left else 0.1)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    try:
-        process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
+    tree: list[psutil.Process] = [process]
+    with suppress(psutil.NoSuchProcess):
+        tree += process.children(recursive=True)
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for each in tree:
+            with suppress(psutil.NoSuchProcess):
+                end(each)
+        _, tree = psutil.wait_procs(tree, timeout=_GRACE_SECONDS)
 
 
 def _send_test_message(webhook: str, environment: dict[str, str]) -> None:
@@ -175,7 +158,7 @@ def _send_test_message(webhook: str, environment: dict[str, str]) -> None:
     print(f"webhook ({webhook}): {outcome}", flush=True)
 
 
-def _await_server(server: subprocess.Popen[bytes], client: "SyncPrefectClient") -> None:
+def _await_server(server: psutil.Popen, client: "SyncPrefectClient") -> None:
     deadline = time.monotonic() + _START_SECONDS
     while (error := client.api_healthcheck()) is not None:
         if server.poll() is not None:

@@ -176,6 +176,8 @@ def decline(version: str, reason: str | None, folder: Path = CHAMPIONS) -> None:
         folder: of all versions.
 
     """
+    if not (folder / RECORD_NAME).exists():
+        return
     with _changing(folder) as record:
         pending = record.pending
         if pending is None or pending.version != version:
