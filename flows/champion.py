@@ -24,7 +24,7 @@ def promote(reason: Reason, version: str | None) -> None:
 
     Args:
         reason: goes into the record.
-        version: of which of the two; None where there is no choice.
+        version: of the model that you looked at; None is the one that waits, or the candidate.
 
     """
     _show(change("promote", reason, by=find_person(), version=version))

@@ -11,14 +11,11 @@ PREFECT_SERVER_DATABASE_CONNECTION_URL for PostgreSQL instead of a file in Prefe
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +28,8 @@ from tasks.runner.errors import InputError
 from tasks.runner.frame import run_framed
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
     from flows.address import Server
 
 POOL = "image-classification"
@@ -93,12 +92,12 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
 
     with ExitStack() as stack:
 
-        def start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        def start(module: str, *arguments: str) -> psutil.Popen:
             return stack.enter_context(_running(module, *arguments, environment=environment))
 
         server = start(_PREFECT, "server", "start")
-        _await_server(server, f"{places.api}/health")
         client = stack.enter_context(SyncPrefectClient(places.api, auth_string=places.auth))
+        _await_server(server, client)
         require_own(client, Path.cwd())
         tell_dead()
         stack.callback(tell_dead)  # again after the worker has ended
@@ -120,42 +119,26 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
 
 
 @contextmanager
-def _running(
-    module: str, *arguments: str, environment: dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+def _running(module: str, *arguments: str, environment: dict[str, str]) -> Iterator[psutil.Popen]:
     """A part that runs as long as the block; what it started ends with it."""
     command = [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+    process = psutil.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         yield process
     finally:
         _end_tree(process)
 
 
-def _end_tree(process: subprocess.Popen[bytes]) -> None:
+def _end_tree(process: psutil.Popen) -> None:
     """Ends a process and all below it, which may have sessions of their own: asked, then killed."""
-    try:
-        tree = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        tree = []
-    process.terminate()
-    for child in tree:
-        _signal(child, signal.SIGTERM)
-    _, left = psutil.wait_procs(tree, timeout=_GRACE_SECONDS)
-    for child in left:
-        _signal(child, signal.SIGKILL)
-    try:
-        process.wait(timeout=_GRACE_SECONDS if not left else 0.1)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    try:
-        process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
+    tree: list[psutil.Process] = [process]
+    with suppress(psutil.NoSuchProcess):
+        tree += process.children(recursive=True)
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        for each in tree:
+            with suppress(psutil.NoSuchProcess):
+                end(each)
+        _, tree = psutil.wait_procs(tree, timeout=_GRACE_SECONDS)
 
 
 def _send_test_message(webhook: str, environment: dict[str, str]) -> None:
@@ -175,22 +158,14 @@ def _send_test_message(webhook: str, environment: dict[str, str]) -> None:
     print(f"webhook ({webhook}): {outcome}", flush=True)
 
 
-def _await_server(server: subprocess.Popen[bytes], address: str) -> None:
+def _await_server(server: psutil.Popen, client: "SyncPrefectClient") -> None:
     deadline = time.monotonic() + _START_SECONDS
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < deadline:
+    while (error := client.api_healthcheck()) is not None:
         if server.poll() is not None:
             raise InputError("Prefect's server didn't start; see its messages above.")
-        try:
-            with direct.open(address, timeout=5):
-                return
-        except urllib.error.HTTPError as error:
-            if error.code == 401:  # it is up, and asks for the password
-                return
-        except OSError:
-            pass
+        if time.monotonic() > deadline:
+            raise InputError(f"Prefect's server didn't answer within {_START_SECONDS} s ({error}).")
         time.sleep(0.2)
-    raise InputError(f"Prefect's server didn't answer at {address} within {_START_SECONDS} s.")
 
 
 def _run(module: str, *arguments: str, environment: dict[str, str]) -> None:

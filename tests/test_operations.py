@@ -50,6 +50,7 @@ PROMISES = {
     ),
     "each worktree has a cache of its own": "test_a_git_worktree_is_a_workspace_of_its_own",
     "no Git (a ZIP download)": "test_a_folder_without_git_is_told_what_to_set_and_works_then",
+    "two users of one group": "test_each_goes_on_from_what_the_other_did",
     "take `.pipeline/home`": "test_a_user_without_a_home_gets_one_in_the_workspace",
     "keeps DVC's databases in `.pipeline/site`": (
         "test_where_var_tmp_can_not_be_written_dvcs_databases_go_into_the_workspace"

@@ -197,7 +197,7 @@ def describe_run(root: Path, log: Log, *, seconds: float, failure: str | None) -
         images=images,
         decision=verdict.get("decision"),
         champion=champions.current,
-        pending=champions.pending.version if champions.pending else None,
+        pending=champions.waiting,
         candidate=None if failure else candidate,
         parameters=_read_parameters(root / PARAMETERS_PATH),
         code=code,

@@ -83,6 +83,11 @@ class Record:
     withdrawn: Mapping[str, str] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
 
+    @property
+    def waiting(self) -> str | None:
+        """The version that waits for a decision."""
+        return self.pending.version if self.pending else None
+
 
 def read_record(folder: Path = CHAMPIONS) -> Record:
     """Reads which version is the champion, and the history.
@@ -162,8 +167,9 @@ def let_wait(pending: Pending, files: Iterable[Path], folder: Path = CHAMPIONS) 
         _copy(files, pending.version, record, folder)
         if record.pending and record.pending.version == pending.version:
             pending = replace(pending, time=record.pending.time)
-        _write(replace(record, pending=pending), folder)
-        _remove_unused(record.pending, pending, record, folder)
+        following = replace(record, pending=pending)
+        _write(following, folder)
+        _forget(record.waiting, following, folder)
         return pending
 
 
@@ -176,13 +182,14 @@ def decline(version: str, reason: str | None, folder: Path = CHAMPIONS) -> None:
         folder: of all versions.
 
     """
+    if not (folder / RECORD_NAME).exists():
+        return
     with _changing(folder) as record:
-        pending = record.pending
-        if pending is None or pending.version != version:
-            return
-        withdrawn = {version: reason} if reason else {}
-        _write(replace(record, pending=None, withdrawn={**record.withdrawn, **withdrawn}), folder)
-        _remove_unused(pending, None, record, folder)
+        if version == record.waiting:
+            withdrawn = {**record.withdrawn, **({version: reason} if reason else {})}
+            following = replace(record, pending=None, withdrawn=withdrawn)
+            _write(following, folder)
+            _forget(version, following, folder)
 
 
 def roll_back(
@@ -218,7 +225,7 @@ def roll_back(
     with _changing(folder) as record:
         if version == record.current:
             raise InputError(f"{version} is the champion already")
-        if record.pending and version == record.pending.version:
+        if version == record.waiting:
             raise InputError(
                 f"{version} waits for a decision: {_COMMAND} promote --because REASON, or decline"
             )
@@ -251,8 +258,7 @@ def remove_old_versions(record: Record, *, keep: int, folder: Path = CHAMPIONS) 
     """
     recent = dict.fromkeys([record.current, *(event.version for event in reversed(record.events))])
     replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
-    waiting = record.pending.version if record.pending else None
-    removed = [name for name in _list_versions(folder) if name in replaced - {waiting}]
+    removed = [name for name in _list_versions(folder) if name in replaced - {record.waiting}]
     for name in removed:
         shutil.rmtree(folder / name)
     return removed
@@ -281,14 +287,13 @@ def verify_store(folder: Path = CHAMPIONS) -> None:
 
     """
     record = read_record(folder)
-    pending = record.pending.version if record.pending else None
-    named = filter(None, [record.current, pending])
+    named = filter(None, [record.current, record.waiting])
     faults = []
     for version in dict.fromkeys([*_list_versions(folder), *named]):
         damage = find_damage(folder / version)
         if damage and version == record.current:
             faults.append(f"The champion can't be used: {damage}. {_tell_remedies(record, folder)}")
-        elif damage and version == pending:
+        elif damage and version == record.waiting:
             faults.append(f"{damage}. It can't be promoted. Have it judged again: pipeline gate")
         elif damage:
             faults.append(f"{damage}. Nobody can go back to it: rm -r {folder / version}")
@@ -368,22 +373,19 @@ def _copy(files: Iterable[Path], version: str, record: Record, folder: Path) -> 
         seal(target)
 
 
-def _remove_unused(
-    before: Pending | None, after: Pending | None, record: Record, folder: Path
-) -> None:
-    """Removes what waited and was never the champion."""
+def _forget(version: str | None, record: Record, folder: Path) -> None:
+    """Removes what has waited and was never the champion."""
     known = {name for event in record.events for name in (event.version, event.replaced)}
-    if before and before.version not in known | {record.current, after and after.version}:
-        remove(folder / before.version)
+    if version not in known | {record.current, record.waiting, None}:
+        remove(folder / str(version))
 
 
 def _follow(record: Record, event: Event, folder: Path) -> Record:
     """Writes the record of an event: its version is the champion, and no longer withdrawn."""
-    waits = record.pending and record.pending.version != event.version
     following = replace(
         record,
         current=event.version,
-        pending=record.pending if waits else None,
+        pending=None if record.waiting == event.version else record.pending,
         withdrawn={key: why for key, why in record.withdrawn.items() if key != event.version},
         events=(*record.events, event),
     )

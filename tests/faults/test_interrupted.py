@@ -12,6 +12,12 @@ from tests.conftest import read_small_parameters
 from tests.faults.rig import Reference, kill, processes_in
 from tests.flows.service import Service, free_port, prepare_service, serving
 
+pytestmark = pytest.mark.faults(
+    "worker and run, or all processes, suspended for two minutes; the service stopped, each in the"
+    " middle of a training",
+    "a suspended run goes on, and no other starts beside it; a stop ends every process within 20"
+    " seconds, the run is shown as Crashed, and the next run completes the work",
+)
 SUSPENDED_SECONDS = 120
 
 
