@@ -46,8 +46,7 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
     aside = Tally()
     tables = [
         (table, list(_read_labels(source, table, part, aside)))
-        for part, patterns in source.tables.items()
-        for table in find_tables(root, patterns)
+        for part, table in find_tables(source)
     ]
     rows = [row for _, table_rows in tables for row in table_rows if row]
     positions = _positions((row.label for row in rows), data.classes, kind=source.labels)
@@ -75,10 +74,11 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
     )
 
 
-def find_tables(root: Path, patterns: Iterable[str]) -> list[Path]:
-    """The tables in a folder that have such names, each of which there must be."""
-    tables = []
-    for pattern in patterns:
+def find_tables(source: TableParameters) -> Iterator[tuple[str, Path]]:
+    """The tables of each part; there must be one of each name."""
+    root = Path(source.path)
+    named = [(part, name) for part, names in source.tables.items() for name in names]
+    for part, pattern in named:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise InputError(
                 f"ingest.tables in params.yaml names {pattern}; expected a name in {root}. Use one"
@@ -86,8 +86,7 @@ def find_tables(root: Path, patterns: Iterable[str]) -> list[Path]:
         found = sorted(root.glob(_only_stars(pattern)))
         if not found:
             raise InputError(f"{root / pattern} can't be read: there is no such table")
-        tables += found
-    return tables
+        yield from ((part, table) for table in found)
 
 
 def pixel_columns(names: Iterable[str], pattern: str, *, others: Iterable[str | None]) -> list[str]:

@@ -18,12 +18,11 @@ from tasks.core.parameters import DataParameters
 from tasks.images.errors import Tally
 from tasks.images.files import list_files, read_file, why_aside
 from tasks.images.policy import ImagePolicy
-from tasks.ingest import idx, npz, parameters
+from tasks.ingest import idx, npz, parameters, table
 from tasks.ingest.folders import list_folders, split_into_parts
 from tasks.ingest.parameters import IngestParameters, OfFourFiles, Published
 from tasks.ingest.rows import TABLE_ENDINGS, class_names
 from tasks.ingest.source import PARTS, Part
-from tasks.ingest.table import list_files as list_table
 from tasks.propose.options import Options
 from tasks.propose.pictures import CHOICE, EXACT, choose_policy
 from tasks.propose.tables import count_pixels, find_tables, understand_tables
@@ -241,33 +240,32 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
 
 
 def _understand_table(path: Path, options: Options) -> Candidate:
+    if path.is_file() and not find_tables(path):
+        raise InputError("")
     if not find_tables(path):
-        raise InputError(
-            ""
-            if path.is_file()
-            else f"there is no table (.csv, .tsv, .parquet); {_list_others(path)}"
-        )
-    tables = understand_tables(path, options)
-    column, counts = tables.source.label_column, tables.labels
+        raise InputError(f"there is no table (.csv, .tsv, .parquet); {_list_others(path)}")
+    source, counts, lines = understand_tables(path, options)
+    tables = [found for _, found in table.find_tables(source)]
     # One form of Unicode, as in data.classes: a Mac spells `é` in two characters.
     found = {normalize("NFC", label) for label in counts if label is not None}
     labels = sorted(found, key=_by_number)
     if counts[None] > counts.total() / 2:
         raise InputError(
-            f"{counts[None]:,} of {counts.total():,} rows have no label in the column {column}."
+            f"{counts[None]:,} of {counts.total():,} rows have no label in the column"
+            f" {source.label_column}."
             " Another one? --label-column"
         )
-    names = class_names(tables.files()[0], column)
+    names = class_names(tables[0], source.label_column)
     are_numbers = labels == [str(number) for number in range(len(labels))]
     if names and all(label.isdecimal() and int(label) < len(names) for label in labels):
         labels, are_numbers = names, True
     classes = _check_classes(path, labels, ordered=True)
-    source = tables.source.model_copy(update={"labels": "numbers" if are_numbers else "names"})
-    files = (file for table in tables.files() for file in list_table(source, table))
+    source = source.model_copy(update={"labels": "numbers" if are_numbers else "names"})
+    files = (file for each in tables for file in table.list_files(source, each))
     look = partial(choose_policy, files, options)
     if source.images == "pixels":
-        look = partial(_shape_of_pixels, count_pixels(tables), options)
-    return Candidate(classes, source, tables.lines, look)
+        look = partial(_shape_of_pixels, count_pixels(source, tables[0]), options)
+    return Candidate(classes, source, lines, look)
 
 
 def _shape_of_pixels(number: int, options: Options) -> tuple[ImagePolicy, list[str]]:

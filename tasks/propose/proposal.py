@@ -43,13 +43,15 @@ def propose(path: str, output: Path, options: Options) -> None:
     """Describes the source, tries the stages on it, and writes what it passes."""
     if output.exists():
         raise InputError(f"{output} is there already; name a file that isn't")
-    require_source_outside_outputs(path, [paths.RAW, paths.PREPARED, paths.CANDIDATE])
+    outputs = [paths.RAW, paths.PREPARED, paths.CANDIDATE]
+    require_source_outside_outputs(path, outputs)
     with (
         tempfile.TemporaryDirectory(dir=output.parent, prefix=".propose-") as temporary,
         local_path(path, Path(temporary, "source")) as (place, tell),
     ):
         data, ingest, lines = understand(Path(place), options)
         _print(map(tell, lines))
+        require_source_outside_outputs(tell(ingest.path), outputs)  # of a table, its folder
         splits, faulty, is_given = _ingest(data, ingest, Path(temporary), tell)
         ingest = ingest.model_copy(update={"path": tell(ingest.path)})
         if ingest.format in ("idx", "npz"):  # what is published doesn't grow

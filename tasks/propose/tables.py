@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
@@ -40,19 +40,6 @@ Cells = dict[str, tuple[Any, ...]]  # of each column, in the first rows
 Counts = dict[str, Counter[str | None]]  # of each value of each column
 
 
-class Tables(NamedTuple):
-    """Tables that were understood: their parameters, the counts of each label, what to tell."""
-
-    source: TableParameters
-    labels: Counter[str | None]
-    lines: list[str]
-
-    def files(self) -> list[Path]:
-        """Every table."""
-        names = [name for part in self.source.tables.values() for name in part]
-        return [Path(self.source.path) / name for name in names]
-
-
 def find_tables(path: Path) -> list[Path]:
     """The tables at a path, or in the folder that it is, two levels deep."""
     if path.suffix.lower() in TABLE_ENDINGS and path.is_file():
@@ -67,8 +54,13 @@ def find_tables(path: Path) -> list[Path]:
     )
 
 
-def understand_tables(path: Path, options: Options) -> Tables:
-    """Finds the columns of the tables at a path; asks by an option for what can't be known."""
+def understand_tables(
+    path: Path, options: Options
+) -> tuple[TableParameters, Counter[str | None], list[str]]:
+    """The tables at a path and their columns, how often each label occurs, and what to tell.
+
+    What can't be known is asked for by an option.
+    """
     found = find_tables(path)
     root = path.parent if path.is_file() else path
     parts, lines = _split_into_parts(root, found)
@@ -116,12 +108,11 @@ def understand_tables(path: Path, options: Options) -> Tables:
         f"labels: the column {label} (--label-column)",
         f"parts: {source.split_column or 'no column'} (--split-column)",
     ]
-    return Tables(source, values[label], lines)
+    return source, values[label], lines
 
 
-def count_pixels(tables: Tables) -> int:
+def count_pixels(source: TableParameters, table: Path) -> int:
     """How many pixels the first image of a table of pixels has, channels included."""
-    source, table = tables.source, tables.files()[0]
     others = (source.label_column, source.split_column)
     names = column_names(table, header=source.header)
     columns = pixel_columns(names, source.image_column, others=others)

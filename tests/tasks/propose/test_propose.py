@@ -602,6 +602,16 @@ def test_a_source_inside_an_output_is_refused(folder: Path) -> None:
     assert "Move the images" in refused(Path("data/raw/animals"))
 
 
+def test_a_table_whose_folder_is_the_project_is_refused() -> None:
+    header = ["label", *(f"pixel{number}" for number in range(20))]
+    rows = [[n % 3, *image.ravel().tolist()] for n, image in enumerate(make_pixels(60))]
+    write(Path("pixels.csv"), [header, *rows])
+    assert "Move the images, to data/source" in refused(Path("pixels.csv"), size=(4, 5))
+    Path("data/source").mkdir(parents=True)
+    Path("pixels.csv").rename("data/source/pixels.csv")
+    assert proposed(Path("data/source/pixels.csv"), size=(4, 5)).ingest.path == "data/source"
+
+
 def test_options_are_read_from_the_command_line() -> None:
     line = "a b --size 64x48 --background #ff8000 --test-values 3 4 --split-column fold"
     arguments = vars(make_parser().parse_args(line.split()))
