@@ -92,10 +92,10 @@ def add_source(root: Path) -> set[str]:
         "from tasks.core.parameters import DataParameters\n"
         "from tasks.images.policy import ImagePolicy\n"
         "from tasks.ingest.parameters import ArraysParameters\n"
-        "from tasks.ingest.source import Entry, Source, TestChoice\n\n\n"
+        "from tasks.ingest.source import Entry, Source\n\n\n"
     )
     parameters = "tasks/ingest/parameters.py"
-    union = "IngestParameters = IdxParameters"
+    union = "IngestParameters = Published"
     return {
         append(root, "tasks/ingest/arrays.py", f'"""Two arrays."""\n\n{imports}{function}'),
         replace(root, parameters, union, f"{kind}\n\n\n{union} | ArraysParameters"),
