@@ -95,7 +95,7 @@ def add_source(root: Path) -> set[str]:
         "from tasks.ingest.source import Entry, Source, TestChoice\n\n\n"
     )
     parameters = "tasks/ingest/parameters.py"
-    union = "IngestParameters = IdxParameters"
+    union = "IngestParameters = Published"
     return {
         append(root, "tasks/ingest/arrays.py", f'"""Two arrays."""\n\n{imports}{function}'),
         replace(root, parameters, union, f"{kind}\n\n\n{union} | ArraysParameters"),
