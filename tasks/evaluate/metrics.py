@@ -114,7 +114,7 @@ def measure(
     """
     # Imported late: whoever reads the figures needs none of it.
     from scipy.stats import binomtest
-    from sklearn.metrics import log_loss, top_k_accuracy_score
+    from sklearn import metrics
 
     from tasks.evaluate.tables import bin_confidences, calibration_error
 
@@ -126,7 +126,15 @@ def measure(
     distribution /= distribution.sum(axis=1, keepdims=True)
     top_2_accuracy = 1.0  # of two classes, about which scikit-learn refuses the question
     if len(classes) > 2:
-        top_2_accuracy = float(top_k_accuracy_score(labels, distribution, k=2, labels=every))
+        top_2_accuracy = float(
+            metrics.top_k_accuracy_score(labels, distribution, k=2, labels=every)
+        )
+    options: Any = {"labels": every, "zero_division": 0}
+    columns = metrics.precision_recall_fscore_support(labels, predicted, **options)
+    precision, recall, f1, support = (np.asarray(column) for column in columns)
+    figures = (column.tolist() for column in (precision, recall, f1, support))
+    rows = zip(classes, *figures, strict=True)
+    matrix = metrics.confusion_matrix(labels, predicted, labels=every)
     bins = bin_confidences(labels, probabilities, num_bins=num_bins)
     return Metrics(
         num_images=len(labels),
@@ -135,36 +143,19 @@ def measure(
         interval_confidence=confidence,
         interval_method="Wilson's score",
         top_2_accuracy=top_2_accuracy,
-        loss=float(log_loss(labels, distribution, labels=every)),
+        loss=float(metrics.log_loss(labels, distribution, labels=every)),
+        macro_precision=float(precision.mean()),
+        macro_recall=float(recall.mean()),
+        macro_f1=float(f1.mean()),
         brier_score=float(((distribution - np.eye(len(classes))[labels]) ** 2).sum(1).mean()),
         expected_calibration_error=calibration_error(bins),
         calibration_bins=num_bins,
-        sha256=sha256,
-        **_measure_classes(labels, predicted, classes),
-    )
-
-
-def _measure_classes(
-    labels: np.ndarray, predicted: np.ndarray, classes: tuple[str, ...]
-) -> dict[str, Any]:
-    """The fields of `Metrics` that are about single classes, or means over them."""
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
-    every = list(range(len(classes)))
-    options: Any = {"labels": every, "zero_division": 0}
-    columns = precision_recall_fscore_support(labels, predicted, **options)
-    figures = [np.asarray(column).tolist() for column in columns]
-    rows = zip(classes, *figures, strict=True)
-    macro = zip(("precision", "recall", "f1"), np.mean(figures[:3], axis=1).tolist(), strict=True)
-    return {
-        "classes": tuple(
+        classes=tuple(
             ClassMetrics(**dict(zip(ClassMetrics.model_fields, row, strict=True))) for row in rows
         ),
-        "confusion_matrix": tuple(
-            map(tuple, confusion_matrix(labels, predicted, labels=every).tolist())
-        ),
-        **{f"macro_{name}": value for name, value in macro},
-    }
+        confusion_matrix=tuple(map(tuple, matrix.tolist())),
+        sha256=sha256,
+    )
 
 
 def read_metrics(path: Path) -> Metrics:
