@@ -95,10 +95,10 @@ def add_source(root: Path) -> set[str]:
         "from tasks.ingest.source import Entry, Source\n\n\n"
     )
     parameters = "tasks/ingest/parameters.py"
-    union = "IngestParameters = Published"
+    union = "IngestParameters = "
     return {
         append(root, "tasks/ingest/arrays.py", f'"""Two arrays."""\n\n{imports}{function}'),
-        replace(root, parameters, union, f"{kind}\n\n\n{union} | ArraysParameters"),
+        replace(root, parameters, union, f"{kind}\n\n\n{union}ArraysParameters | "),
     }
 
 
@@ -118,7 +118,7 @@ def add_metric(root: Path) -> set[str]:
     template = "tasks/report/templates/page.html.j2"
     tile = '{{ tile("macro F1", "macro_f1") }}\n'
     return {
-        replace(root, file, "        macro_f1=", f"{line}        macro_f1="),
+        replace(root, file, "        brier_score=", f"{line}        brier_score="),
         replace(root, template, tile, f"{tile}{read_example('A metric', 'jinja')}"),
     }
 
@@ -171,5 +171,5 @@ def test_a_network_a_source_a_stage_and_a_metric_take_the_places_that_are_named_
     packed = workspace / "models" / "classifier.tflite.gz"
     assert gzip.decompress(packed.read_bytes()) == (workspace / paths.EXPORTED_MODEL).read_bytes()
     evaluation = json.loads((workspace / paths.EVALUATION).read_text("utf-8"))
-    assert evaluation["lowest_recall"] == min(row["recall"] for row in evaluation["classes"])
-    assert "lowest recall" in (workspace / paths.REPORT_PAGE).read_text("utf-8")
+    assert 1 / len(evaluation["classes"]) <= evaluation["mean_confidence"] <= 1
+    assert "mean confidence" in (workspace / paths.REPORT_PAGE).read_text("utf-8")

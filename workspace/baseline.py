@@ -18,12 +18,17 @@ from tasks.core.files import write_json
 from tasks.evaluate.metrics import Earlier
 from tasks.report.baseline import Baseline
 from tasks.runner.errors import InputError
-from workspace.git import git
+from workspace.git import can_git, git
 from workspace.repository import open_dvc, read_at
 
 
 def read_baseline(revision: str, root: Path) -> Baseline:
     """The result of a commit, as a baseline; refuses one without a result to compare with."""
+    if not can_git("rev-parse", "--git-dir", root=root):
+        raise InputError(
+            f"{root} lies in no Git repository, and a baseline is a commit's result. Make one: git"
+            " init; git add --all; git commit -m begin"
+        )
     commit = git("rev-parse", "--short", "--verify", f"{revision}^{{commit}}", root=root)
     try:
         # The path is taken from here, which may lie below Git's top folder.

@@ -15,7 +15,7 @@ from tasks.runner.errors import InputError
 from tasks.runner.frame import EXIT_TRY_AGAIN
 from tasks.runner.lock import TOKEN_VARIABLE
 from workspace.dvc_process import OUTCOMES, Outcome
-from workspace.repository import open_dvc
+from workspace.repository import open_dvc, read_lock
 
 _GRACE_SECONDS = 5
 _LAST_LINES = 10
@@ -44,6 +44,7 @@ class Stage:
 
 def read_stages(root: Path) -> list[Stage]:
     """Every stage, in the order in which DVC runs them; refused while another DVC is at work."""
+    read_lock(root)
     with open_dvc(root) as repository, repository.lock:
         graph = repository.index.graph
         made = {out.def_path for out in repository.index.outs}

@@ -64,8 +64,10 @@ def read_at(commit: str, path: Path, root: Path) -> bytes:
     below = git("rev-parse", "--show-prefix", root=root)
     try:
         content = dvc.api.read(f"{below}{path}", repo=str(root), rev=commit, mode="rb")
-    except (DvcException, SCMError, OSError) as error:
-        raise InputError(f"{path} of commit {commit} can't be had: {error}") from None
+    except (DvcException, SCMError, OSError):
+        raise InputError(
+            f"{path} of commit {commit} is neither in Git nor in DVC's cache or on its remote"
+        ) from None
     assert isinstance(content, bytes)
     return content
 

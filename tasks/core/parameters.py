@@ -119,7 +119,7 @@ def read_yaml(path: Path) -> Any:
         return None
     except (YAMLError, UnicodeDecodeError) as error:
         cause = " ".join(str(error).split())
-        raise InputError(f"{path} is not valid YAML: {cause}") from None
+        raise InputError(f"{path} is not valid YAML: {cause}. Mend that line") from None
 
 
 def _describe_fault(path: Path, section: str, kind: Any, fault: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from tasks.runner.errors import InputError
 from tests.conftest import PROJECT, configure_dvc
 from workspace.graph import StageFailedError, bring_up_to_date, read_stages
 
@@ -74,6 +75,12 @@ def test_what_keeps_dvc_from_starting_a_stage_is_told_in_dvcs_words(root: Path) 
     message = str(failure_of("starve", root))
     assert message.splitlines()[0].startswith("The stage starve has failed: DVC: ")
     assert "nothing" in message
+
+
+def test_a_lock_with_the_marks_of_a_merge_is_told_with_the_remedy(root: Path) -> None:
+    (root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n")
+    with pytest.raises(InputError, match=r"^dvc\.lock can't be read: .*Mend it: rm dvc\.lock; "):
+        read_stages(root)
 
 
 def test_only_what_says_so_may_pass_at_a_second_try(root: Path) -> None:

@@ -161,6 +161,11 @@ def test_a_folder_without_git_is_told_what_to_set_and_works_then(tmp_path: Path)
         assert repository.root_dir == str(root)
 
 
+def test_a_baseline_needs_a_commit_and_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lies in no Git repository, and a baseline is a commit"):
+        read_baseline("HEAD", tmp_path)
+
+
 def test_a_folder_without_dvc_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no DVC repository"), open_dvc(tmp_path):
         pass
