@@ -1,5 +1,6 @@
 """The images of a prediction: what a path or an address holds, whole or cut into parts."""
 
+import errno
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -238,12 +239,18 @@ def _content(name: str, found: bytes | Exception) -> bytes:
 
     Raises:
         ImageError: it can't be used.
-        NetworkError: the store can't be reached.
+        NetworkError: the store refuses or can't be reached, which says nothing about the image.
 
     """
+    if isinstance(found, FileNotFoundError):
+        raise ImageError(name, "can't be read", ": there is no such object")
+    if getattr(found, "errno", None) == errno.EINVAL:  # no range of bytes is in it
+        raise ImageError(name, "can't be read", ": it is empty")
     if isinstance(found, Exception):
-        _require_answer(name, found)
-        raise ImageError(name, "can't be read", f": {found}")
+        raise NetworkError(
+            f"{name} can't be read: {found}. Mend this, and run this again: what is finished is"
+            " kept"
+        )
     if len(found) > MAX_FILE_BYTES:
         raise ImageError(name, f"is larger than {MAX_FILE_BYTES:,} bytes")
     return found
@@ -257,14 +264,10 @@ def _naming(address: str) -> Iterator[None]:
     except FileNotFoundError:
         raise InputError(f"There is nothing at {address}. Mend the address") from None
     except Exception as error:  # noqa: BLE001
-        _require_answer(address, error)
+        # Libraries of stores share nothing but the names of what they raise without an answer.
+        if "Connect" in type(error).__name__ or "Timeout" in type(error).__name__:
+            raise NetworkError(f"{address} can't be reached: {error}") from None
         raise InputError(
             f"{address} can't be read: {error}. Set what its library needs, such as"
             " AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
         ) from None
-
-
-def _require_answer(address: str, error: Exception) -> None:
-    """Libraries of stores share nothing but the names of what they raise without an answer."""
-    if "Connect" in type(error).__name__ or "Timeout" in type(error).__name__:
-        raise NetworkError(f"{address} can't be reached: {error}") from None

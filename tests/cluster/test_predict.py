@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -170,8 +169,8 @@ def test_an_image_that_ends_its_worker_three_times_is_a_row_with_an_error(
     assert json.loads((place / "broken" / "_predictions.json").read_text())["errors"] == 2
 
 
-def test_an_interrupted_run_ends_in_order(place: Path, cluster: Cluster) -> None:
-    process = start(place, "interrupted", scheduler=cluster.address)
-    wait_for_parts(place / "interrupted", 1)
-    process.send_signal(signal.SIGINT)
-    assert finish(process, status=130).endswith("interrupted\n")
+def test_a_run_that_is_asked_to_end_ends_in_order(place: Path, cluster: Cluster) -> None:
+    process = start(place, "asked", scheduler=cluster.address)
+    wait_for_parts(place / "asked", 1)
+    process.terminate()
+    assert finish(process, status=143) == ""
