@@ -27,6 +27,7 @@ def run_parts(
     function: Callable[[Item], Result],
     parts: Iterable[Item],
     *,
+    threads: int = 1,
     labels: Mapping[str, float] | None = None,
 ) -> Iterator[Result]:
     """Applies a function to each part, and yields what it returns, in the parts' order.
@@ -36,9 +37,9 @@ def run_parts(
     function writes it writes whole, and the same every time.
 
     Args:
-        function: of a module that workers can import, or a `functools.partial` of one; it computes
-            in one thread.
+        function: of a module that workers can import, or a `functools.partial` of one.
         parts: what it is given; on a cluster they are pickled.
+        threads: that a part computes in; on this machine, the fewer run at a time.
         labels: what a worker must have, such as gpu: 1, and how much of it a part takes.
 
     Raises:
@@ -58,11 +59,15 @@ def run_parts(
             f" scheduler: {SCHEDULER_VARIABLE}=tcp://127.0.0.1:8786"
         )
     else:
-        yield from map_parts(lambda part: function(part[0]), parts, size=1)
+        yield from map_parts(lambda part: function(part[0]), parts, size=1, threads=threads)
 
 
 def map_parts(
-    function: Callable[[Sequence[Item]], Result], items: Iterable[Item], *, size: int
+    function: Callable[[Sequence[Item]], Result],
+    items: Iterable[Item],
+    *,
+    size: int,
+    threads: int = 1,
 ) -> Iterator[Result]:
     """Applies a function to parts of `size` items, and yields what it returns, in order.
 
@@ -74,7 +79,7 @@ def map_parts(
     if getattr(_thread, "is_within_part", False):
         yield from map(function, pieces)
         return
-    num_threads = len(os.sched_getaffinity(0))
+    num_threads = max(1, len(os.sched_getaffinity(0)) // threads)
     waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(num_threads, initializer=mark_thread)
     try:
