@@ -74,10 +74,11 @@ class Checkpoint:
 
 def read_history(path: Path) -> list[dict[str, float]]:
     """The whole epochs of a training that goes on, or was ended; none before the first."""
-    if not path.exists():
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return json.loads(str(arrays["history"]))
+    except FileNotFoundError:
         return []
-    with np.load(path, allow_pickle=False) as arrays:
-        return json.loads(str(arrays["history"]))
 
 
 def training_key(parameters: TrainParameters, images: object, *splits: np.ndarray) -> str:
