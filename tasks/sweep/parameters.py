@@ -50,7 +50,7 @@ class SweepParameters(Section):
         for key in search:
             if key not in known - _FIXED:
                 close = difflib.get_close_matches(key, known - _FIXED, n=1, cutoff=0)[0]
-                raise ValueError(f"{key} can't be searched. Allowed is, for instance, {close}")
+                raise ValueError(f"{key!r} can't be searched. Allowed is, for instance, {close}")
         return search
 
     @model_validator(mode="after")

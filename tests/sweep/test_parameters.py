@@ -24,8 +24,8 @@ def message_for(**changes: object) -> str:
     ("search", "told"),
     [
         ({"train.learning_rat": [0.1]}, "Allowed is, for instance, train.learning_rate"),
-        ({"train.seed": [1, 2]}, "train.seed can't be searched"),
-        ({"evaluate.confidence": [0.9]}, "evaluate.confidence can't be searched"),
+        ({"train.seed": [1, 2]}, "'train.seed' can't be searched"),
+        ({"evaluate.confidence": [0.9]}, "'evaluate.confidence' can't be searched"),
         ({"train.epochs": {"low": 3, "high": 2, "log": False}}, "Expected low < high"),
         ({"train.epochs": []}, "sweep.search.train.epochs"),
         ({}, "sweep.search = {} is not allowed"),
