@@ -5,12 +5,15 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
+from flows.parameters import FlowParameters, name_scheduler
+from tasks.core.parameters import load_section
 from workspace.sweep import run_sweep
 
 
 @flow(name="sweep", retries=0, persist_result=False)
 def sweep() -> None:
     """Searches as params.yaml says, from where an earlier search of the same kind was."""
+    name_scheduler(load_section("flow", FlowParameters).scheduler)
     lines: list[str] = []
     log = get_run_logger()
 
