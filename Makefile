@@ -25,10 +25,10 @@ repro: $(INSTALLED) ## run what has to run, and say where the report is
 	@pipeline repro
 
 # In the order of their names, the slow files come first, and no worker waits for one at the end.
-test: $(TESTABLE) ## run the tests
+test: $(TESTABLE) $(CLUSTERED) ## run the tests
 	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-faults: $(TESTABLE) ## inject every fault, and write docs/faults.md
+test-faults: $(TESTABLE) $(CLUSTERED) ## inject every fault, and write docs/faults.md
 	@mkdir -p docs
 	@PIPELINE_KILLS=$${PIPELINE_KILLS:-100} python -m pytest tests/faults -m faults --junit-xml=.faults.xml; \
 		status=$$?; python -m tests.faults.table .faults.xml > docs/faults.md; exit $$status
@@ -36,7 +36,7 @@ test-faults: $(TESTABLE) ## inject every fault, and write docs/faults.md
 pictures: $(TESTABLE) ## take the pictures of the report that the README shows; needs Chromium
 	@python -m docs.gallery
 
-lint: $(TESTABLE) ## check style, format and types
+lint: $(TESTABLE) $(CLUSTERED) ## check style, format and types
 	@ruff check .
 	@ruff format --check .
 	@pyright

@@ -25,12 +25,17 @@ COMMANDS = {
     "champion": ("workspace.champion", True, "show, promote, decline, rollback, register"),
     "compare": ("workspace.compare", True, "two runs of the archive, side by side"),
     "baseline": ("workspace.baseline", True, "compare later reports with a commit's result"),
+    "sweep": ("workspace.sweep", True, "train variants of the recipe, and adopt one of them"),
     "propose": ("tasks.propose.__main__", True, "propose parameters for other images"),
     "predict": ("tasks.predict.__main__", True, "classify images with the model in use"),
     "serve": ("flows.serve", False, "server, schedule and worker for unattended runs"),
     "completion": ("", True, "print a shell's completion: bash or zsh"),
 }
-_SUBCOMMANDS = {"champion": "show promote decline rollback register", "completion": "bash zsh"}
+_SUBCOMMANDS = {
+    "champion": "show promote decline rollback register",
+    "sweep": "adopt",
+    "completion": "bash zsh",
+}
 
 
 def main() -> int | None:

@@ -24,10 +24,10 @@ from tqdm import tqdm
 
 from benchmarks.pages import fill
 from tasks.core.dataset import load_split
-from tasks.drift.judge import DriftFinding, allow_divergence, allow_mean, judge_drift
+from tasks.drift.batch import describe_batch, measure
+from tasks.drift.judge import DriftFinding, allow, judge_drift, observe
 from tasks.drift.parameters import DriftParameters
-from tasks.drift.reference import HIGHEST, IMAGE_STATISTICS, smooth_shares, summarize
-from tasks.predict.classify import Sample
+from tasks.drift.reference import HIGHEST, IMAGE_STATISTICS, summarize
 from tasks.predict.model import Model, load_model
 from workspace.check import check_parameters
 
@@ -74,9 +74,8 @@ def main() -> None:
 
 def judge(images: np.ndarray, model: Model, limits: DriftParameters) -> list[DriftFinding]:
     """Classifies (n, height, width, channels) uint8 images and compares them with training's."""
-    sample = Sample(model.read_reference())
-    sample.add(images, model.classifier.predict(images))
-    return judge_drift(sample, classes=model.classes, limits=limits)
+    batch = describe_batch(images, model.classifier.predict(images))
+    return judge_drift(batch, model.read_reference(), classes=model.classes, limits=limits)
 
 
 def shift(images: np.ndarray, pixels: int) -> np.ndarray:
@@ -150,19 +149,12 @@ def count_alarms(
         generator = np.random.default_rng(seed)
         reference = summarize(*draw_sample(kind, num_reference, num_classes, generator))
         statistics, probabilities = draw_sample(kind, num_batch, num_classes, generator)
-        columns = {name: statistics[column] for name, column in IMAGE_STATISTICS.items()}
-        columns["confidence"] = probabilities.max(axis=1)
-        labels = probabilities.argmax(axis=1)
-        found = [
-            not low <= float(np.mean(values)) <= high
-            for name, values in columns.items()
-            for low, high in [allow_mean(name, np.asarray(values), reference, limits, _NUM_SAMPLES)]
-        ]
-        observed = np.bincount(labels, minlength=num_classes) / num_batch
-        expected = smooth_shares(np.array(reference["label_counts"]))
-        held = observed > 0
-        divergence = float((observed[held] * np.log(observed[held] / expected[held])).sum())
-        found.append(divergence > allow_divergence(labels, reference, limits, _NUM_SAMPLES))
+        columns = [statistics[column].to_numpy() for column in IMAGE_STATISTICS.values()]
+        columns.append(probabilities.max(axis=1))
+        batch = measure(columns, probabilities.argmax(axis=1), num_classes=num_classes)
+        observed = observe(batch, reference)
+        allowed = allow(batch, reference, limits, _NUM_SAMPLES)
+        found = [not low <= observed[figure] <= high for figure, (low, high) in allowed.items()]
         alarms += any(found)
     return alarms
 

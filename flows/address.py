@@ -1,7 +1,6 @@
 """Where Prefect's server is to listen, and with which database: refused before anything starts."""
 
 import asyncio
-import ipaddress
 import socket
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from prefect.settings import get_current_settings
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from tasks.runner.cluster import is_loopback
 from tasks.runner.errors import InputError
 
 _TIMEOUT_SECONDS = 10
@@ -62,7 +62,7 @@ def require_safe(host: str, *, auth: str | None) -> None:
         InputError: the host isn't a loopback address, and no password is set.
 
     """
-    if auth is None and not _is_loopback(host):
+    if auth is None and not is_loopback(host):
         raise InputError(
             f"PREFECT_SERVER_API_HOST = {host} is open to other machines, and the server would let"
             " anyone run code here. Set PREFECT_SERVER_API_AUTH_STRING to USER:PASSWORD, or leave"
@@ -119,10 +119,3 @@ def require_database(url: str) -> None:
             f" {str(error) or type(error).__name__}. Start it, or mend the address in"
             " PREFECT_SERVER_DATABASE_CONNECTION_URL"
         ) from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,5 +1,6 @@
 """Section flow: how the Prefect flow runs the stages."""
 
+import os
 import re
 import zoneinfo
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, StringConstraints
 
 from tasks.core.parameters import Count, Positive, Section, Text
+from tasks.runner.parts import SCHEDULER_VARIABLE
 
 # Where the address stands, never the address itself: who has it can post in a channel's name.
 _WEBHOOK = re.compile(r"env:[A-Za-z_]\w*|secret:[a-z0-9-]+")
@@ -61,3 +63,10 @@ class FlowParameters(Section):
     archive_url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None
     push_to: Text | None
     commit_to: Text | None
+    scheduler: Text | None
+
+
+def name_scheduler(address: str | None) -> None:
+    """Hands `flow.scheduler` to what works in parts; the environment's own comes first."""
+    if address is not None:
+        os.environ.setdefault(SCHEDULER_VARIABLE, address)

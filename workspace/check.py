@@ -21,6 +21,7 @@ _ELSEWHERE = {
     "gate": "tasks.models.parameters",
     "predict": "tasks.predict.parameters",
     "drift": "tasks.drift.parameters",
+    "sweep": "tasks.sweep.parameters",
 }
 
 

@@ -123,7 +123,8 @@ def read_yaml(path: Path) -> Any:
 
 
 def _describe_fault(path: Path, section: str, kind: Any, fault: Mapping[str, Any]) -> str:
-    keys, received, what = [str(part) for part in fault["loc"]], fault["input"], fault["type"]
+    names, received, what = map(str, fault["loc"]), fault["input"], fault["type"]
+    keys = [name if name.isprintable() else ascii(name) for name in names]  # each fault is a line
     models = get_args(kind) or (kind,)
     formats = {
         get_args(model.model_fields["format"].annotation)[0]: model for model in get_args(kind)

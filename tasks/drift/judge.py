@@ -5,28 +5,22 @@ and the mix of the predicted labels. What a batch may differ by is a stated dist
 chance explains in samples of these sizes.
 """
 
-from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 
-from tasks.core.files import write_json, write_text
+from tasks.drift.batch import FIGURES, Batch
 from tasks.drift.chance import NUM_SAMPLES, differences_of_means, divergence_of_labels
 from tasks.drift.parameters import DriftParameters
-from tasks.drift.reference import (
-    HIGHEST,
-    IMAGE_STATISTICS,
-    Reference,
-    count_in_bins,
-    smooth_shares,
-)
-from tasks.predict.classify import Sample
+from tasks.drift.reference import HIGHEST, Reference, smooth_shares
 from tasks.validate.ask import ask
 
 # Of the range of a statistic: where training images hardly differ, as on a white ground, a
 # distance in their deviations would be a single pixel.
 _LEAST_DEVIATION = 0.01
+LABELS = "predicted labels"
+PAGE_HEADING = "| | figure | this batch | as in training |"
 
 
 class DriftFinding(TypedDict):
@@ -38,112 +32,81 @@ class DriftFinding(TypedDict):
     success: bool
 
 
-def report_drift(
-    sample: Sample, *, classes: tuple[str, ...], limits: DriftParameters, output: Path
-) -> list[DriftFinding]:
-    """Judges a batch; writes OUTPUT's name with .drift.json and .drift.md in place of its end."""
-    findings = judge_drift(sample, classes=classes, limits=limits)
-    content = {"images": sum(map(len, sample.rows)), "findings": findings}
-    write_json(output.with_suffix(".drift.json"), content)
-    write_text(output.with_suffix(".drift.md"), drift_to_markdown(findings))
-    return findings
-
-
 def judge_drift(
-    sample: Sample, *, classes: tuple[str, ...], limits: DriftParameters
+    batch: Batch, reference: Reference, *, classes: tuple[str, ...], limits: DriftParameters
 ) -> list[DriftFinding]:
     """Compares a batch with the training images; the classes are those of the predicted labels."""
-    columns = [*IMAGE_STATISTICS, "confidence", "label"]
-    rows = np.concatenate(sample.rows) if sample.rows else np.empty((0, len(columns)))
-    table = pd.DataFrame(rows, columns=columns).astype({"label": np.int64})
-    (results,) = ask([(table, _expect(table, sample.reference, limits))])
-    return [_describe(table, classes, result) for result in results]
-
-
-def _expect(table: pd.DataFrame, reference: Reference, limits: DriftParameters) -> list[Any]:
     import great_expectations.expectations as gxe
 
-    expectations: list[Any] = []
-    for figure in reference["statistics"]:
-        low, high = allow_mean(figure, table[figure].to_numpy(), reference, limits)
-        meta = {"check": f"mean {figure}", "expected": f"{low:.4g} to {high:.4g}"}
-        expectations.append(
-            gxe.ExpectColumnMeanToBeBetween(column=figure, min_value=low, max_value=high, meta=meta)
+    observed = observe(batch, reference)
+    allowed = allow(batch, reference, limits)
+    expectations: list[Any] = [
+        gxe.ExpectColumnMeanToBeBetween(
+            column=figure, min_value=low, max_value=high, meta={"check": figure}
         )
-    threshold = allow_divergence(table["label"].to_numpy(), reference, limits)
-    shares = smooth_shares(np.array(reference["label_counts"])).tolist()
-    expectations.append(
-        gxe.ExpectColumnKLDivergenceToBeLessThan(
-            column="label",
-            partition_object={"values": list(range(len(shares))), "weights": shares},
-            threshold=threshold,
-            meta={"check": "predicted labels", "expected": f"at most {threshold:.4f} nats away"},
+        for figure, (low, high) in allowed.items()
+    ]
+    # A row for the batch: what it holds was added up where its images were read.
+    (results,) = ask([(pd.DataFrame([observed]), expectations)])
+    return [
+        DriftFinding(
+            figure=figure if figure == LABELS else f"mean {figure}",
+            observed=_tell(figure, observed[figure], batch, classes),
+            expected=f"at most {high:.4f} nats away"
+            if figure == LABELS
+            else f"{low:.4g} to {high:.4g}",
+            success=bool(result["success"]) and batch.num_images > 0,
         )
-    )
-    return expectations
+        for (figure, (low, high)), result in zip(allowed.items(), results, strict=True)
+    ]
 
 
-def allow_mean(
-    figure: str,
-    values: np.ndarray,
-    reference: Reference,
-    limits: DriftParameters,
-    num_samples: int = NUM_SAMPLES,
-) -> tuple[float, float]:
-    """The lowest and the highest mean that a batch with such values may have."""
-    spread, highest = reference["statistics"][figure], HIGHEST[figure]
-    distance = limits.max_deviation * max(spread["deviation"], _LEAST_DEVIATION * highest)
-    low, high = (0.0, 0.0)
-    if len(values) > 0:
-        low, high = differences_of_means(
-            np.array(spread["counts"]),
-            count_in_bins(values, highest),
-            tail=limits.false_alarms / _num_findings(reference) / 2,
-            num_samples=num_samples,
+def observe(batch: Batch, reference: Reference) -> dict[str, float]:
+    """The means of a batch, and how far its labels diverge from the reference's, in nats."""
+    number = max(1, batch.num_images)
+    means = dict(zip(FIGURES, (batch.sums / number).tolist(), strict=True))
+    shares = batch.label_counts / number
+    expected = smooth_shares(np.array(reference["label_counts"]))
+    held = shares > 0
+    divergence = float((shares[held] * np.log(shares[held] / expected[held])).sum())
+    return {**means, LABELS: max(0.0, divergence)}
+
+
+def allow(
+    batch: Batch, reference: Reference, limits: DriftParameters, num_samples: int = NUM_SAMPLES
+) -> dict[str, tuple[float, float]]:
+    """The lowest and the highest of each figure that a batch of this size and kind may have."""
+    tail = limits.false_alarms / (len(FIGURES) + 1)  # their probabilities add up
+    allowed = {}
+    for figure, counts in zip(FIGURES, batch.counts, strict=True):
+        spread, highest = reference["statistics"][figure], HIGHEST[figure]
+        distance = limits.max_deviation * max(spread["deviation"], _LEAST_DEVIATION * highest)
+        low, high = (0.0, 0.0)
+        if batch.num_images > 0:
+            low, high = differences_of_means(
+                np.array(spread["counts"]), counts, tail=tail / 2, num_samples=num_samples
+            )
+        low, high = low * highest - distance, high * highest + distance
+        allowed[figure] = (spread["mean"] + low, spread["mean"] + high)
+    chance = 0.0
+    if batch.num_images > 0:
+        labels = np.array(reference["label_counts"])
+        chance = divergence_of_labels(
+            labels, batch.label_counts, tail=tail, num_samples=num_samples
         )
-    return spread["mean"] + low * highest - distance, spread["mean"] + high * highest + distance
+    allowed[LABELS] = (0.0, limits.max_divergence + chance)
+    return allowed
 
 
-def allow_divergence(
-    labels: np.ndarray,
-    reference: Reference,
-    limits: DriftParameters,
-    num_samples: int = NUM_SAMPLES,
-) -> float:
-    """How far a batch's labels may diverge from those predicted for the reference, in nats."""
-    if len(labels) == 0:
-        return limits.max_divergence
-    counts = np.array(reference["label_counts"])
-    return limits.max_divergence + divergence_of_labels(
-        counts,
-        np.bincount(labels, minlength=len(counts)),
-        tail=limits.false_alarms / _num_findings(reference),
-        num_samples=num_samples,
-    )
-
-
-def _num_findings(reference: Reference) -> int:
-    """Each may raise a false alarm: their probabilities add up."""
-    return len(reference["statistics"]) + 1
-
-
-def _describe(table: pd.DataFrame, classes: tuple[str, ...], result: Any) -> DriftFinding:
-    config = result["expectation_config"]
-    value = result["result"].get("observed_value")
-    if len(table) == 0:
-        observed = "no images"
-    elif config["type"] == "expect_column_mean_to_be_between":
-        observed = f"{float(value):.4g}"
-    else:
-        most: dict[Any, float] = table["label"].value_counts(normalize=True).head(3).to_dict()
-        shares = (f"{share:.0%} {classes[label]}" for label, share in most.items())
-        observed = f"{float(value):.4f} nats away: {', '.join(shares)}"
-    return DriftFinding(
-        figure=config["meta"]["check"],
-        observed=observed,
-        expected=config["meta"]["expected"],
-        success=bool(result["success"]) and len(table) > 0,
-    )
+def _tell(figure: str, value: float, batch: Batch, classes: tuple[str, ...]) -> str:
+    if batch.num_images == 0:
+        return "no images"
+    if figure != LABELS:
+        return f"{value:.4g}"
+    shares = batch.label_counts / batch.num_images
+    most = [label for label in np.argsort(-shares, kind="stable")[:3] if shares[label] > 0]
+    mix = ", ".join(f"{shares[label]:.0%} {classes[label]}" for label in most)
+    return f"{value:.4f} nats away: {mix}"
 
 
 def describe_drift(findings: list[DriftFinding]) -> list[str]:
@@ -162,4 +125,4 @@ def drift_to_markdown(findings: list[DriftFinding]) -> str:
         f" | {finding['expected']} |"
         for finding in findings
     ]
-    return "\n".join(["| | figure | this batch | as in training |", "|---|---|---|---|", *rows, ""])
+    return "\n".join([PAGE_HEADING, "|---|---|---|---|", *rows, ""])

@@ -1,4 +1,4 @@
-"""Which files of a folder are meant as images, what is left aside, the bytes of one, and many.
+"""Which files of a folder are meant as images, what is left aside, and the bytes of one.
 
 The same for ingest, propose and predict.
 """
@@ -6,24 +6,15 @@ The same for ingest, propose and predict.
 import errno
 import os
 import stat
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from tasks.images.errors import ImageError, Tally
 
 # What is larger isn't one of many small images, and is refused before it is read.
 MAX_FILE_BYTES = 2**26
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-# Parts that wait for each thread: enough to keep it busy, few enough to bound memory.
-_WAITING = 2
 
 # What nobody means as an image, by its name in lower case; the last kind is predict's own, too.
 _ASIDE = {
@@ -33,7 +24,10 @@ _ASIDE = {
         *("#recycle", "@eadir", "system volume information", "lost+found", "__pycache__"),
         *("*~", "~$*", "*.part", "*.partial", "*.crdownload"),
     ),
-    "a table": ("*.csv", "*.parquet", "*.drift.json", "*.drift.md"),
+    "a table": (
+        *("*.csv", "*.parquet", "*.drift.json", "*.drift.md"),
+        *("_predictions.json", "_drift.json", "_drift.md"),
+    ),
 }
 
 
@@ -59,15 +53,21 @@ def list_files(folder: Path) -> FileList:
 
 def why_aside(path: Path) -> str | None:
     """Why a file or folder is left aside; None if it is meant as an image or a folder of images."""
-    name = path.name.lower()
-    for reason, patterns in _ASIDE.items():
-        if any(fnmatchcase(name, pattern) for pattern in patterns):
-            return reason
+    if reason := why_name_aside(path.name):
+        return reason
     try:
         status = path.lstat()
     except OSError:
         return None  # told when it is read
     return "empty" if stat.S_ISREG(status.st_mode) and status.st_size == 0 else None
+
+
+def why_name_aside(name: str) -> str | None:
+    """Why a file or folder of a name is left aside; None if the name is no reason."""
+    for reason, patterns in _ASIDE.items():
+        if any(fnmatchcase(name.lower(), pattern) for pattern in patterns):
+            return reason
+    return None
 
 
 def read_file(path: Path, *, name: str, follow_links: bool) -> bytes:
@@ -112,25 +112,3 @@ def _walk(folder: Path, root: Path, aside: Tally) -> Iterator[Path]:
             yield from _walk(path, root, aside)
         else:
             yield path
-
-
-def map_parts(
-    function: Callable[[Sequence[Item]], Result], items: Iterable[Item], *, size: int
-) -> Iterator[Result]:
-    """Applies a function to parts of `size` items on all cores, and yields the results in order.
-
-    Decoding releases Python's lock, so threads are enough. A few parts are in memory at a time.
-    """
-    num_threads = len(os.sched_getaffinity(0))
-    source = iter(items)
-    waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(num_threads)
-    try:
-        while part := list(islice(source, size)):
-            waiting.append(pool.submit(function, part))
-            if len(waiting) > _WAITING * num_threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -5,7 +5,7 @@ followed, nothing is unpickled, and whatever is read is read in batches.
 """
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +15,10 @@ import numpy as np
 from tasks.images.arrays import GZIP_MAGIC, Array, list_npz, open_idx, open_npy
 from tasks.images.decode import READ, decode_image, is_picture
 from tasks.images.errors import ImageError, Tally, in_utf8
-from tasks.images.files import list_files, map_parts, read_file
+from tasks.images.files import list_files, read_file
 from tasks.images.policy import ImagePolicy
 from tasks.runner.errors import InputError
+from tasks.runner.parts import map_parts
 
 _NPY_MAGIC = b"\x93NUMPY"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -49,12 +50,8 @@ class Source(NamedTuple):
 def open_source(path: Path, policy: ImagePolicy) -> Source:
     """Finds out what a path is; one that holds no images is refused."""
     if path.is_dir():
-        found = list_files(path)
-        if not found.files:
-            reasons = "".join(f"\nleft aside, {line}" for line in found.aside.describe())
-            raise InputError(f"{path} holds no images. Expected {_EXPECTED}{reasons}")
-        names = [file.relative_to(path).as_posix() for file in found.files]
-        return _open_pictures(list(zip(names, found.files, strict=True)), policy, found.aside)
+        names, aside = list_pictures(path)
+        return _open_pictures(names, [path / name for name in names], policy, aside)
     if not path.is_file():
         raise InputError(f"{path} isn't a file. Expected {_EXPECTED}")
     try:
@@ -63,7 +60,7 @@ def open_source(path: Path, policy: ImagePolicy) -> Source:
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}. Expected {_EXPECTED}") from None
     if is_picture(beginning):
-        return _open_pictures([(path.name, path.resolve())], policy, Tally())
+        return _open_pictures([path.name], [path.resolve()], policy, Tally())
     if beginning.startswith(_NPY_MAGIC):
         array = open_npy(partial(path.open, "rb"), path.stat().st_size, str(path))
         return _open_stack(array, policy)
@@ -76,24 +73,62 @@ def open_source(path: Path, policy: ImagePolicy) -> Source:
     )
 
 
-def _open_pictures(files: list[tuple[str, Path]], policy: ImagePolicy, aside: Tally) -> Source:
-    """Files of one image each, or .npy; whatever else they are is the error of a row."""
+def list_pictures(folder: Path) -> tuple[list[str], Tally]:
+    """The names of the files in a folder, and what nobody means as an image."""
+    found = list_files(folder)
+    if not found.files:
+        reasons = "".join(f"\nleft aside, {line}" for line in found.aside.describe())
+        raise InputError(f"{folder} holds no images. Expected {_EXPECTED}{reasons}")
+    return [file.relative_to(folder).as_posix() for file in found.files], found.aside
 
-    def read_part(part: Sequence[tuple[str, Path]]) -> list[np.ndarray | str]:
-        return [_read(name, path, policy) for name, path in part]
 
-    def batches(size: int) -> Iterator[Images]:
-        for start in range(0, len(files), size):
-            batch = files[start : start + size]
-            read = [image for part in map_parts(read_part, batch, size=_PART) for image in part]
-            good = [image for image in read if isinstance(image, np.ndarray)]
-            yield Images(
-                names=[in_utf8(name) for name, _ in batch],
-                errors=[None if isinstance(image, np.ndarray) else image for image in read],
-                pixels=np.stack(good) if good else np.empty((0, *policy.shape), np.uint8),
-            )
+def _open_pictures(
+    names: list[str], paths: list[Path], policy: ImagePolicy, aside: Tally
+) -> Source:
+    places = dict(zip(names, paths, strict=True))
 
-    return Source(len(files), aside, batches)
+    def fetch(part: Sequence[str]) -> Iterator[bytes | InputError]:
+        return (fetch_file(places[name], name) for name in part)
+
+    return Source(len(names), aside, partial(read_pictures, names, fetch, policy))
+
+
+def fetch_file(path: Path, name: str) -> bytes | InputError:
+    """The bytes of a file from outside, or why there are none."""
+    try:
+        return read_file(path, name=name, follow_links=False)
+    except InputError as error:
+        return error
+
+
+def read_pictures(
+    names: Sequence[str],
+    fetch: Callable[[Sequence[str]], Iterable[bytes | InputError]],
+    policy: ImagePolicy,
+    size: int,
+) -> Iterator[Images]:
+    """Files of one image each, or .npy; whatever else they are is the error of a row.
+
+    Args:
+        names: of the files.
+        fetch: gives the bytes of some of them, in order, or why there are none.
+        policy: what is done with a picture.
+        size: of a batch.
+
+    """
+
+    def read_part(part: Sequence[str]) -> list[np.ndarray | str]:
+        return [_read(name, found, policy) for name, found in zip(part, fetch(part), strict=True)]
+
+    for start in range(0, len(names), size):
+        batch = names[start : start + size]
+        read = [image for part in map_parts(read_part, batch, size=_PART) for image in part]
+        good = [image for image in read if isinstance(image, np.ndarray)]
+        yield Images(
+            names=[in_utf8(name) for name in batch],
+            errors=[None if isinstance(image, np.ndarray) else image for image in read],
+            pixels=np.stack(good) if good else np.empty((0, *policy.shape), np.uint8),
+        )
 
 
 def _open_stack(array: Array, policy: ImagePolicy) -> Source:
@@ -110,13 +145,14 @@ def _open_stack(array: Array, policy: ImagePolicy) -> Source:
     return Source(images.shape[0], Tally(), batches)
 
 
-def _read(name: str, path: Path, policy: ImagePolicy) -> np.ndarray | str:
+def _read(name: str, content: bytes | InputError, policy: ImagePolicy) -> np.ndarray | str:
     """The pixels, or why there are none."""
     shown = in_utf8(name)
     try:
         if shown != name:
             raise ImageError(shown, "has a name that isn't in UTF-8", "; rename it")
-        content = read_file(path, name=name, follow_links=False)
+        if isinstance(content, InputError):
+            raise content
         if content.startswith(_NPY_MAGIC):
             return _read_numpy_image(name, content, policy)
         return decode_image(content, name=name, policy=policy)

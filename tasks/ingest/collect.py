@@ -16,9 +16,9 @@ from tasks.core.choice import hold_out, rank_by_content
 from tasks.core.dataset import ImageSplit, Selection, SplitName
 from tasks.core.parameters import DataParameters
 from tasks.images.errors import ImageError, Tally
-from tasks.images.files import map_parts
 from tasks.ingest.source import Entry, Source
 from tasks.runner.errors import InputError
+from tasks.runner.parts import map_parts
 
 _DIGEST_BYTES = 16
 _PROGRESS_STEP = 20_000

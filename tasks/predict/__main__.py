@@ -2,11 +2,13 @@
 
     pipeline predict IMAGE                       # prints the probability of each class
     pipeline predict IMAGES --output TABLE       # TABLE ends in .parquet or .csv
+    pipeline predict IMAGES --output FOLDER      # Parquet files, in parts, which can be resumed
 
 IMAGES is a folder of images and .npy files, or one such file, or an .npy, .npz or IDX file of many
-images. They are scaled, padded or refused as the training images were. An image that can't be used
-is a row of the table with an error. When the table is written, the images are compared with the
-training images.
+images, a table (.csv, .tsv, .parquet) with a column `path`, or an address (s3://bucket/folder).
+They are scaled, padded or refused as the training images were. An image that can't be used is a row
+of the table with an error. When all is written, the images are compared with the training images.
+Parts go to the cores of a Dask cluster if DASK_SCHEDULER_ADDRESS names its scheduler.
 """
 
 import argparse
@@ -17,16 +19,11 @@ from tqdm import tqdm
 
 from tasks.core.parameters import load_section
 from tasks.drift.parameters import DriftParameters
-from tasks.images.sources import open_source
-from tasks.predict.classify import (
-    Sample,
-    classify_into,
-    describe_errors,
-    describe_summary,
-    predict_batches,
-)
+from tasks.predict.classify import describe_problems, describe_summary, predict_batches
+from tasks.predict.images import Listing, open_images
 from tasks.predict.model import Model, load_model
 from tasks.predict.parameters import PredictParameters
+from tasks.predict.parts import classify_images
 from tasks.runner.errors import InputError
 from tasks.runner.frame import run_framed
 
@@ -36,43 +33,40 @@ def main() -> None:
     arguments = parse_arguments()
     parameters: PredictParameters = load_section("predict", PredictParameters)
     model = load_model(arguments.model, num_threads=parameters.threads)
+    images = open_images(arguments.images, model.policy)
     if arguments.output is None:
-        print("\n".join(predict_one(arguments.images, model)))
+        print("\n".join(predict_one(images, arguments.images, model)))
     else:
-        predict_many(arguments.images, arguments.output, model, parameters, drift=arguments.drift)
+        predict_many(images, arguments.output, model, parameters, drift=arguments.drift)
 
 
 def predict_many(
-    images: Path, output: Path, model: Model, parameters: PredictParameters, *, drift: bool
+    images: Listing, output: Path, model: Model, parameters: PredictParameters, *, drift: bool
 ) -> None:
     """Classifies into a table, says what was found, then compares with the training images."""
-    source = open_source(images, model.policy)
-    sample = Sample(model.read_reference()) if drift else None
-    with tqdm(total=source.num_images, unit=" images", disable=None, leave=False) as progress:
-        summary = classify_into(
-            output,
-            source,
-            model,
-            batch_size=parameters.batch_size,
-            sample=sample,
-            on_images=progress.update,
-        )
-    print(describe_summary(summary, output), flush=True)
-    for line in summary.aside:
-        print(f"left aside, {line}", file=sys.stderr)
-    for error in describe_errors(summary):
-        print(f"error: {error}", file=sys.stderr)
-    if sample is not None:
-        # Great Expectations takes longer to import than the images to be classified.
-        from tasks.drift.judge import describe_drift, report_drift
+    if drift:
+        # Imports pandas, which the predictions alone don't need.
+        from tasks.drift.report import claim_pages
 
-        findings = report_drift(
-            sample,
-            classes=model.classes,
-            limits=load_section("drift", DriftParameters),
-            output=output,
+        model.read_reference()
+        claim_pages(output)
+    with tqdm(total=images.num_images, unit=" images", disable=None, leave=False) as progress:
+        summary = classify_images(
+            output, images, model, parameters, measure=drift, on_images=progress.update
         )
-        for line in describe_drift(findings):
+    print(describe_summary(summary, output, model), flush=True)
+    for line in describe_problems(summary, images.aside):
+        print(line, file=sys.stderr)
+    if drift:
+        # Great Expectations takes longer to import than the images to be classified.
+        from tasks.drift.judge import describe_drift
+        from tasks.drift.report import report_drift
+
+        assert summary.batch is not None
+        limits = load_section("drift", DriftParameters)
+        for line in describe_drift(
+            report_drift(summary.batch, model, limits=limits, output=output)
+        ):
             print(f"drift: {line}", file=sys.stderr)
 
 
@@ -89,20 +83,19 @@ def describe_image(model: Model, probabilities: list[float]) -> list[str]:
     ]
 
 
-def predict_one(path: Path, model: Model) -> list[str]:
+def predict_one(images: Listing, path: str, model: Model) -> list[str]:
     """Classifies a file that holds one image.
 
     Raises:
         InputError: it holds another number of images, or one that can't be used.
 
     """
-    source = open_source(path, model.policy)
-    if source.num_images != 1:
+    if images.num_images != 1:
         raise InputError(
-            f"{path} holds {source.num_images:,} images. Say where the table goes: --output"
+            f"{path} holds {images.num_images:,} images. Say where the table goes: --output"
             " predictions.parquet"
         )
-    ((batch, probabilities),) = predict_batches(source, model, 1)
+    ((batch, probabilities),) = predict_batches(images, model, 1)
     if batch.errors[0]:
         raise InputError(batch.errors[0])
     return describe_image(model, probabilities[0].tolist())
@@ -112,7 +105,7 @@ def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="pipeline predict", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("images", type=Path, metavar="IMAGES")
+    parser.add_argument("images", metavar="IMAGES")
     parser.add_argument("--output", type=Path, metavar="TABLE")
     parser.add_argument(
         "--model",

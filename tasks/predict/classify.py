@@ -1,75 +1,63 @@
 """Classifies a source of images, a batch at a time, into a table."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.images.errors import Tally
 from tasks.images.sources import Images, Source
+from tasks.predict.images import Listing
 from tasks.predict.model import Model
-from tasks.predict.table import make_schema, open_writer, tabulate
+from tasks.predict.table import make_schema, open_writer, read_note, tabulate, write_note
+from tasks.runner.errors import InputError
 
 if TYPE_CHECKING:
-    from tasks.drift.reference import Reference
+    from tasks.drift.batch import Batch
 
-
-@dataclass
-class Sample:
-    """What drift is judged by: the training images, and a few numbers per image of the batch.
-
-    Attributes:
-        reference: what the model's training images are like.
-        rows: arrays (m, 5) of brightness, contrast, zero_share, confidence and label.
-
-    """
-
-    reference: "Reference"
-    rows: list[np.ndarray] = field(default_factory=list)
-
-    def add(self, pixels: np.ndarray, probabilities: np.ndarray) -> None:
-        """Describes (m, height, width, channels) images and their (m, classes) probabilities."""
-        # They import pandas, which the predictions alone don't need.
-        from tasks.drift.reference import IMAGE_STATISTICS
-        from tasks.images.statistics import describe_images
-
-        statistics = describe_images(pixels)[list(IMAGE_STATISTICS.values())].to_numpy()
-        predictions = np.stack([probabilities.max(axis=1), probabilities.argmax(axis=1)], axis=1)
-        self.rows.append(np.concatenate([statistics, predictions], axis=1))
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What was done.
+    """What was done, in a table or in several.
 
     Attributes:
         num_images: rows of the table.
         num_errors: of them, images that couldn't be used.
         first_errors: of the first few, why.
-        version: of the model.
-        aside: files that nobody means as images: a line for each kind.
+        batch: what the others are like, if that was asked for.
 
     """
 
     num_images: int
     num_errors: int
     first_errors: tuple[str, ...]
-    version: str
-    aside: tuple[str, ...]
+    batch: "Batch | None"
 
+    def __add__(self, other: "Summary") -> "Summary":
+        return Summary(
+            self.num_images + other.num_images,
+            self.num_errors + other.num_errors,
+            (*self.first_errors, *other.first_errors)[:_SHOWN],
+            self.batch + other.batch if self.batch and other.batch else None,
+        )
 
-_SHOWN = 5
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, which `read_summary` reads."""
+        return {**vars(self), "batch": self.batch and self.batch.to_json()}
 
 
 def classify_into(
     output: Path,
-    source: Source,
+    source: Listing | Source,
     model: Model,
     *,
     batch_size: int,
-    sample: Sample | None,
-    on_images: Callable[[int], object],
+    measure: bool,
+    on_images: Callable[[int], object] = lambda _: None,
 ) -> Summary:
     """Classifies all images of a source into a .parquet or .csv file.
 
@@ -78,49 +66,62 @@ def classify_into(
         source: of images that the model takes.
         model: predicts.
         batch_size: images that are held in memory at once.
-        sample: receives what drift is judged by; None costs nothing.
+        measure: whether the images are described, so that drift can be judged.
         on_images: is told how many images were classified since it was told last.
 
     Raises:
         InputError: the source is broken, or the output has another ending.
 
     """
-    num_errors = 0
-    first_errors: list[str] = []
+    total: Summary | None = None
     with open_writer(output, make_schema(model.classes)) as writer:
-        for batch, probabilities in predict_batches(source, model, batch_size):
-            errors = [error for error in batch.errors if error is not None]
-            num_errors += len(errors)
-            first_errors += errors[: _SHOWN - len(first_errors)]
-            if sample is not None:
-                sample.add(batch.pixels, probabilities)
+        for images, probabilities in predict_batches(source, model, batch_size):
+            errors = [error for error in images.errors if error is not None]
+            found = Summary(len(images.names), len(errors), tuple(errors[:_SHOWN]), None)
+            if measure:
+                # Imports pandas, which the predictions alone don't need.
+                from tasks.drift.batch import describe_batch
+
+                found = replace(found, batch=describe_batch(images.pixels, probabilities))
+            total = found if total is None else total + found
             writer.write_table(
-                tabulate(batch, probabilities, classes=model.classes, version=model.version)
+                tabulate(images, probabilities, classes=model.classes, version=model.version)
             )
-            on_images(len(batch.names))
-    return Summary(
-        num_images=source.num_images,
-        num_errors=num_errors,
-        first_errors=tuple(first_errors),
-        version=model.version,
-        aside=tuple(source.aside.describe()),
-    )
+            on_images(found.num_images)
+        if total is None:
+            raise InputError("There are no images. Expected one at least")
+        write_note(writer, total.to_json())
+    return total
 
 
-def predict_batches(source: Source, model: Model, size: int) -> Iterator[tuple[Images, np.ndarray]]:
+def read_summary(table: Path) -> Summary:
+    """What a Parquet table says of itself."""
+    content = read_note(table)
+    if content["batch"] is not None:
+        from tasks.drift.batch import Batch
+
+        content["batch"] = Batch.from_json(content["batch"])
+    content["first_errors"] = tuple(content["first_errors"])
+    return Summary(**content)
+
+
+def predict_batches(
+    source: Listing | Source, model: Model, size: int
+) -> Iterator[tuple[Images, np.ndarray]]:
     """Yields each batch with the (m, classes) probabilities of its readable images."""
     for batch in source.batches(size):
         yield batch, model.classifier.predict(batch.pixels)
 
 
-def describe_summary(summary: Summary, output: Path) -> str:
+def describe_summary(summary: Summary, output: Path, model: Model) -> str:
     """How many images were classified, by what, and where the table is."""
     good = summary.num_images - summary.num_errors
-    return f"{good:,} of {summary.num_images:,} images → {output}, model {summary.version}"
+    return f"{good:,} of {summary.num_images:,} images → {output}, model {model.version}"
 
 
-def describe_errors(summary: Summary) -> Iterator[str]:
-    """Why the first images couldn't be used, and how many there are in all."""
-    yield from summary.first_errors
+def describe_problems(summary: Summary, aside: Tally) -> Iterator[str]:
+    """What was left aside, why the first images couldn't be used, and how many there are in all."""
+    yield from (f"left aside, {line}" for line in aside.describe())
+    yield from (f"error: {error}" for error in summary.first_errors)
     if summary.num_errors > len(summary.first_errors):
-        yield f"{summary.num_errors:,} in all, each in its row"
+        yield f"error: {summary.num_errors:,} in all, each in its row"

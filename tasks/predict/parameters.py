@@ -7,4 +7,5 @@ class PredictParameters(Section):
     """How images that come from outside are classified."""
 
     batch_size: Count
+    part_size: Count
     threads: Count

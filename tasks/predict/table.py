@@ -1,9 +1,10 @@
 """The table of predictions: Parquet or CSV, written batch by batch, whole or not at all."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,15 +13,9 @@ from tasks.core.files import replacing
 from tasks.images.sources import Images
 from tasks.runner.errors import InputError
 
+ENDINGS = (".parquet", ".csv")
 _FIRST = ("image", "label", "confidence")  # columns
-
-
-class Writer(Protocol):
-    """Takes one batch of rows after the other."""
-
-    def write_table(self, table: pa.Table) -> None:
-        """Appends rows."""
-        ...
+_NOTE = "predictions"
 
 
 def make_schema(classes: tuple[str, ...]) -> pa.Schema:
@@ -91,7 +86,7 @@ def _make_bitmap(valid: np.ndarray) -> pa.Buffer:
     return pa.py_buffer(np.packbits(valid, bitorder="little"))
 
 
-def claim_output(path: Path) -> Path:
+def claim_table(path: Path) -> Path:
     """Where a table goes: to a path, or to where it leads if it is a link.
 
     Raises:
@@ -99,19 +94,23 @@ def claim_output(path: Path) -> Path:
             predictions, so that it is somebody's.
 
     """
-    if path.suffix not in (".parquet", ".csv"):
-        raise InputError(f"{path}: expected a name that ends in .parquet or .csv")
-    if (path.is_symlink() or path.exists()) and not _is_prediction(path):
+    if path.suffix not in ENDINGS:
+        raise InputError(f"{path}: expected a name that ends in {' or '.join(ENDINGS)}")
+    try:
+        target = path.resolve()
+    except RuntimeError:
+        raise InputError(f"{path} is a link that leads to itself. Name another file") from None
+    if target.exists() and not _is_prediction(target, path.suffix):
         raise InputError(
             f"{path} is there already and is no table of predictions; expected a new name, or an"
             " earlier table. Name another file, or move this one away"
         )
-    return path.resolve()
+    return target
 
 
-def _is_prediction(path: Path) -> bool:
+def _is_prediction(path: Path, ending: str) -> bool:
     try:
-        if path.suffix == ".parquet":
+        if ending == ".parquet":
             from pyarrow.parquet import read_schema
 
             return tuple(read_schema(path).names[: len(_FIRST)]) == _FIRST
@@ -122,9 +121,12 @@ def _is_prediction(path: Path) -> bool:
 
 
 @contextmanager
-def open_writer(path: Path, schema: pa.Schema) -> Iterator[Writer]:
-    """Writes a table that is there when the block has succeeded; see `claim_output`."""
-    with replacing(claim_output(path)) as temporary:
+def open_writer(path: Path, schema: pa.Schema) -> Iterator[Any]:
+    """Gives what writes batches of rows; the table is there when the block has succeeded.
+
+    See `claim_table`.
+    """
+    with replacing(claim_table(path)) as temporary:
         if path.suffix == ".parquet":
             from pyarrow.parquet import ParquetWriter
 
@@ -135,3 +137,26 @@ def open_writer(path: Path, schema: pa.Schema) -> Iterator[Writer]:
 
             with CSVWriter(temporary, schema) as writer:
                 yield writer
+
+
+def write_note(writer: Any, content: dict[str, Any]) -> None:
+    """Writes what `read_note` reads into a Parquet table; CSV has no place for it."""
+    if hasattr(writer, "add_key_value_metadata"):
+        writer.add_key_value_metadata({_NOTE: json.dumps(content, allow_nan=False)})
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """What was noted in a Parquet table."""
+    from pyarrow.parquet import read_metadata
+
+    return json.loads(read_metadata(path).metadata[_NOTE.encode()])
+
+
+def read_names(path: Path) -> list[str]:
+    """The names of the images in a Parquet table of predictions; none if it is broken."""
+    from pyarrow.parquet import read_table
+
+    try:
+        return read_table(path, columns=[_FIRST[0]]).column(0).to_pylist()
+    except (OSError, pa.ArrowException):
+        return []

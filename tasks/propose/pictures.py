@@ -7,10 +7,10 @@ from typing import Any
 
 from tasks.images.decode import decode_whole
 from tasks.images.errors import ImageError, Tally
-from tasks.images.files import map_parts
 from tasks.images.policy import ImagePolicy
 from tasks.propose.options import Options
 from tasks.runner.errors import InputError
+from tasks.runner.parts import map_parts
 
 # Gives the bytes of a file; an ImageError where there is none.
 Loader = Callable[[], bytes]

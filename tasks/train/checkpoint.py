@@ -72,6 +72,15 @@ class Checkpoint:
         self._path.unlink(missing_ok=True)
 
 
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The whole epochs of a training that goes on, or was ended; none before the first."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return json.loads(str(arrays["history"]))
+    except FileNotFoundError:
+        return []
+
+
 def training_key(parameters: TrainParameters, images: object, *splits: np.ndarray) -> str:
     """A hash of everything that decides a training's outcome.
 

@@ -54,6 +54,8 @@ def main() -> None:
     card = describe(data, train, manifest, history, exported, num_training=num_training)
     save(exported, card, training, held_out)
     write_text(paths.HISTORY, history.to_csv(index=False, lineterminator="\n"))
+    figures = ("chosen_epoch", "validation_loss", "validation_accuracy")
+    write_json(paths.TRAINING_METRICS, {name: card[name] for name in figures})
     checkpoint.remove()
     accuracy = card["validation_accuracy"]
     print(f"chose epoch {card['chosen_epoch']}, val_accuracy {accuracy:.4f}", flush=True)

@@ -1,13 +1,17 @@
 """The flow of prediction warns where people look, and its deployment names what is there."""
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from prefect.utilities.importtools import import_object
 from ruamel.yaml import YAML
 
+from flows.parameters import name_scheduler
 from flows.predict import predict
+from tasks.runner.parts import SCHEDULER_VARIABLE
 from tests.conftest import PROJECT, Run
 from tests.tasks.predict.conftest import MODEL
 
@@ -40,3 +44,15 @@ def test_the_deployment_names_the_flow_and_each_of_its_parameters() -> None:
     path, _, name = batch["entrypoint"].partition(":")
     assert import_object(f"{path.removesuffix('.py').replace('/', '.')}:{name}") is predict
     assert set(batch["parameters"]) == set(predict.parameters.properties)
+
+
+def test_the_scheduler_of_the_parameters_is_handed_on_and_the_environments_comes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SCHEDULER_VARIABLE, "")
+    monkeypatch.delenv(SCHEDULER_VARIABLE)
+    name_scheduler(None)
+    assert SCHEDULER_VARIABLE not in os.environ
+    for address in ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2"):
+        name_scheduler(address)
+        assert os.environ[SCHEDULER_VARIABLE] == "tcp://127.0.0.1:1"

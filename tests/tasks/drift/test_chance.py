@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.drift import Kind, count_alarms, draw_sample
+from tasks.drift.batch import measure
 from tasks.drift.chance import differences_of_means, divergence_of_labels
 from tasks.drift.judge import describe_drift, judge_drift
 from tasks.drift.parameters import DriftParameters
 from tasks.drift.reference import IMAGE_STATISTICS, NUM_BINS, summarize
-from tasks.predict.classify import Sample
 from tests.conftest import read_parameters, typed
 
 LIMITS: DriftParameters = typed(read_parameters()).drift
@@ -41,10 +41,10 @@ def test_one_black_pixel_is_no_drift_where_training_images_have_none() -> None:
     confidence = np.tile([[0.9, 0.1]], (500, 1))
     reference = summarize(training, confidence)
     assert reference["statistics"]["zero_share"]["deviation"] == 0
-    batch = np.tile([200.0, 10.0, 0.0, 0.9, 0.0], (20, 1))
-    batch[0, 2] = 1 / 784
-    sample = Sample(reference, [batch])
-    findings = judge_drift(sample, classes=("a", "b"), limits=LIMITS)
+    columns = [np.full(20, value) for value in (200.0, 10.0, 0.0, 0.9)]
+    columns[2][0] = 1 / 784
+    batch = measure(columns, np.zeros(20, np.int64), num_classes=2)
+    findings = judge_drift(batch, reference, classes=("a", "b"), limits=LIMITS)
     assert describe_drift(findings) == []
 
 

@@ -2,10 +2,6 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,43 +17,15 @@ from tasks.propose.options import Options
 from tasks.propose.proposal import propose
 from tasks.runner.errors import InputError, NetworkError
 from tests.conftest import PROJECT
+from tests.store import VARIABLES, free_port, serve_store
 from tests.tasks.ingest.conftest import FILES, Ingest, assert_equal, make_data, save_classes
-
-VARIABLES = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_MAX_ATTEMPTS": "1",
-}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an S3 server."""
-    port = free_port()
-    log = (tmp_path_factory.mktemp("s3") / "log").open("wb")
-    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p"]
-    process = subprocess.Popen([*command, str(port)], stdout=log, stderr=log)
-    try:
-        while not answers(port):
-            assert process.poll() is None, "the S3 server has ended"
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
+    with serve_store(tmp_path_factory.mktemp("s3")) as address:
+        yield address
 
 
 @pytest.fixture

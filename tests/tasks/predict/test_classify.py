@@ -11,17 +11,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tasks.images.errors import Tally
 from tasks.images.sources import open_source
-from tasks.predict.classify import Summary, classify_into, describe_errors, describe_summary
+from tasks.predict.classify import Summary, classify_into, describe_problems, describe_summary
+from tasks.predict.images import open_images
 from tasks.predict.model import Model
 from tasks.runner.errors import InputError
 
 
 def classify(images: Path, output: Path, model: Model, batch_size: int = 2) -> Summary:
-    source = open_source(images, model.policy)
+    source = open_images(str(images), model.policy)
     counts: list[int] = []
     summary = classify_into(
-        output, source, model, batch_size=batch_size, sample=None, on_images=counts.append
+        output, source, model, batch_size=batch_size, measure=False, on_images=counts.append
     )
     assert sum(counts) == summary.num_images
     return summary
@@ -69,8 +71,8 @@ def test_a_folder_without_a_single_readable_image_gives_a_table_of_errors(
         (folder / f"{number}.png").write_text("no picture")
     summary = classify(folder, tmp_path / "table.parquet", model)
     assert pd.read_parquet(tmp_path / "table.parquet")["error"].notna().all()
-    assert describe_summary(summary, Path("table.parquet")).startswith("0 of 7 images")
-    assert list(describe_errors(summary))[5:] == ["7 in all, each in its row"]
+    assert describe_summary(summary, Path("table.parquet"), model).startswith("0 of 7 images")
+    assert list(describe_problems(summary, Tally()))[5:] == ["error: 7 in all, each in its row"]
 
 
 def test_the_name_of_a_file_is_one_field_whatever_it_holds(tmp_path: Path, model: Model) -> None:
@@ -92,7 +94,7 @@ def test_a_source_that_breaks_halfway_leaves_the_earlier_table(
     source = open_source(path, model.policy)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(InputError, match="ends after"):
-        classify_into(output, source, model, batch_size=8, sample=None, on_images=print)
+        classify_into(output, source, model, batch_size=8, measure=False)
     assert output.read_bytes() == before
     assert {file.name for file in tmp_path.iterdir()} == {"images.npy", "table.parquet"}
 
@@ -133,10 +135,22 @@ def test_an_earlier_table_is_replaced_also_behind_a_link(
     before = table.read_bytes()
     classify(pictures, table, model)
     assert table.read_bytes() != before
-    link.unlink()
-    link.symlink_to("nowhere")
-    with pytest.raises(InputError, match="no table of predictions"):
-        classify(pictures, link, model)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_where_a_link_leads_to_nothing_yet_the_table_is_made(
+    ending: str, tmp_path: Path, model: Model, pictures: Path
+) -> None:
+    link = tmp_path / f"link.{ending}"
+    link.symlink_to("elsewhere/today")
+    classify(pictures, link, model)
+    assert link.is_symlink()
+    assert (tmp_path / "elsewhere" / "today").is_file()
+    assert classify(pictures, link, model).num_images == 3
+    itself = tmp_path / f"itself.{ending}"
+    itself.symlink_to(itself.name)
+    with pytest.raises(InputError, match="leads to itself"):
+        classify(pictures, itself, model)
 
 
 def test_its_own_tables_and_what_systems_leave_are_no_rows(
@@ -147,18 +161,18 @@ def test_its_own_tables_and_what_systems_leave_are_no_rows(
     (pictures / "deeper" / "._b.jpg").write_bytes(b"finder")
     (pictures / "Thumbs.db").write_bytes(b"explorer")
     (pictures / "empty.png").touch()
-    summary = classify(pictures, tmp_path / "table.parquet", model)
+    classify(pictures, tmp_path / "table.parquet", model)
     assert list(pd.read_parquet(tmp_path / "table.parquet")["image"]) == [
         "a.png",
         "c.npy",
         "deeper/b.jpg",
     ]
-    assert summary.aside == (
+    assert list(open_images(str(pictures), model.policy).aside.describe()) == [
         "hidden: 2 (.DS_Store, deeper/._b.jpg)",
         "a table: 1 (day.csv)",
         "empty: 1 (empty.png)",
         "of a system or a program: 1 (Thumbs.db)",
-    )
+    ]
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])

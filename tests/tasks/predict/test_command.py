@@ -76,7 +76,7 @@ def test_nothing_slow_is_imported_for_a_table(folder: Path, pictures: Path) -> N
     program = (
         "import sys; from tasks.predict.__main__ import main; main(); print('imported',"
         " *{name.partition('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'pandas',"
-        " 'scipy', 'great_expectations'})"
+        " 'scipy', 'great_expectations', 'distributed', 'dask'})"
     )
     completed = subprocess.run(
         [

@@ -1,0 +1,273 @@
+"""The images of a prediction: what a path or an address holds, whole or cut into parts."""
+
+import errno
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol, Self
+
+from tasks.images.errors import ImageError, Tally
+from tasks.images.files import MAX_FILE_BYTES, why_name_aside
+from tasks.images.policy import ImagePolicy
+from tasks.images.sources import Images, fetch_file, list_pictures, open_source, read_pictures
+from tasks.ingest.address import is_address
+from tasks.ingest.rows import TABLE_ENDINGS, as_text, read_rows
+from tasks.predict.attempts import Attempts
+from tasks.runner.errors import InputError, NetworkError
+
+PATH_COLUMN = "path"
+# What stores call what changes with a file's content; the first that a store has.
+_STAMPS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated")
+
+
+class Listing(Protocol):
+    """The images of a prediction, which can be cut into parts that other processes read.
+
+    Attributes:
+        num_images: all of them.
+        aside: files that nobody means as images.
+        names: of the images.
+        stamps: what changes when an image's content does.
+
+    """
+
+    num_images: int
+    aside: Tally
+    names: list[str]
+    stamps: list[str]
+
+    def batches(self, size: int, /) -> Iterator[Images]:
+        """Yields all images, in order, at most `size` at a time."""
+        ...
+
+    def cut(self, places: Sequence[int], size: int) -> Iterator[Self]:
+        """Yields parts of at most `size` of the images at some places, in order."""
+        ...
+
+
+def open_images(images: str, policy: ImagePolicy) -> Listing:
+    """Finds out what IMAGES is: a folder, a file, a table of paths, or an address.
+
+    Raises:
+        InputError: it holds no images.
+        NetworkError: the address can't be reached.
+
+    """
+    path = Path(images)
+    if is_address(images):
+        return _list_address(images.rstrip("/"), policy)
+    if path.is_dir():
+        names, aside = list_pictures(path)
+        root = path.resolve()
+        return Files(names, [_stamp(root / name) for name in names], policy, str(root), aside)
+    if path.suffix in TABLE_ENDINGS and path.is_file():
+        return _list_table(path, policy)
+    source = open_source(path, policy)
+    return Rows(path.resolve(), policy, num_images=source.num_images)
+
+
+@dataclass
+class Files:
+    """Image files in a folder, in a table of paths, or on an object store.
+
+    Attributes:
+        names: of the files.
+        stamps: of the files.
+        policy: what is done with a picture.
+        root: what the names are relative to, a folder or an address.
+        aside: files that nobody means as images.
+        attempts: which file is being read, for the case that it ends this process.
+
+    """
+
+    names: list[str]
+    stamps: list[str]
+    policy: ImagePolicy
+    root: str
+    aside: Tally = field(default_factory=Tally)
+    attempts: Attempts | None = None
+
+    def __post_init__(self) -> None:
+        self.num_images = len(self.names)
+
+    def cut(self, places: Sequence[int], size: int) -> Iterator["Files"]:
+        """See `Listing`."""
+        for start in range(0, len(places), size):
+            chosen = places[start : start + size]
+            names = [self.names[place] for place in chosen]
+            stamps = [self.stamps[place] for place in chosen]
+            yield replace(self, names=names, stamps=stamps, aside=Tally())
+
+    def batches(self, size: int, /) -> Iterator[Images]:
+        """See `Listing`."""
+        for batch in read_pictures(self.names, self._fetch, self.policy, size):
+            if self.attempts:
+                self.attempts.begin(None)
+            yield batch
+
+    def _fetch(self, names: Sequence[str]) -> Iterator[bytes | InputError]:
+        """What lies on an object store is asked for at once."""
+        places = [name if is_address(name) else self._place(name) for name in names]
+        fetched = iter(_fetch([place for place in places if is_address(place)]))
+        for name, place in zip(names, places, strict=True):
+            found = next(fetched) if is_address(place) else None
+            try:
+                if self.attempts:
+                    self.attempts.begin(name)
+                yield fetch_file(Path(place), name) if found is None else _content(name, found)
+            except InputError as error:
+                yield error
+
+    def _place(self, name: str) -> str:
+        if is_address(self.root):
+            return f"{self.root}/{name}"
+        return str(Path(self.root, name))
+
+
+@dataclass
+class Rows:
+    """Some of the images of a file, one after another, named by their position.
+
+    Attributes:
+        path: of the file.
+        policy: what the images must be.
+        num_images: of these.
+        first: the position of the first.
+        aside: nothing.
+
+    """
+
+    path: Path
+    policy: ImagePolicy
+    num_images: int
+    first: int = 0
+    aside: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        self.names = [str(self.first + place) for place in range(self.num_images)]
+        self.stamps = [_stamp(self.path)] * self.num_images
+
+    def cut(self, places: Sequence[int], size: int) -> Iterator["Rows"]:
+        """See `Listing`."""
+        for _, run in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
+            chosen = [place for _, place in run]
+            for start in range(0, len(chosen), size):
+                number = min(size, len(chosen) - start)
+                yield replace(self, first=self.first + chosen[start], num_images=number)
+
+    def batches(self, size: int, /) -> Iterator[Images]:
+        """Reads the file from its beginning, because it may be packed."""
+        source = open_source(self.path, self.policy)
+        position, end = 0, self.first + self.num_images
+        for batch in source.batches(size):
+            chosen = slice(max(0, self.first - position), max(0, end - position))
+            position += len(batch.names)
+            if names := batch.names[chosen]:
+                yield Images(names, batch.errors[chosen], batch.pixels[chosen])
+            # The last part reads on, so that a file with too many bytes is noticed.
+            if position >= end < source.num_images:
+                return
+
+
+def _list_table(path: Path, policy: ImagePolicy) -> Files:
+    """The files that a table names, relative to its folder, or by address."""
+    names = [as_text(row[0]) or "" for row in read_rows(path, [PATH_COLUMN], header=True)]
+    repeated = sorted({name for name, number in Counter(names).items() if number > 1})
+    if not all(names) or repeated or not names:
+        found = f"{repeated[0]!r} more than once" if any(repeated) else "rows without one"
+        raise InputError(
+            f"{path} has {found if names else 'no rows'}; expected a path in each row, and none"
+            f" twice, in the column {PATH_COLUMN}"
+        )
+    root = path.parent.resolve()
+    stamps = ["" if is_address(name) else _stamp(root / name) for name in names]
+    return Files(names, stamps, policy, str(root))
+
+
+def _list_address(address: str, policy: ImagePolicy) -> Files:
+    """The files below an address of an object store, or the one that is there."""
+    from fsspec.core import url_to_fs
+
+    with _naming(address):
+        store, top = url_to_fs(address)
+        entries = store.find(top, detail=True)
+    if entries.keys() == {top}:
+        address, top = address.rpartition("/")[0], top.rpartition("/")[0]
+    aside = Tally()
+    stamps: dict[str, str] = {}
+    for place, facts in entries.items():
+        name = place.removeprefix(top).lstrip("/")
+        reasons = filter(None, map(why_name_aside, name.split("/")))
+        if reason := next(reasons, None if facts["size"] else "empty"):
+            aside.add(reason, name)
+            continue
+        stamp = next((facts[key] for key in _STAMPS if key in facts), "")
+        stamps[name] = f"{facts['size']} {stamp}"
+    if not stamps:
+        reasons = "".join(f"\nleft aside, {line}" for line in aside.describe())
+        raise InputError(f"There are no images at {address}. Mend the address{reasons}")
+    # As in a folder, where a folder stands among the files by its own name.
+    names = sorted(stamps, key=lambda name: name.split("/"))
+    return Files(names, [stamps[name] for name in names], policy, address, aside)
+
+
+def _stamp(path: Path) -> str:
+    try:
+        status = path.lstat()
+    except OSError:
+        return ""  # told when it is read
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _fetch(addresses: Sequence[str]) -> list[bytes | Exception]:
+    """The bytes at some addresses of one store, all asked for at once; one too many of each."""
+    if not addresses:
+        return []
+    from fsspec.core import url_to_fs
+
+    with _naming(addresses[0]):
+        store, _ = url_to_fs(addresses[0])
+        places = [store._strip_protocol(address) for address in addresses]
+        return store.cat_ranges(places, 0, MAX_FILE_BYTES + 1, on_error="return")
+
+
+def _content(name: str, found: bytes | Exception) -> bytes:
+    """What was fetched for an image.
+
+    Raises:
+        ImageError: it can't be used.
+        NetworkError: the store refuses or can't be reached, which says nothing about the image.
+
+    """
+    if isinstance(found, FileNotFoundError):
+        raise ImageError(name, "can't be read", ": there is no such object")
+    if getattr(found, "errno", None) == errno.EINVAL:  # no range of bytes is in it
+        raise ImageError(name, "can't be read", ": it is empty")
+    if isinstance(found, Exception):
+        raise NetworkError(
+            f"{name} can't be read: {found}. Mend this, and run this again: what is finished is"
+            " kept"
+        )
+    if len(found) > MAX_FILE_BYTES:
+        raise ImageError(name, f"is larger than {MAX_FILE_BYTES:,} bytes")
+    return found
+
+
+@contextmanager
+def _naming(address: str) -> Iterator[None]:
+    """Turns what a store's library raises, which is whatever it likes, into a line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"There is nothing at {address}. Mend the address") from None
+    except Exception as error:  # noqa: BLE001
+        # Libraries of stores share nothing but the names of what they raise without an answer.
+        if "Connect" in type(error).__name__ or "Timeout" in type(error).__name__:
+            raise NetworkError(f"{address} can't be reached: {error}") from None
+        raise InputError(
+            f"{address} can't be read: {error}. Set what its library needs, such as"
+            " AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
+        ) from None

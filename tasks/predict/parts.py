@@ -1,0 +1,258 @@
+"""A folder of predictions in parts, each a Parquet file, made here or on a cluster; resumable.
+
+A part's name holds its number, how many there are, and a key of what went in: the model's version
+and each image's name and stamp. A part that is there and whose images are unchanged is kept; the
+others are cut into new ones. The list of the parts is written last.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from tasks.core.files import remove, write_json
+from tasks.images.errors import in_utf8
+from tasks.predict.attempts import attempt
+from tasks.predict.classify import Summary, classify_into, read_summary
+from tasks.predict.images import Files, Listing
+from tasks.predict.model import Model, load_model
+from tasks.predict.parameters import PredictParameters
+from tasks.predict.table import read_names
+from tasks.runner.errors import InputError
+from tasks.runner.lock import hold_run
+from tasks.runner.parts import is_elsewhere, run_parts
+
+LIST_NAME = "_predictions.json"
+_WORK = ".work"
+_NAME = re.compile(r"part-\d+-of-\d+-([0-9a-f]{16})\.parquet")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that is still to be made.
+
+    Attributes:
+        path: of its table.
+        key: of what goes in.
+        images: what it is made from.
+
+    """
+
+    path: Path
+    key: str
+    images: Listing
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the folder will hold.
+
+    Attributes:
+        parts: the tables in order, the first images first.
+        missing: those that are still to be made.
+
+    """
+
+    parts: list[Path]
+    missing: list[Part]
+
+
+def classify_images(
+    output: Path,
+    images: Listing,
+    model: Model,
+    parameters: PredictParameters,
+    *,
+    measure: bool,
+    on_images: Callable[[int], object],
+) -> Summary:
+    """Classifies all images into a table, or into a folder of parts if OUTPUT has no ending.
+
+    Args:
+        output: see `claim_table` and `predict_parts`.
+        images: to classify.
+        model: predicts.
+        parameters: sizes.
+        measure: whether the images are described, so that drift can be judged; parts always are.
+        on_images: is told how many images are done, some at a time.
+
+    """
+    if output.suffix:
+        return classify_into(
+            output,
+            images,
+            model,
+            batch_size=parameters.batch_size,
+            measure=measure,
+            on_images=on_images,
+        )
+    return predict_parts(output, images, model, parameters, on_images=on_images)
+
+
+def predict_parts(
+    folder: Path,
+    images: Listing,
+    model: Model,
+    parameters: PredictParameters,
+    *,
+    on_images: Callable[[int], object],
+) -> Summary:
+    """Classifies all images of a source into a folder of parts.
+
+    Args:
+        folder: new, empty, or of earlier predictions; workers see it under the same path.
+        images: to classify.
+        model: predicts; workers see its folder under the same path.
+        parameters: the images of a new part, and of those how many are in memory at once.
+        on_images: is told how many images are done, some at a time.
+
+    Raises:
+        InputError: the folder holds something else, or the images can't be read as a whole.
+        NetworkError: the cluster or the store of the images is gone; a second run goes on.
+
+    """
+    folder = claim_folder(folder)
+    with hold_run(f"a prediction into {folder}", folder / _WORK):
+        plan = make_plan(folder, images, version=model.version, size=parameters.part_size)
+        (folder / LIST_NAME).unlink(missing_ok=True)
+        on_images(images.num_images - sum(part.images.num_images for part in plan.missing))
+        function = partial(
+            classify_part,
+            model=model.folder.resolve(),
+            version=model.version,
+            batch_size=parameters.batch_size,
+            # Threads of one process end together, and which image did it can't be told.
+            watch=is_elsewhere(),
+        )
+        for part, number in zip(plan.missing, run_parts(function, plan.missing), strict=True):
+            if not part.path.exists():
+                raise InputError(
+                    f"A worker has written {part.path}, and it isn't here. Expected a folder that"
+                    " all machines share; name one"
+                )
+            on_images(number)
+        return _finish(folder, plan, model)
+
+
+def _finish(folder: Path, plan: Plan, model: Model) -> Summary:
+    summaries = [read_summary(path) for path in plan.parts]
+    total = summaries[0]
+    for summary in summaries[1:]:
+        total += summary
+    for path in set(_find_parts(folder)) - set(plan.parts):
+        remove(path)
+    rows = {path.name: one.num_images for path, one in zip(plan.parts, summaries, strict=True)}
+    content = {"model": model.version, "images": total.num_images, "errors": total.num_errors}
+    write_json(folder / LIST_NAME, {**content, "parts": rows})
+    for path in (folder / _WORK).glob("*.reading"):
+        remove(path)
+    return total
+
+
+def classify_part(part: Part, *, model: Path, version: str, batch_size: int, watch: bool) -> int:
+    """Writes the table of a part, unless it is there; gives the number of its images.
+
+    Args:
+        part: to classify.
+        model: the folder of the model.
+        version: that it must have.
+        batch_size: images that are held in memory at once.
+        watch: whether an image that ends this process is given up after some attempts.
+
+    """
+    work = part.path.parent / _WORK
+    if not work.is_dir():
+        raise InputError(f"{work} isn't there. Expected a folder that all machines share; name one")
+    images = part.images
+    with attempt(work / f"{part.key}.reading", images.names) as attempts:
+        if part.path.exists():
+            return images.num_images
+        loaded = load_model(str(model), num_threads=1)
+        if loaded.version != version:
+            raise InputError(
+                f"{model} holds the model {loaded.version}; expected {version}. Share the folder of"
+                " the models, or bring it up to date there"
+            )
+        if watch and isinstance(images, Files):
+            images = replace(images, attempts=attempts)
+        classify_into(part.path, images, loaded, batch_size=batch_size, measure=True)
+    return images.num_images
+
+
+def claim_folder(folder: Path) -> Path:
+    """Where the parts go, without links.
+
+    Raises:
+        InputError: what is there is no folder of predictions, so that it is somebody's.
+
+    """
+    if folder.is_dir():
+        found = {path.name for path in folder.iterdir()}
+        if not found or not found.isdisjoint({LIST_NAME, _WORK}):
+            return folder.resolve()
+    elif not folder.exists():
+        return folder.resolve()
+    raise InputError(
+        f"{folder} is there already and is no folder of predictions; expected a new name, or an"
+        " earlier folder of predictions. Name another, or move this one away"
+    )
+
+
+def make_plan(folder: Path, images: Listing, *, version: str, size: int) -> Plan:
+    """Finds which parts are there, and cuts the images that are in none.
+
+    Parts that are kept get the numbers that they have now.
+
+    Raises:
+        InputError: two images have one name.
+
+    """
+    names, stamps = [in_utf8(name) for name in images.names], images.stamps
+    places = {name: place for place, name in enumerate(names)}
+    if len(places) < len(names):
+        raise InputError(f"{len(names) - len(places):,} images have the name of another one")
+    parts: dict[int, Path | Part] = {}  # by the place of the first image
+    taken: set[int] = set()
+    for path in _find_parts(folder):
+        held = [places.get(name, -1) for name in read_names(path)]
+        if not held:
+            remove(path)  # broken, and a new one may have its name
+        if not held or -1 in held or not taken.isdisjoint(held):
+            continue
+        if f"-{key_of(version, names, stamps, held)}." in path.name:
+            parts[min(held)] = path
+            taken.update(held)
+    free = [place for place in range(len(names)) if place not in taken]
+    for cut in images.cut(free, size):
+        held = [places[in_utf8(name)] for name in cut.names]
+        key = key_of(version, names, stamps, held)
+        parts[held[0]] = Part(folder, key, cut)
+    return Plan(*_number(folder, [parts[first] for first in sorted(parts)]))
+
+
+def _number(folder: Path, parts: Sequence[Path | Part]) -> tuple[list[Path], list[Part]]:
+    """Gives the parts their names, in order; those that are there are renamed."""
+    paths: list[Path] = []
+    missing: list[Part] = []
+    for number, part in enumerate(parts, start=1):
+        key = part.key if isinstance(part, Part) else _NAME.fullmatch(part.name)[1]  # pyright: ignore[reportOptionalSubscript]
+        path = folder / f"part-{number:05}-of-{len(parts):05}-{key}.parquet"
+        if isinstance(part, Part):
+            missing.append(replace(part, path=path))
+        else:
+            part.replace(path)
+        paths.append(path)
+    return paths, missing
+
+
+def key_of(version: str, names: Sequence[str], stamps: Sequence[str], held: Sequence[int]) -> str:
+    """A key of the model and of the images at some places."""
+    content = [version, [(names[place], stamps[place]) for place in held]]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _find_parts(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.glob("part-*")) if _NAME.fullmatch(path.name))
