@@ -95,7 +95,7 @@ def test_more_suspicious_labels_than_in_the_accepted_data_stop_the_pipeline(
     wrong = ImageSplit(train.images, labels)
     _, (finding,) = validate_labels(wrong, data=parameters.data, limits=limits)
     assert is_critical(finding)
-    assert "Bag" in finding["observed"]
+    assert finding["observed"].startswith("Trouser")  # what ten of the bags look like
 
 
 @pytest.mark.parametrize(
