@@ -250,7 +250,7 @@ def test_a_damaged_idx_file_is_refused_with_both_hashes(
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     require_no_data(
         finished,
-        rf"{name} has the SHA-256 {found}; ingest\.sha256 in params\.yaml says {expected}\n",
+        rf"{name} has the SHA-256 {found}; ingest\.sha256 in params\.yaml says {expected}\. Get it",
     )
 
 
