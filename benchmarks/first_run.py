@@ -46,6 +46,7 @@ def main() -> None:
             "history": pd.read_csv(clone / paths.HISTORY).to_dict("records"),
         }
         run_make(".venv/installed-dev", root=clone)
+        run_make(".venv/installed-cluster", root=clone)
         results["megabytes"]["testing"] = measure_megabytes(clone / ".venv") - installed
     write_json(RESULTS, results)
 

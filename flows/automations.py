@@ -34,7 +34,7 @@ _RUNS = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
 _OWN_FLOWS = ResourceSpecification(
     {
         "prefect.resource.role": "flow",
-        "prefect.resource.name": ["pipeline", "predict", "champion"],
+        "prefect.resource.name": ["pipeline", "predict", "champion", "sweep"],
     }
 )
 _BROKEN = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}

@@ -102,7 +102,11 @@ class Files:
             yield replace(self, names=names, stamps=stamps, aside=Tally())
 
     def batches(self, size: int, /) -> Iterator[Images]:
-        """See `Listing`."""
+        """See `Listing`; refuses a folder that this machine doesn't see."""
+        if not (is_address(self.root) or Path(self.root).is_dir()):
+            raise InputError(
+                f"{self.root} isn't there. Expected a folder that all machines share; name one"
+            )
         for batch in read_pictures(self.names, self._fetch, self.policy, size):
             if self.attempts:
                 self.attempts.begin(None)

@@ -18,6 +18,7 @@ import pandas as pd
 from tasks.core import paths
 from tasks.core.files import replacing, write_text
 from tasks.core.parameters import PARAMETERS_PATH
+from tasks.runner.errors import InputError
 from tasks.train.checkpoint import CHECKPOINT, read_history
 
 LOG = "training.log"
@@ -95,6 +96,10 @@ def count_processes(folder: Path) -> int:
 def train(training: Training) -> str | None:
     """Trains as far as it is to go, from where it was; gives the reason if it can't."""
     killed = 0
+    if not training.folder.is_dir():
+        raise InputError(
+            f"{training.folder} isn't there. Put the project into a folder that all machines share"
+        )
     with (training.folder / "lock").open("w") as lock:
         # Whoever has lost the one who asked for this may still be at it.
         fcntl.flock(lock, fcntl.LOCK_EX)

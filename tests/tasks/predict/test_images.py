@@ -173,3 +173,12 @@ def test_an_array_that_ends_early_or_late_is_told_by_its_last_part(
         file.write(b"more")
     with pytest.raises(InputError, match=r"images\.npy"):
         read(last)
+
+
+def test_a_folder_that_a_worker_does_not_see_is_no_row_of_errors(
+    pictures: Path, model: Model
+) -> None:
+    listing = open_images(str(pictures), model.policy)
+    pictures.rename(pictures.with_name("elsewhere"))
+    with pytest.raises(InputError, match="Expected a folder that all machines share"):
+        read(listing)
