@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.files import replacing, write_json
@@ -302,7 +301,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_lock(root: Path) -> tuple[dict[str, str], str | None]:
     """The hashes of the code that stages depended on, and that of the images."""
-    stages = read_locked(root)
+    from workspace.repository import read_lock  # imports DVC
+
+    stages: dict[str, Any] = {}
+    with suppress(InputError):  # it is broken, which may be why the run has failed
+        stages = read_lock(root)
     code = {
         dep["path"]: dep["md5"]
         for stage in stages.values()
@@ -316,14 +319,6 @@ def _read_lock(root: Path) -> tuple[dict[str, str], str | None]:
         if out["path"] == str(paths.RAW)
     ]
     return code, images[0] if images else None
-
-
-def read_locked(root: Path) -> dict[str, Any]:
-    """What dvc.lock records of each stage; nothing where there is none."""
-    path = root / "dvc.lock"
-    if not path.is_file():
-        return {}
-    return (YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
 
 
 def _read_git(root: Path) -> tuple[str | None, list[str]]:
