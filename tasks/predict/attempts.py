@@ -63,6 +63,11 @@ def attempt(path: Path, names: Sequence[str]) -> Iterator[Attempts]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield Attempts(descriptor, names)
+        attempts = Attempts(descriptor, names)
+        try:
+            yield attempts
+        except Exception:
+            attempts.begin(None)  # this process lives: a store that refuses isn't the image's fault
+            raise
     finally:
         os.close(descriptor)
