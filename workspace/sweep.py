@@ -90,6 +90,8 @@ def adopt(root: Path, number: int | None) -> None:
 
         place, text = finish(sweep, number)
         record(root, place)
+        if (root / PARAMETERS_PATH).read_text(encoding="utf-8") != sweep.text:
+            raise InputError("params.yaml changed meanwhile, and is as you left it. Run this again")
         write_text(root / PARAMETERS_PATH, text)
     print("params.yaml has the values, and DVC's cache the model. Make the report: pipeline repro")
 
