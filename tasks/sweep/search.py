@@ -220,8 +220,9 @@ def finish(sweep: Sweep, number: int | None) -> tuple[Path, str]:
 
     """
     try:
-        trial = sweep.study.best_trial if number is None else sweep.study.get_trials()[number]
-    except (ValueError, IndexError):
+        trials = dict(enumerate(sweep.study.get_trials()))
+        trial = sweep.study.best_trial if number is None else trials[number]
+    except (ValueError, KeyError):
         name = "complete trial" if number is None else f"trial {number}"
         raise InputError(
             f"There is no {name} of this code, these images and parameters. Search: pipeline sweep"
