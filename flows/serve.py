@@ -82,13 +82,17 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
         InputError: a part didn't start, or ended; or the server belongs to another workspace.
 
     """
+    import httpx
     from prefect.client.orchestration import SyncPrefectClient
 
     from flows.runs import end_dead, require_own
 
     def tell_dead() -> None:
-        for line in end_dead(client):
-            print(line, flush=True)
+        if server.poll() is not None:
+            return  # Ctrl-C, say, ends it together with this process
+        with suppress(httpx.HTTPError):
+            for line in end_dead(client):
+                print(line, flush=True)
 
     with ExitStack() as stack:
 
