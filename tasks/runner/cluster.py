@@ -139,7 +139,10 @@ def _wait(client: "Client", futures: "Sequence[Future]") -> None:
 def _run(payload: bytes) -> Any:
     """What a worker does with a part."""
     function, part, own = pickle.loads(payload)  # noqa: S301 - from the client of this cluster
-    require_same(own)
+    try:
+        require_same(own)
+    except InputError as error:
+        raise InputError(f"A worker that came later {error}") from None
     mark_thread()
     return function(part)
 
