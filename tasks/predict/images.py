@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -227,15 +228,17 @@ def _stamp(path: Path) -> str:
 
 
 def _fetch(addresses: Sequence[str]) -> list[bytes | Exception]:
-    """The bytes at some addresses of one store, all asked for at once; one too many of each."""
+    """The bytes at some addresses, those of a store asked for at once; one too many of each."""
     if not addresses:
         return []
     from fsspec.core import url_to_fs
 
+    found: list[bytes | Exception] = []
     with _naming(addresses[0]):
-        store, _ = url_to_fs(addresses[0])
-        places = [store._strip_protocol(address) for address in addresses]
-        return store.cat_ranges(places, 0, MAX_FILE_BYTES + 1, on_error="return")
+        for store, group in groupby(map(url_to_fs, addresses), key=itemgetter(0)):
+            places = [place for _, place in group]
+            found += store.cat_ranges(places, 0, MAX_FILE_BYTES + 1, on_error="return")
+    return found
 
 
 def _content(name: str, found: bytes | Exception) -> bytes:
