@@ -34,9 +34,6 @@ def show_summary(
     """The verdict, what happened to each stage and the report's text; and a link to the page.
 
     Args:
-        outcomes: stage → what happened to it.
-        seconds: stage → how long that took.
-        verdict: of the gate.
         report: the address of the run's report, or of all runs.
 
     """

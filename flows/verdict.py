@@ -18,7 +18,6 @@ def gate(limits: GateParameters, report: str) -> Any:
     """Judges the candidate, promotes it or lets it wait; gives a state that the verdict names.
 
     Args:
-        limits: of the gate.
         report: the address of the run's report, for the message.
 
     """

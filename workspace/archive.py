@@ -100,8 +100,6 @@ class Log:
 
     Attributes:
         started: in UTC.
-        outcomes: stage → what happened to it.
-        reasons: stage → why it wasn't up to date.
 
     """
 

@@ -97,8 +97,6 @@ def change(command: str, because: str, *, by: str, version: str | None = None) -
 
     Args:
         command: promote, decline or rollback.
-        because: the reason, for the record.
-        by: who decides.
         version: to be promoted, or to go back to; None where there is no choice.
 
     Returns:

@@ -43,10 +43,6 @@ def describe_change(before: Run, run: Run) -> Iterator[str]:
 def compare_runs(before: Path, after: Path) -> Iterator[str]:
     """What changed from one run to another, and what became of the answers, in lines.
 
-    Args:
-        before: the folder of a run.
-        after: that of another one.
-
     Raises:
         InputError: one of them failed, or they have no test image or other classes in common.
 

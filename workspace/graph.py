@@ -109,8 +109,6 @@ def bring_up_to_date(
     """Has DVC run one stage, whose upstream stages are up to date, in a process group of its own.
 
     Args:
-        stage: its name.
-        root: the folder of dvc.yaml.
         token: of the run lock, lets the stage in.
         on_line: receives each line of output as soon as it is written.
 

@@ -23,8 +23,6 @@ def sync_archive(
     A run's record is copied last, so that a run that was cut short is copied again.
 
     Args:
-        address: of the place.
-        archive: the folder of runs.
         on_line: receives a line per run that was copied.
 
     Returns:

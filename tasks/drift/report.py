@@ -17,9 +17,6 @@ def report_drift(
     """Judges a batch, and writes what was found; see `claim_pages`.
 
     Args:
-        batch: what its images are like.
-        model: the one that predicted.
-        limits: how far a figure may be away.
         output: the table of the predictions, or the folder of them.
 
     """

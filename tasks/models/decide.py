@@ -59,9 +59,7 @@ def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "g
     """Judges the candidate, writes the verdict, and promotes an accepted candidate or lets it wait.
 
     Args:
-        limits: what is asked of it.
         because: why a person wants it promoted even if it is rejected; goes into the record.
-        by: who decides.
 
     Raises:
         InputError: there is no candidate; what was measured isn't about this model and the present
@@ -101,9 +99,6 @@ def promote_by_person(
     """Promotes what waits for a decision; if nothing does, the candidate whatever the gate says.
 
     Args:
-        limits: of the gate.
-        because: the person's reason.
-        by: who that is.
         version: which of the two; None where there is no choice.
 
     Returns:
@@ -138,10 +133,7 @@ def compare_with(
     The champion's answers are those of its promotion, or new ones if the test images have changed.
 
     Args:
-        champion: its folder.
-        metrics: of the candidate.
         earlier: the images at the champion's promotion, as `tasks.models.data` describes them.
-        images: the present ones.
 
     """
     from tasks.models.data import hashes_of

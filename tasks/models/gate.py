@@ -31,7 +31,6 @@ class Answers:
     """What a model made of the test images.
 
     Attributes:
-        classes: their names.
         predicted: (n,) positions in `classes`.
 
     """
@@ -45,7 +44,6 @@ class Pair:
     """The candidate and the champion on the same images.
 
     Attributes:
-        classes: their names.
         labels: (n,) the true classes.
         before: (n,) the classes that the champion named.
         after: (n,) those that the candidate named.
@@ -83,7 +81,6 @@ class Verdict:
     Attributes:
         decision: "accepted" if every reason holds, or "pending" if a person is then to decide;
             else "rejected"; "unchanged" if the candidate is the champion.
-        version: of the candidate.
         champion: the version that it was compared with, if there is one.
         reasons: all of them, in the order in which they were looked at.
         changes: how the images differ from those of the champion's promotion.
@@ -112,7 +109,6 @@ def pair_up(
 
     Args:
         labels: (n,) the true classes, positions in the candidate's classes.
-        candidate: its answers.
         champion: its answers to the same images; its classes may stand in another order.
         seen: (n,) bool, the images that one of them was trained on.
         known: (n,) bool, the images that the champion was judged on when it was promoted, too.
@@ -168,12 +164,8 @@ def judge(
     """Judges a candidate.
 
     Args:
-        version: of the candidate.
-        metrics: of the candidate.
         rival: the comparison with the champion, or why there is none; None without a champion.
-        champion: its version.
         withdrawn: why this very model was taken back before; None if it wasn't.
-        limits: what is asked.
 
     """
     reasons = list(_check_thresholds(metrics, limits))

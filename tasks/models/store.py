@@ -72,7 +72,6 @@ class Record:
 
     Attributes:
         current: the version in use; None if there is none.
-        pending: what waits for a decision.
         withdrawn: versions that were taken back or declined, and why: only a person promotes them.
         events: what happened, oldest first.
 
@@ -134,7 +133,6 @@ def promote(event: Event, files: Iterable[Path] | None, folder: Path = CHAMPIONS
     Args:
         event: the promotion; its version names the folder.
         files: what to copy, the model and its card among it; None if it has waited there.
-        folder: of all versions.
 
     Raises:
         InputError: the model is the champion already, or damaged; or it, or the champion, changed
@@ -179,7 +177,6 @@ def decline(version: str, reason: str | None, folder: Path = CHAMPIONS) -> None:
     Args:
         version: of it; another one that waits goes on waiting.
         reason: why no gate is to accept it again; None lets one.
-        folder: of all versions.
 
     """
     if not (folder / RECORD_NAME).exists():
@@ -199,10 +196,7 @@ def roll_back(
 
     Args:
         version: which one; None is the one before.
-        reason: why.
-        by: whom.
         time: ISO 8601, UTC.
-        folder: of all versions.
 
     Raises:
         InputError: there is no such version, it is damaged, or it is the champion.

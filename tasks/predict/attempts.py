@@ -25,7 +25,6 @@ class Attempts:
 
     Args:
         descriptor: of the file, a number for each attempt: at which image it was last.
-        names: of the part's images.
 
     """
 
@@ -57,7 +56,6 @@ def attempt(path: Path, names: Sequence[str]) -> Iterator[Attempts]:
 
     Args:
         path: of the file; its folder is there.
-        names: of the part's images.
 
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -63,8 +63,6 @@ def classify_into(
 
     Args:
         output: the file to write, whole or not at all.
-        source: of images that the model takes.
-        model: predicts.
         batch_size: images that are held in memory at once.
         measure: whether the images are described, so that drift can be judged.
         on_images: is told how many images were classified since it was told last.

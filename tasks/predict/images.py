@@ -28,9 +28,7 @@ class Listing(Protocol):
     """The images of a prediction, which can be cut into parts that other processes read.
 
     Attributes:
-        num_images: all of them.
         aside: files that nobody means as images.
-        names: of the images.
         stamps: what changes when an image's content does.
 
     """
@@ -75,11 +73,7 @@ class Files:
     """Image files in a folder, in a table of paths, or on an object store.
 
     Attributes:
-        names: of the files.
-        stamps: of the files.
-        policy: what is done with a picture.
         root: what the names are relative to, a folder or an address.
-        aside: files that nobody means as images.
         attempts: which file is being read, for the case that it ends this process.
 
     """
@@ -137,11 +131,7 @@ class Rows:
     """Some of the images of a file, one after another, named by their position.
 
     Attributes:
-        path: of the file.
-        policy: what the images must be.
-        num_images: of these.
         first: the position of the first.
-        aside: nothing.
 
     """
 

@@ -25,10 +25,8 @@ class Model:
 
     Attributes:
         version: of all that its users depend on; see `tasks.models.card`.
-        folder: where it lies.
         classes: their names, in the order of the probabilities.
         policy: what was done with the pictures of its training, and is done with others.
-        classifier: computes the probabilities.
 
     """
 
@@ -56,8 +54,6 @@ def load_model(name: str | None, *, num_threads: int, champions: Path = CHAMPION
 
     Args:
         name: "champion", "candidate", or a folder; None is the champion.
-        num_threads: how many threads compute.
-        champions: where the champions lie.
 
     Raises:
         InputError: there is no such model, or it is damaged.

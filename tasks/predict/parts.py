@@ -32,14 +32,7 @@ _NAME = re.compile(r"part-\d+-of-\d+-([0-9a-f]{16})\.parquet")
 
 @dataclass(frozen=True)
 class Part:
-    """A part that is still to be made.
-
-    Attributes:
-        path: of its table.
-        key: of what goes in.
-        images: what it is made from.
-
-    """
+    """A part that is still to be made: the path of its table, the key of what goes in."""
 
     path: Path
     key: str
@@ -48,13 +41,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the folder will hold.
-
-    Attributes:
-        parts: the tables in order, the first images first.
-        missing: those that are still to be made.
-
-    """
+    """The tables of the folder, the first images first, and those that are still to be made."""
 
     parts: list[Path]
     missing: list[Part]
@@ -73,9 +60,6 @@ def classify_images(
 
     Args:
         output: see `claim_table` and `predict_parts`.
-        images: to classify.
-        model: predicts.
-        parameters: sizes.
         measure: whether the images are described, so that drift can be judged; parts always are.
         on_images: is told how many images are done, some at a time.
 
@@ -104,7 +88,6 @@ def predict_parts(
 
     Args:
         folder: new, empty, or of earlier predictions; workers see it under the same path.
-        images: to classify.
         model: predicts; workers see its folder under the same path.
         parameters: the images of a new part, and of those how many are in memory at once.
         on_images: is told how many images are done, some at a time.
@@ -156,10 +139,8 @@ def classify_part(part: Part, *, model: Path, version: str, batch_size: int, wat
     """Writes the table of a part, unless it is there; gives the number of its images.
 
     Args:
-        part: to classify.
         model: the folder of the model.
         version: that it must have.
-        batch_size: images that are held in memory at once.
         watch: whether an image that ends this process is given up after some attempts.
 
     """

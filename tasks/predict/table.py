@@ -41,8 +41,6 @@ def tabulate(
     Args:
         images: n images, m of which could be read.
         probabilities: (m, classes) float32.
-        classes: their names.
-        version: of the model.
 
     """
     is_bad = np.array([error is not None for error in images.errors])

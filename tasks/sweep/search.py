@@ -38,7 +38,6 @@ class Sweep:
 
     Attributes:
         folder: absolute; its name follows from all that decides what is found.
-        parameters: what is searched.
         content: of the parameters file whose values are varied.
         text: of that file.
         study: of Optuna, in a database in the folder.
