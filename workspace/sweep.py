@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from tasks.core import paths
-from tasks.core.files import write_text
+from tasks.core.files import remove, write_text
 from tasks.core.parameters import PARAMETERS_PATH
 from tasks.runner.errors import InputError
 from tasks.runner.lock import hold_run
@@ -33,6 +32,8 @@ from workspace.repository import find_objects
 
 if TYPE_CHECKING:
     from tasks.sweep.search import Sweep
+
+_FOLDER = "sweeps"
 
 
 def main() -> None:
@@ -62,7 +63,7 @@ def _holding(root: Path) -> Iterator["Sweep"]:
             raise
         raise InputError("A sweep needs Optuna, which isn't installed. Run: make cluster") from None
     check()
-    folder = root / "sweeps"
+    folder = root / _FOLDER
     with hold_run("pipeline sweep", folder):
         command = [sys.executable, "-m", "dvc", "repro", "--quiet", "validate"]
         if subprocess.run(command, cwd=root, check=False).returncode:
@@ -102,9 +103,10 @@ def record(root: Path, place: Path) -> None:
     DVC is shown a workspace like the one of the training, but with the test images, by which it
     tells one data/raw from another; nothing trains there.
     """
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".record-") as temporary:
-        shown = Path(temporary)
-        shutil.copytree(place, shown, ignore=shutil.ignore_patterns("raw"), dirs_exist_ok=True)
+    shown = root / _FOLDER / ".record"
+    remove(shown)  # a killed one has left it
+    try:
+        shutil.copytree(place, shown, ignore=shutil.ignore_patterns("raw"))
         shutil.copytree(root / paths.RAW, shown / paths.RAW, copy_function=link)
         (shown / ".dvc").mkdir()
         for name in ("dvc.yaml", ".dvcignore", ".dvc/config", ".dvc/config.local"):
@@ -112,8 +114,9 @@ def record(root: Path, place: Path) -> None:
                 shutil.copy(root / name, shown / name)
         own = {"no_scm": True, "site_cache_dir": f"{shown}/.dvc/site"}
         config = {"core": own, "cache": {"dir": str(find_objects(root).parents[1])}}
-        try:
-            with quiet(), chdir(shown), Repo(config=config) as repository:
-                repository.commit("train", force=True)
-        except DvcException as error:
-            raise InputError(f"DVC: {error}") from error
+        with quiet(), chdir(shown), Repo(config=config) as repository:
+            repository.commit("train", force=True)
+    except DvcException as error:
+        raise InputError(f"DVC: {error}") from error
+    finally:
+        remove(shown)
