@@ -54,7 +54,9 @@ def run_on_cluster(
             given.append(_Part(client, pickle.dumps((function, part, own)), labels))
             while given and given[0].future.done():
                 yield given.popleft().result()
-            while len(under_way := _under_way(given)) >= _PER_WORKER * _count_workers(client):
+            while (under_way := _under_way(given)) and (
+                len(under_way) >= _PER_WORKER * _count_workers(client)
+            ):
                 _wait(client, under_way)
         while given:
             yield given.popleft().result()
