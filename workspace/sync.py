@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from tasks.core.files import write_bytes
 from tasks.runner.errors import InputError, NetworkError
 from workspace.archive import ARCHIVE, RECORD_NAME, read_runs
 from workspace.overview import PAGE_NAME
@@ -76,6 +77,7 @@ def _copy_folder(system: Any, folder: Path, target: str) -> None:
 
 def _put(system: Any, path: Path, target: str) -> None:
     if isinstance(system, LocalFileSystem):
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-    # Of an object store, a missing folder is none, and a missing bucket is an error to tell.
-    system.put_file(str(path), target)
+        write_bytes(Path(target), path.read_bytes())
+    else:
+        # A missing folder is none, and a missing bucket is an error to tell.
+        system.put_file(str(path), target)
