@@ -75,6 +75,12 @@ def test_a_failed_run_leaves_its_reason_and_no_earlier_report(root: Path) -> Non
     assert (failed.accuracy, failed.decision) == (None, None)
 
 
+def test_a_broken_dvc_lock_does_not_hide_why_a_run_has_failed(root: Path) -> None:
+    (root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n")
+    failed = keep(root, 0, failure="dvc.lock can't be read")
+    assert (failed.failure, failed.code, failed.data) == ("dvc.lock can't be read", {}, None)
+
+
 def test_a_verdict_on_an_earlier_model_is_not_this_runs(root: Path) -> None:
     (root / "models" / "candidate" / "classifier.tflite").write_bytes(b"another")
     run = keep(root, 0)

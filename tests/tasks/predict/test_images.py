@@ -69,6 +69,17 @@ def test_an_object_store_gives_what_the_folder_gives(
     np.testing.assert_array_equal(read(one).pixels, read(here).pixels[:1])
 
 
+def test_a_table_may_name_images_on_several_stores(
+    pictures: Path, model: Model, tmp_path: Path
+) -> None:
+    fsspec.filesystem("memory").pipe("/several/a.png", (pictures / "a.png").read_bytes())
+    table = tmp_path / "several.csv"
+    table.write_text(f"path\nmemory://several/a.png\nfile://{pictures}/a.png\n")
+    several = read(open_images(str(table), model.policy))
+    assert several.errors == [None, None]
+    np.testing.assert_array_equal(several.pixels[0], several.pixels[1])
+
+
 def test_an_object_that_changes_or_vanishes_is_noticed(bucket: str, model: Model) -> None:
     files = fsspec.filesystem("s3")
     before = open_images(bucket, model.policy)

@@ -16,7 +16,7 @@ from tasks.predict.images import Files, open_images
 from tasks.predict.model import Model
 from tasks.predict.parameters import PredictParameters
 from tasks.predict.parts import LIST_NAME, classify_images, make_plan
-from tasks.runner.errors import InputError
+from tasks.runner.errors import InputError, NetworkError
 from tasks.runner.lock import hold_run
 
 SIZES = PredictParameters(batch_size=4, part_size=10, threads=1)
@@ -202,3 +202,10 @@ def test_an_image_that_has_ended_three_attempts_is_not_read_again(
     errors = dict(zip(batch.names, batch.errors, strict=True))
     assert errors.pop("03.npy") == "03.npy has ended the process that read it, 3 times"
     assert [name for name, error in errors.items() if error] == ["17-broken.png"]
+
+
+def test_a_failure_that_the_process_outlives_is_not_the_images_fault(tmp_path: Path) -> None:
+    for _ in range(5):
+        with pytest.raises(NetworkError), attempt(tmp_path / "reading", ["a"]) as attempts:
+            attempts.begin("a")
+            raise NetworkError("the store refuses")
