@@ -35,8 +35,10 @@ def propose_digits(root: Path) -> None:
     """As the README has it."""
     write_parameters(root, read_parameters())
     run_python("-m", "examples.digits", "data/source/digits", root=root)
-    run_python("-m", "cli", "propose", "data/source/digits", "proposed.yaml", root=root)
-    (root / "proposed.yaml").replace(root / "params.yaml")
+    # The project may hold a proposal of its own.
+    proposal = root.with_name("proposed.yaml")
+    run_python("-m", "cli", "propose", "data/source/digits", str(proposal), root=root)
+    proposal.replace(root / "params.yaml")
 
 
 def change_everything(root: Path) -> None:

@@ -50,7 +50,9 @@ def test_so_does_a_bucket(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
         monkeypatch.setenv(f"AWS_{name}", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = ThreadedMotoServer(port=0)
+    # One that another test has made knows another server.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
