@@ -98,7 +98,8 @@ class Files:
 
     def batches(self, size: int, /) -> Iterator[Images]:
         """See `Listing`; refuses a folder that this machine doesn't see."""
-        if not (is_address(self.root) or Path(self.root).is_dir()):
+        is_here = is_address(self.root) or Path(self.root).is_dir()
+        if not (is_here or all(map(is_address, self.names))):
             raise InputError(
                 f"{self.root} isn't there. Expected a folder that all machines share; name one"
             )
@@ -200,7 +201,7 @@ def _list_address(address: str, policy: ImagePolicy) -> Files:
             aside.add(reason, name)
             continue
         stamp = next((facts[key] for key in _STAMPS if key in facts), "")
-        stamps[name] = f"{facts['size']} {stamp}"
+        stamps[name] = f"{address} {facts['size']} {stamp}"
     if not stamps:
         reasons = "".join(f"\nleft aside, {line}" for line in aside.describe())
         raise InputError(f"There are no images at {address}. Mend the address{reasons}")
@@ -214,7 +215,7 @@ def _stamp(path: Path) -> str:
         status = path.lstat()
     except OSError:
         return ""  # told when it is read
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _fetch(addresses: Sequence[str]) -> list[bytes | Exception]:

@@ -12,7 +12,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from tasks.runner.errors import InputError, NetworkError
 from tasks.runner.parts import SCHEDULER_VARIABLE, mark_thread
@@ -188,8 +187,9 @@ def require_safe(address: str) -> None:
         InputError: the address is neither loopback nor encrypted by TLS.
 
     """
-    url = urlsplit(address if "://" in address else f"tcp://{address}")
-    if url.scheme != "tls" and not (url.scheme == "tcp" and is_loopback(url.hostname or "")):
+    scheme, _, place = address.rpartition("://")
+    host = place.rpartition(":")[0].strip("[]")
+    if scheme != "tls" and not (scheme in ("", "tcp") and is_loopback(host)):
         raise InputError(
             f"{SCHEDULER_VARIABLE} = {address} is open to other machines, and a scheduler runs"
             " anyone's code. Expected tls://HOST:PORT with certificates, or a scheduler of this"

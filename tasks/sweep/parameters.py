@@ -53,6 +53,13 @@ class SweepParameters(Section):
                 raise ValueError(f"{key!r} can't be searched. Allowed is, for instance, {close}")
         return search
 
+    @field_validator("seeds")
+    @classmethod
+    def _are_different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("Expected seeds that differ: the same one gives the same training")
+        return seeds
+
     @model_validator(mode="after")
     def _has_an_end(self) -> "SweepParameters":
         if self.trials is None and any(isinstance(part, Range) for part in self.search.values()):

@@ -120,7 +120,14 @@ def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "address", ["tcp://10.0.0.1:8786", "example.org:8786", "ws://127.0.0.1:80", "tcp://[::]:1", ":"]
+    "address",
+    [
+        "tcp://10.0.0.1:8786",
+        "example.org:8786",
+        "ws://127.0.0.1:80",
+        "tcp://[::]:1",
+        ":",
+    ],
 )
 def test_an_address_open_to_others_is_refused_without_tls(
     address: str, monkeypatch: pytest.MonkeyPatch

@@ -71,3 +71,7 @@ def test_the_deployment_names_the_flow() -> None:
     path, _, name = search["entrypoint"].partition(":")
     assert import_object(f"{path.removesuffix('.py').replace('/', '.')}:{name}") is sweep
     assert sweep.name == "sweep"
+
+
+def test_a_seed_stands_there_once() -> None:
+    assert "Expected seeds that differ" in message_for(seeds=[0, 0])
