@@ -28,6 +28,7 @@ _PER_WORKER = 2
 # How often a part is given to the cluster. Each time, Dask lets it end four workers.
 _TIMES = 4
 _CONNECT_SECONDS = 30
+_ANSWER_SECONDS = 2
 _LOOK_SECONDS = 5
 _PATIENCE_SECONDS = 60
 _SHOWN = 5
@@ -102,14 +103,16 @@ class _Part:
 
 
 def _count_workers(client: "Client") -> int:
-    # Asked by a client whose scheduler is gone, Dask would try to connect for a while.
-    if client.status != "running":
-        raise NetworkError(_LOST)
-    try:
-        threads: Any = client.nthreads()
-    except OSError:
-        raise NetworkError(_LOST) from None
-    return len(threads)
+    # Asked by a client whose scheduler is gone, Dask tries to connect for long.
+    while client.status == "running":
+        try:
+            threads: Any = client.nthreads(callback_timeout=_ANSWER_SECONDS)
+            return len(threads)
+        except TimeoutError:
+            pass  # the scheduler is busy, or the client doesn't know yet that it is gone
+        except OSError:
+            break
+    raise NetworkError(_LOST)
 
 
 def _under_way(parts: Iterable[_Part]) -> "list[Future]":
