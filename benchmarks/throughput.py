@@ -5,10 +5,9 @@
     python -m benchmarks.throughput --rounds 15 --torch /tmp/torch/bin/python --former /tmp/former
 
 Every contestant is a process that waits; in each round each of them trains an epoch of 200 batches
-of 128 images to warm up and one that counts (20 batches for the loop, which does nothing per
-epoch), one contestant after the other, so that other work on the machine meets them all alike. The
-ratios are medians over the rounds. Writes a table into docs/training.md. Without --torch or
---former, there is no such row.
+of 128 images to warm up and one that counts, one contestant after the other, so that other work on
+the machine meets them all alike. The ratios are medians over the rounds. Writes a table into
+docs/training.md. Without --torch or --former, there is no such row.
 """
 
 import argparse
@@ -32,14 +31,14 @@ CONTESTANTS = {
     LIMIT: ["products"],
     "PyTorch, channels-last": ["torch"],
     "PyTorch, channels-last, bfloat16": ["torch", BFLOAT16],
-    FORMER: ["pipeline"],
+    FORMER: ["loop"],
     "this pipeline": ["pipeline"],
     "this pipeline, deterministic: false": ["pipeline", "deterministic=false"],
     "this pipeline, onednn: false": ["pipeline", "onednn=false"],
     "this pipeline, one thread": ["pipeline", "threads=1"],
     "this pipeline, precision: bfloat16": ["pipeline", BFLOAT16, NATIVE],
     "this pipeline, processor: native": ["pipeline", NATIVE],
-    f"{FORMER}, residual_deep with Muon": ["pipeline", *DEEP],
+    f"{FORMER}, residual_deep with Muon": ["loop", *DEEP],
     "this pipeline, residual_deep with Muon": ["pipeline", *DEEP],
 }
 # Multiplications of each convolution and dense layer for one image, forward; as many backward to
@@ -75,13 +74,13 @@ def main() -> None:
 
 
 def start(python: str, kind: list[str], folder: Path) -> "subprocess.Popen[str]":
-    """Starts a worker of the checkout in a folder and waits until it is ready.
+    """Starts a worker with the modules of the checkout in a folder and waits until it is ready.
 
     The loop's checkout knows no `train.processor`; oneDNN is held to what `portable` holds it to.
     """
-    held = {"ONEDNN_MAX_CPU_ISA": "AVX2"} if kind[0] == "pipeline" else {}
+    held = {"ONEDNN_MAX_CPU_ISA": "AVX2"} if kind[0] == "loop" else {}
     worker = subprocess.Popen(
-        [python, "-m", "benchmarks.throughput_worker", *kind],
+        [python, Path("benchmarks/throughput_worker.py").absolute(), *kind],
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -89,6 +88,7 @@ def start(python: str, kind: list[str], folder: Path) -> "subprocess.Popen[str]"
         text=True,
         env=os.environ
         | {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+        | {"PYTHONPATH": str(folder.absolute())}
         | held,
     )
     assert worker.stdout is not None

@@ -1,6 +1,6 @@
 """Trains the article's network for some steps whenever a line arrives; used by throughput.py.
 
-    python -m benchmarks.throughput_worker KIND [PARAMETER=VALUE ...]
+    PYTHONPATH=CHECKOUT python benchmarks/throughput_worker.py KIND [PARAMETER=VALUE ...]
 
 Each answer is a line of JSON: images (or floating-point operations), seconds, processor_seconds.
 """
@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -49,13 +50,7 @@ def prepare_pipeline(
     from tasks.train.computation import set_up_tensorflow
     from workspace.check import check_parameters
 
-    recipe = check_parameters()["train"]
-    recipe = type(recipe).model_validate(
-        recipe.model_dump()
-        | {"batch_size": BATCH_SIZE, "architecture": "article", "threads": THREADS}
-        | {"precision": "float32", "flip": False, "optimizer": "adam"}
-        | {name: json.loads(value) for name, value in settings}
-    )
+    recipe = change_recipe(check_parameters()["train"], settings)
     set_up_tensorflow(recipe)
 
     from tasks.train.batches import Batches
@@ -71,6 +66,42 @@ def prepare_pipeline(
     batches = Batches(ImageSplit(images, labels).all(), num_classes=10, parameters=recipe)
     model = compile_network(network, recipe, steps_per_epoch=len(batches))
     return lambda: model.fit(batches, shuffle=False, verbose=0), len(images)  # pyright: ignore[reportArgumentType]
+
+
+def prepare_loop(
+    images: np.ndarray, labels: np.ndarray, settings: list[list[str]]
+) -> tuple[Callable[[], object], float]:
+    """An epoch of the loop that commit 7247929 trains by, whose modules are found first."""
+    from tasks.dataset import ImageSplit  # pyright: ignore[reportMissingImports]
+    from tasks.parameters import load_parameters  # pyright: ignore[reportMissingImports]
+
+    from tasks.train.__main__ import import_tensorflow  # pyright: ignore[reportAttributeAccessIssue]
+
+    recipe = change_recipe(load_parameters().train, settings)
+    import_tensorflow(recipe)
+
+    from tasks.train.learner import Learner  # pyright: ignore[reportMissingImports]
+    from tasks.train.schedule import plan_epoch  # pyright: ignore[reportMissingImports]
+
+    from tasks.train.fit import pin_computation  # pyright: ignore[reportAttributeAccessIssue]
+    from tasks.train.networks import build_network  # pyright: ignore[reportAttributeAccessIssue]
+
+    pin_computation(recipe)
+    network = build_network(recipe.architecture, image_shape=(28, 28, 1), num_classes=10)
+    learner = Learner(network, ImageSplit(images, labels).all(), parameters=recipe)
+    return lambda: [
+        learner.step(batch) for batch in plan_epoch(0, num_images=len(images), parameters=recipe)
+    ], len(images)
+
+
+def change_recipe(recipe: Any, settings: list[list[str]]) -> Any:
+    """The recipe of a checkout's params.yaml, for the article's network unless settings differ."""
+    return type(recipe).model_validate(
+        recipe.model_dump()
+        | {"batch_size": BATCH_SIZE, "architecture": "article", "threads": THREADS}
+        | {"precision": "float32", "flip": False, "optimizer": "adam"}
+        | {name: json.loads(value) for name, value in settings}
+    )
 
 
 def prepare_torch(
@@ -122,6 +153,7 @@ def prepare_products(
 
 KINDS = {
     "pipeline": prepare_pipeline,
+    "loop": prepare_loop,
     "torch": prepare_torch,
     "products": prepare_products,
 }
