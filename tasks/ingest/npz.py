@@ -1,10 +1,11 @@
-"""Source npz: one file in MedMNIST's layout.
+"""Source npz: one file with the names of MedMNIST, or with those of Keras' data sets.
 
-`train_images` and `train_labels`, `test_*` or a choice by content in their place, `val_*` or not;
+`train_images` and `train_labels`, `test_*` or a choice by content in their place, `val_*` or not
+(Keras: `x_train`, `y_train`, `x_test`, `y_test`);
 grey images (n, height, width) or (n, height, width, 1), colour (n, height, width, 3), uint8; labels
 (n,) or (n, 1), whole numbers.
 
-Source: https://github.com/MedMNIST/MedMNIST.
+Sources: https://github.com/MedMNIST/MedMNIST; keras.datasets.mnist.
 """
 
 import math
@@ -22,6 +23,12 @@ from tasks.runner.errors import InputError
 # Tens of millions of labels; what unpacks to more is no list of labels, and isn't unpacked.
 _MAX_LABEL_BYTES = 2**28
 _IMAGES_AT_ONCE, _LABELS_AT_ONCE = 64, 2**16
+_PARTS = ("train", "val", "test")
+_KERAS_NAMES = {
+    f"{letter}_{part}": f"{part}_{kind}"
+    for letter, kind in (("x", "images"), ("y", "labels"))
+    for part in _PARTS
+}
 
 
 def read_npz(source: NpzParameters, data: DataParameters) -> Source:
@@ -32,14 +39,16 @@ def read_npz(source: NpzParameters, data: DataParameters) -> Source:
 def read_parts(path: Path) -> list[Part]:
     """What a file holds; a file of another layout is refused."""
     arrays = list_npz(path)
-    parts = [part for part in ("train", "val", "test") if f"{part}_images" in arrays]
+    if "train_images" not in arrays:
+        arrays = {_KERAS_NAMES.get(name, name): opened for name, opened in arrays.items()}
+    parts = [part for part in _PARTS if f"{part}_images" in arrays]
     wanted = [f"{part}_{kind}" for part in ["train", *parts] for kind in ("images", "labels")]
     missing = [name for name in wanted if name not in arrays]
     if missing:
         raise InputError(
             f"{path} holds {', '.join(arrays) or 'nothing'}; missing: {missing[0]}. Expected"
-            " MedMNIST's layout: train_images, train_labels, and val_* and test_* where there are."
-            " Save it under these names"
+            " the names of MedMNIST (train_images, train_labels, and val_* and test_* where there"
+            " are) or of Keras (x_train, y_train, x_test, y_test). Save it under these names"
         )
     return [
         _read_part(part, arrays[f"{part}_images"](), arrays[f"{part}_labels"]()) for part in parts

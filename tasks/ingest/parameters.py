@@ -68,7 +68,7 @@ class ChoiceParameters(Section):
 
 
 class NpzParameters(ChoiceParameters):
-    """One npz file in MedMNIST's layout."""
+    """One npz file with the names of MedMNIST or Keras."""
 
     format: Literal["npz"]
     path: Text

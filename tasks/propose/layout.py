@@ -36,7 +36,7 @@ _IDX_NAME = re.compile(
 )
 _IN_WORDS = {
     "idx": "the four IDX files of the MNIST family",
-    "npz": "an npz file in MedMNIST's layout",
+    "npz": "an npz file with the names of MedMNIST or Keras",
     "folders": "a folder of pictures for each class",
     "table": "a table",
 }

@@ -1,4 +1,4 @@
-"""One npz file in MedMNIST's layout, read a few images at a time."""
+"""One npz file, read a few images at a time."""
 
 import io
 import zipfile
@@ -45,6 +45,19 @@ def test_the_order_is_kept_and_val_is_trained_on(
 def test_grey_images_without_an_axis_of_channels_are_read(tmp_path: Path, ingest: Ingest) -> None:
     path = save(tmp_path / "a.npz", train_images=make_pixels(30)[..., 0], train_labels=LABELS)
     np.testing.assert_array_equal(ingest(parameters(path))["train"].images[:30], make_pixels(30))
+
+
+def test_the_names_of_keras_are_read_too(tmp_path: Path, ingest: Ingest) -> None:
+    names = {f"{letter}_{part}": (part, letter) for letter in "xy" for part in ("train", "test")}
+    with np.load(save(tmp_path / "a.npz")) as arrays:
+        kinds = {"x": "images", "y": "labels"}
+        content = {name: arrays[f"{part}_{kinds[kind]}"] for name, (part, kind) in names.items()}
+    content |= {name: content[name].ravel() for name in ("y_train", "y_test")}
+    np.savez(tmp_path / "mnist.npz", **content)
+    found = ingest(parameters(tmp_path / "mnist.npz"))
+    for split, seed in ((found["train"], 0), (found["test"], 2)):
+        np.testing.assert_array_equal(split.images, make_pixels(30, seed=seed))
+        np.testing.assert_array_equal(split.labels, LABELS)
 
 
 def test_without_test_images_some_are_chosen_by_content(tmp_path: Path, ingest: Ingest) -> None:
