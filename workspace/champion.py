@@ -118,7 +118,11 @@ def change(command: str, because: str, *, by: str, version: str | None = None) -
         pending = read_record().pending
         if pending is None:
             raise InputError("No model waits for a decision. See: pipeline champion show")
-        decline(pending.version, f"declined by {by}: {because}")
+        if not decline(pending.version, f"declined by {by}: {because}"):
+            raise InputError(
+                f"{pending.version} waits no longer: somebody else has decided, or a newer model"
+                " waits. See: pipeline champion show"
+            )
         done = f"**Declined**: {pending.version}"
     if ARCHIVE.is_dir():
         write_overview()

@@ -113,7 +113,8 @@ def promote_by_person(
     if pending and version in (None, pending.version):
         reason = f"{because} ({pending.reason})"
         event = Event("promoted", pending.version, record.current, now(), by, reason)
-        remove_old_versions(promote(event, None), keep=limits.keep)
+        promote(event, None)
+        remove_old_versions(keep=limits.keep)
         return f"**Approved**: {pending.version}, by {by}: {because}"
     with hold_run("a promotion"):
         if version not in (None, found := version_of(paths.CANDIDATE)):
@@ -237,7 +238,8 @@ def _follow_up(
     what = "promoted" if verdict.decision == "accepted" else "overridden"
     reason = f"{because} (the gate: {told})" if because else told
     event = Event(what, verdict.version, verdict.champion, now(), by, reason)
-    remove_old_versions(promote(event, files), keep=limits.keep)
+    promote(event, files)
+    remove_old_versions(keep=limits.keep)
     if what == "overridden":
         overridden = Reason(True, f"promoted nevertheless by a person, because: {because}")
         verdict = replace(verdict, reasons=(*verdict.reasons, overridden))

@@ -92,7 +92,7 @@ def read_record(folder: Path = CHAMPIONS) -> Record:
     """Reads which version is the champion, and the history.
 
     Raises:
-        InputError: the record can't be read, or is missing where there are versions.
+        InputError: the record is damaged, may not be read, or is missing where there are versions.
 
     """
     path, versions = folder / RECORD_NAME, _list_versions(folder)
@@ -102,6 +102,10 @@ def read_record(folder: Path = CHAMPIONS) -> Record:
         if not versions:
             return Record()
         cause = "it is missing"
+    except PermissionError as error:
+        raise InputError(
+            f"{path} may not be read by this user. Run this as its owner, or: chmod a+r {path}"
+        ) from error
     except (OSError, ValueError) as error:
         cause = " ".join(str(error).split())
     raise InputError(
@@ -115,11 +119,14 @@ def read_record(folder: Path = CHAMPIONS) -> Record:
 def begin_record(folder: Path = CHAMPIONS) -> Record:
     """The record, or, where it is lost, a new one that trusts no version that lies there.
 
-    What is left of a damaged record is kept beside the new one.
+    What is left of a damaged record is kept beside the new one. One that only may not be read isn't
+    lost: that is an InputError.
     """
     try:
         return read_record(folder)
-    except InputError:
+    except InputError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
         path = folder / RECORD_NAME
         if path.exists():
             os.replace(path, path.with_name(f"{RECORD_NAME}.damaged"))
@@ -171,22 +178,27 @@ def let_wait(pending: Pending, files: Iterable[Path], folder: Path = CHAMPIONS) 
         return pending
 
 
-def decline(version: str, reason: str | None, folder: Path = CHAMPIONS) -> None:
+def decline(version: str, reason: str | None, folder: Path = CHAMPIONS) -> bool:
     """Lets a model wait no longer.
 
     Args:
         version: of it; another one that waits goes on waiting.
         reason: why no gate is to accept it again; None lets one.
 
+    Returns:
+        Whether it did wait.
+
     """
     if not (folder / RECORD_NAME).exists():
-        return
+        return False
     with _changing(folder) as record:
-        if version == record.waiting:
-            withdrawn = {**record.withdrawn, **({version: reason} if reason else {})}
-            following = replace(record, pending=None, withdrawn=withdrawn)
-            _write(following, folder)
-            _forget(version, following, folder)
+        if version != record.waiting:
+            return False
+        withdrawn = {**record.withdrawn, **({version: reason} if reason else {})}
+        following = replace(record, pending=None, withdrawn=withdrawn)
+        _write(following, folder)
+        _forget(version, following, folder)
+        return True
 
 
 def roll_back(
@@ -243,18 +255,20 @@ def find_predecessor(folder: Path = CHAMPIONS) -> str:
     )
 
 
-def remove_old_versions(record: Record, *, keep: int, folder: Path = CHAMPIONS) -> list[str]:
+def remove_old_versions(*, keep: int, folder: Path = CHAMPIONS) -> list[str]:
     """Removes versions that were replaced, but for the champion and the most recent ones.
 
     Returns:
         The removed versions.
 
     """
-    recent = dict.fromkeys([record.current, *(event.version for event in reversed(record.events))])
-    replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
-    removed = [name for name in _list_versions(folder) if name in replaced - {record.waiting}]
-    for name in removed:
-        shutil.rmtree(folder / name)
+    with _changing(folder) as record:
+        events = reversed(record.events)
+        recent = dict.fromkeys([record.current, *(event.version for event in events)])
+        replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
+        removed = [name for name in _list_versions(folder) if name in replaced - {record.waiting}]
+        for name in removed:
+            shutil.rmtree(folder / name)
     return removed
 
 

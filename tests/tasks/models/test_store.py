@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,6 +17,7 @@ from tasks.models.store import (
     Event,
     Pending,
     Record,
+    begin_record,
     champion_folder,
     decline,
     find_predecessor,
@@ -168,8 +170,8 @@ def test_the_champion_is_not_promoted_again(champions: Path) -> None:
 
 def test_old_versions_are_removed_but_for_the_latest(champions: Path) -> None:
     versions = [promote_content(f"{number}".encode(), champions) for number in range(5)]
-    record = back(versions[3], champions, "wrong")
-    assert remove_old_versions(record, keep=3, folder=champions) == sorted(versions[:2])
+    back(versions[3], champions, "wrong")
+    assert remove_old_versions(keep=3, folder=champions) == sorted(versions[:2])
     assert champion_folder(champions) == champions / versions[3]
     assert (champions / versions[4]).is_dir()
 
@@ -256,7 +258,7 @@ def test_a_lost_record_begins_anew_with_a_version_that_a_person_names(
     assert "record of champions was lost" in found.withdrawn[versions[1]]
     verify_store(champions)
     assert path.with_name("champion.json.damaged").exists() == (record is not None)
-    assert remove_old_versions(found, keep=2, folder=champions) == []
+    assert remove_old_versions(keep=2, folder=champions) == []
     assert (champions / versions[1]).is_dir()
 
 
@@ -268,14 +270,31 @@ def test_a_lost_record_begins_anew_with_the_candidate(champions: Path) -> None:
     event = Event("overridden", version, None, NOON, "ann", "now")
     record = promote(event, files, champions)
     assert (record.current, list(record.withdrawn)) == (version, [first])
-    assert remove_old_versions(record, keep=2, folder=champions) == []
+    assert remove_old_versions(keep=2, folder=champions) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else, and back")
+def test_a_record_that_this_user_may_not_read_is_not_a_lost_one() -> None:
+    """Nobody begins another in its place, and the message names what helps."""
+    with TemporaryDirectory() as temporary:
+        champions = Path(temporary) / "champions"
+        version = promote_content(b"first", champions)
+        Path(temporary).chmod(0o777)
+        (champions / "champion.json").chmod(0o600)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(InputError, match=r"may not be read .* chmod a\+r .*champion\.json"):
+                begin_record(champions)
+        finally:
+            os.seteuid(0)
+        assert read_record(champions).current == version
 
 
 def test_a_version_that_no_event_replaced_is_not_removed(champions: Path) -> None:
     for number in range(4):
         promote_content(f"{number}".encode(), champions)
     write_candidate(champions / "mine", b"mine")
-    removed = remove_old_versions(read_record(champions), keep=2, folder=champions)
+    removed = remove_old_versions(keep=2, folder=champions)
     assert len(removed) == 2
     assert (champions / "mine").is_dir()
 
@@ -348,9 +367,9 @@ def test_the_same_model_judged_again_waits_since_the_first_time(champions: Path)
 
 def test_what_is_declined_is_gone_and_no_gate_accepts_it_again(champions: Path) -> None:
     version = wait_with(b"first", champions)
-    decline("another", "no", champions)
+    assert not decline("another", "no", champions)
     assert read_record(champions).pending is not None
-    decline(version, "wrong on bags", champions)
+    assert decline(version, "wrong on bags", champions)
     assert read_record(champions) == Record(withdrawn={version: "wrong on bags"})
     assert not (champions / version).exists()
 
@@ -359,7 +378,8 @@ def test_a_rollback_leaves_what_waits(champions: Path) -> None:
     first = promote_content(b"first", champions)
     promote_content(b"second", champions)
     version = wait_with(b"third", champions)
-    assert remove_old_versions(back(first, champions), keep=2, folder=champions) == []
+    back(first, champions)
+    assert remove_old_versions(keep=2, folder=champions) == []
     assert approve(version, champions).current == version
 
 
