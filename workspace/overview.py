@@ -16,6 +16,7 @@ from workspace.archive import ARCHIVE, Run, find_record, read_runs
 from workspace.compare import describe_change
 
 PAGE_NAME = "index.html"
+TITLE = "Runs of the pipeline"
 _WIDTH, _HEIGHT = 1000.0, 240.0  # of the chart's own coordinates
 _MARGIN = 8.0
 _SHOWN = 300  # runs; the page stays small, the others stay in the archive
@@ -44,6 +45,7 @@ def write_overview(archive: Path = ARCHIVE) -> Path:
         width=_WIDTH,
         height=_HEIGHT,
         record=find_record(archive.parent),
+        title=TITLE,
     )
     write_text(archive / PAGE_NAME, page)
     return archive / PAGE_NAME

@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.core.files import write_bytes
 from tasks.runner.errors import InputError, NetworkError
 from workspace.archive import ARCHIVE, RECORD_NAME, read_runs
-from workspace.overview import PAGE_NAME
+from workspace.overview import PAGE_NAME, TITLE
 
 
 def sync_archive(
@@ -30,7 +30,8 @@ def sync_archive(
         The names of the runs that were copied.
 
     Raises:
-        InputError: see `find_place`.
+        InputError: see `find_place`; or a folder of this machine can't be written, or there is a
+            page of the same name that no overview is.
         NetworkError: the place takes no files now.
 
     """
@@ -45,13 +46,27 @@ def sync_archive(
                 on_line(f"copied {run.name} to {address}")
                 copied.append(run.name)
         if (archive / PAGE_NAME).is_file():
+            _require_own_page(system, f"{place}/{PAGE_NAME}", address)
             _put(system, archive / PAGE_NAME, f"{place}/{PAGE_NAME}")
+    except InputError:
+        raise
     except Exception as error:  # each kind of place has errors of its own
-        raise NetworkError(
+        # A disk of this machine doesn't mend itself while a task waits for another try.
+        kind = InputError if isinstance(system, LocalFileSystem) else NetworkError
+        raise kind(
             f"The archive can't be copied to {address}: {' '.join(str(error).split())}. The runs"
             f" are whole in {archive}; the next run of the flow copies them"
         ) from error
     return copied
+
+
+def _require_own_page(system: Any, page: str, address: str) -> None:
+    title = f"<title>{TITLE}</title>".encode()
+    if system.exists(page) and title not in system.cat_file(page, end=1024):
+        raise InputError(
+            f"{address} holds a page {PAGE_NAME} that isn't the overview of runs, and would be"
+            " replaced; the runs are copied. Move it away, or name another folder in flow.sync_to"
+        )
 
 
 def find_place(address: str) -> tuple[Any, str]:

@@ -71,3 +71,20 @@ def test_so_does_a_bucket(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_unknown_place_is_refused(archive: Path, address: str) -> None:
     with pytest.raises(InputError, match=r"flow\.sync_to = .* is no place for files"):
         sync_archive(address, archive)
+
+
+def test_a_page_that_is_somebody_else_s_stays(archive: Path, tmp_path: Path) -> None:
+    place = tmp_path / "site"
+    place.mkdir()
+    (place / "index.html").write_text("<title>Mine</title>")
+    with pytest.raises(InputError, match=r"index\.html that isn't the overview.*flow\.sync_to"):
+        sync_archive(str(place), archive)
+    assert (place / "index.html").read_text() == "<title>Mine</title>"
+    assert (place / "a" / "report.html").exists()
+
+
+def test_a_disk_that_takes_nothing_is_not_tried_again(archive: Path, tmp_path: Path) -> None:
+    """Only a network's error may pass while a task waits."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"can't be copied to .*/file/runs"):
+        sync_archive(str(tmp_path / "file" / "runs"), archive)
