@@ -7,6 +7,7 @@ others are cut into new ones. The list of the parts is written last.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -174,11 +175,11 @@ def claim_folder(folder: Path) -> Path:
         found = {path.name for path in folder.iterdir()}
         if not found or not found.isdisjoint({LIST_NAME, _WORK}):
             return folder.resolve()
-    elif not folder.exists():
+    elif not os.path.lexists(folder):
         return folder.resolve()
     raise InputError(
-        f"{folder} is there already and is no folder of predictions; expected a new name, or an"
-        " earlier folder of predictions. Name another, or move this one away"
+        f"{folder} is there already and leads to no folder of predictions; expected a new name, or"
+        " an earlier folder of predictions. Name another, or move this one away"
     )
 
 

@@ -151,10 +151,16 @@ def read_note(path: Path) -> dict[str, Any]:
 
 
 def read_names(path: Path) -> list[str]:
-    """The names of the images in a Parquet table of predictions; none if it is broken."""
-    from pyarrow.parquet import read_table
+    """The names of the images in a Parquet table of predictions; none if it is broken.
+
+    A table without its note is broken, too: who copies one by other programs may lose that.
+    """
+    from pyarrow.parquet import ParquetFile
 
     try:
-        return read_table(path, columns=[_FIRST[0]]).column(0).to_pylist()
+        with ParquetFile(path) as file:
+            if _NOTE.encode() not in (file.metadata.metadata or {}):
+                return []
+            return file.read([_FIRST[0]]).column(0).to_pylist()
     except (OSError, pa.ArrowException):
         return []

@@ -139,6 +139,9 @@ def test_another_version_makes_all_parts_anew_and_a_broken_part_is_made_again(
     _, counts = classify(folder, output, model)
     assert keys_of(output) == before
     assert counts == [26, 10]
+    path = min(output.glob("part-*"))
+    parquet.write_table(parquet.read_table(path).replace_schema_metadata(None), path)
+    assert classify(folder, output, model)[1] == [26, 10]
 
 
 def test_an_array_is_made_in_parts_too(tmp_path: Path, images: np.ndarray, model: Model) -> None:
@@ -167,6 +170,15 @@ def test_what_is_there_and_is_no_folder_of_predictions_is_never_touched(
         with pytest.raises(InputError, match=r"no folder of predictions.*Name another"):
             classify(folder, other, model)
     assert [file.name for file in (tmp_path / "other").iterdir()] == ["notes.txt"]
+
+
+def test_a_link_that_leads_nowhere_is_no_place_for_parts(
+    folder: Path, tmp_path: Path, model: Model
+) -> None:
+    for name, target in (("itself", "itself"), ("gone", "nowhere")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(InputError, match=r"no folder of predictions.*Name another"):
+            classify(folder, tmp_path / name, model)
 
 
 def test_a_second_run_into_the_same_folder_is_held_off(
