@@ -54,6 +54,6 @@ def _tell_what_is_faster(parameters: TrainParameters) -> None:
     if parameters.processor == "portable" and has_instructions("avx512f"):
         print(
             "this processor has AVX-512: with train.processor: native in params.yaml, training"
-            " takes about 0.64 of the time (91 s for 143 s on a Xeon), and other bytes result",
+            " may be faster (docs/training.md says how much), and other bytes result",
             flush=True,
         )
