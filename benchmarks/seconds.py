@@ -21,7 +21,7 @@ from benchmarks.pages import fill
 from workspace.graph import read_stages
 
 _PAGE = Path("docs/speed.md").absolute()
-_STARTS = 5
+_STARTS = 3
 _COMMANDS = (
     ("--help",),
     ("check",),
