@@ -63,6 +63,7 @@ def main() -> None:
         write_noise(folder / "images.npy", arguments.parts * size, model)
         speed, seconds = compare(folder, model, arguments.parts)
         lines = [*speed, *count_attempts(folder / "kills"), ""]
+        write_page(lines)  # the plan takes longest
         lines += plan_many(
             folder,
             arguments.many,
@@ -70,9 +71,15 @@ def main() -> None:
             size=size,
             seconds=seconds / arguments.parts,
         )
-    lines += ["", describe_machine("distributed", "ai-edge-litert", "pyarrow", "numpy")]
-    print("\n".join(lines))
-    fill(Path("docs/cluster.md"), "figures", "\n".join(lines))
+    write_page(lines)
+
+
+def write_page(lines: list[str]) -> None:
+    """Prints what is known so far, and puts it into the page."""
+    machine = describe_machine("distributed", "ai-edge-litert", "pyarrow", "numpy")
+    text = "\n".join([*lines, "", machine])
+    print(text, flush=True)
+    fill(Path("docs/cluster.md"), "figures", text)
 
 
 def write_parameters(folder: Path, size: int) -> None:
