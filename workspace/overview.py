@@ -16,7 +16,7 @@ from workspace.archive import ARCHIVE, Run, find_record, read_runs
 from workspace.compare import describe_change
 
 PAGE_NAME = "index.html"
-TITLE = "Runs of the pipeline"
+TITLE = "Runs"  # also of the copies that earlier runs have left
 _WIDTH, _HEIGHT = 1000.0, 240.0  # of the chart's own coordinates
 _MARGIN = 8.0
 _SHOWN = 300  # runs; the page stays small, the others stay in the archive
