@@ -149,6 +149,7 @@ def find_origin(inputs: Inputs) -> dict[str, Any]:
                 "confidence": metrics.interval_confidence,
                 "calibration_bins": metrics.calibration_bins,
             },
+            "export": inputs.card["export"],
             "versions": inputs.card["versions"],
         },
         "files": {

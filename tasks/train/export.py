@@ -19,6 +19,7 @@ from tasks.runner.errors import InputError
 from tasks.runner.quiet import quiet
 from tasks.train.computation import TABLE_WIDTH
 from tasks.train.parameters import TrainParameters
+from tasks.train.quantize import convert_to_int8
 from tasks.train.served import Validator, fit_temperature
 
 # Keras writes the present time at two places, and addresses in memory as the names of objects that
@@ -34,7 +35,7 @@ class Exported(NamedTuple):
         keras: the bytes of a .keras file, to go on training with; the summary shows its layers.
         temperature: that its logits are divided by.
         probabilities: (n, classes) float32 of the validation split, by the model that ships.
-        difference: the largest between these and the trained network's.
+        parity: how it agrees with the trained network.
 
     """
 
@@ -44,11 +45,38 @@ class Exported(NamedTuple):
     num_parameters: int
     temperature: float
     probabilities: np.ndarray
-    difference: float
+    parity: "Parity"
 
 
-def export(network: keras.Model, validator: Validator, parameters: TrainParameters) -> Exported:
-    """Fits the temperature and converts the network.
+class Parity(NamedTuple):
+    """How the model that ships agrees with the trained network, on the validation split.
+
+    Attributes:
+        computes_in: what the model that ships computes in: int8 or float32.
+        agreement: the share of images that both give the same class.
+        accuracy_lost: the trained network's less the shipped model's.
+        largest_difference: between their probabilities.
+        mean_difference: between their probabilities, in absolute value.
+
+    """
+
+    computes_in: str
+    agreement: float
+    accuracy_lost: float
+    largest_difference: float
+    mean_difference: float
+
+
+def export(
+    network: keras.Model,
+    validator: Validator,
+    parameters: TrainParameters,
+    *,
+    calibration: np.ndarray,
+) -> Exported:
+    """Fits the temperature and converts the network, to integers if it loses too little by that.
+
+    From (n, height, width, channels) training images, the ranges of integers are taken.
 
     Raises:
         InputError: what was converted isn't what was trained.
@@ -56,9 +84,28 @@ def export(network: keras.Model, validator: Validator, parameters: TrainParamete
     """
     logits = validator.logits()
     temperature = fit_temperature(logits, validator.labels)
-    litert = convert_to_litert(with_probabilities(validator.served(), temperature=temperature))
-    probabilities = Classifier(litert, num_threads=parameters.threads).predict(validator.images)
     expected = np.exp(log_softmax(logits / temperature, axis=1))
+    classifier = with_probabilities(validator.served(), temperature=temperature)
+
+    def try_out(model: bytes, computes_in: str) -> tuple[bytes, np.ndarray, Parity]:
+        found = Classifier(model, num_threads=parameters.threads).predict(validator.images)
+        return model, found, compare(found, expected, validator.labels, computes_in=computes_in)
+
+    shipped = try_out(convert_to_litert(classifier), "float32")
+    require_parity(shipped[2], tolerance=parameters.export_tolerance)
+    integers = convert_to_int8(classifier, calibration) if parameters.export == "int8" else None
+    if integers is not None:
+        tried = try_out(integers, "int8")
+        if tried[2].accuracy_lost <= parameters.max_export_loss:
+            shipped = tried
+        else:
+            print(
+                f"in 8-bit integers, the model would lose {tried[2].accuracy_lost:.4f} of its"
+                f" validation accuracy; train.max_export_loss allows {parameters.max_export_loss}:"
+                " it ships in float32",
+                flush=True,
+            )
+    litert, probabilities, parity = shipped
     return Exported(
         litert=litert,
         keras=keras_file(with_probabilities(network, temperature=temperature)),
@@ -66,7 +113,7 @@ def export(network: keras.Model, validator: Validator, parameters: TrainParamete
         num_parameters=network.count_params(),
         temperature=temperature,
         probabilities=probabilities,
-        difference=check_parity(probabilities, expected, tolerance=parameters.export_tolerance),
+        parity=parity,
     )
 
 
@@ -123,17 +170,30 @@ def convert_to_litert(classifier: keras.Model) -> bytes:
         return tf.lite.TFLiteConverter.from_keras_model(classifier).convert()
 
 
-def check_parity(exported: np.ndarray, expected: np.ndarray, *, tolerance: float) -> float:
-    """The largest difference between two (n, classes) arrays of probabilities.
+def compare(
+    found: np.ndarray, expected: np.ndarray, labels: np.ndarray, *, computes_in: str
+) -> Parity:
+    """Compares (n, classes) probabilities of the exported model with the trained network's."""
+    difference = np.abs(found - expected)
+    answers, wanted = found.argmax(axis=1), expected.argmax(axis=1)
+    return Parity(
+        computes_in=computes_in,
+        agreement=float((answers == wanted).mean()),
+        accuracy_lost=float((wanted == labels).mean() - (answers == labels).mean()),
+        largest_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+    )
+
+
+def require_parity(parity: Parity, *, tolerance: float) -> None:
+    """Refuses a conversion that isn't what was trained.
 
     Raises:
-        InputError: it exceeds the tolerance, so that the exported model isn't the trained one.
+        InputError: the largest difference in a probability exceeds the tolerance.
 
     """
-    difference = float(np.abs(exported - expected).max())
-    if not difference <= tolerance:
+    if not parity.largest_difference <= tolerance:
         raise InputError(
-            f"The exported model differs from the trained one by {difference:.2g} in a probability;"
-            f" train.export_tolerance in params.yaml allows {tolerance:.2g}"
+            f"The exported model differs from the trained one by {parity.largest_difference:.2g} in"
+            f" a probability; train.export_tolerance in params.yaml allows {tolerance:.2g}"
         )
-    return difference

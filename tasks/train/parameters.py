@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from tasks.core.parameters import Count, NotNegative, Positive, Section, Seed, Share, Text
+from tasks.core.parameters import Count, Fraction, NotNegative, Positive, Section, Seed, Share, Text
 
 _BUILT_IN_MODULE = "tasks.train.networks"
 
@@ -39,7 +39,9 @@ class TrainParameters(Section):
     processor: Literal["portable", "native"]
     threads: Count
     onednn: bool
+    export: Literal["int8", "float32"]
     export_tolerance: Positive
+    max_export_loss: Fraction
 
     @field_validator("architecture")
     @classmethod

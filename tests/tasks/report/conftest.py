@@ -156,7 +156,12 @@ def make_report(
             ).to_csv(index=False),
         )
         card = {"chosen_epoch": 2, "num_parameters": 94154}
-        card |= {"parameters": {"seed": 0}, "temperature": 1.5, "versions": {"keras": "3.15.1"}}
+        card |= {
+            "parameters": {"seed": 0},
+            "temperature": 1.5,
+            "export": {"computes_in": "int8"},
+            "versions": {"keras": "3.15.1"},
+        }
         write_json(paths.MODEL_CARD, card)
         write_text(paths.MODEL_SUMMARY, "Total params: 94,154\n")
         paths.KERAS_MODEL.write_bytes(b"weights")

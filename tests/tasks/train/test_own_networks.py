@@ -45,8 +45,8 @@ def train(
     mixed = np.random.default_rng(0).permutation(400)
     parts = Selection(split, mixed[:300]), Selection(split, mixed[300:])
     network, validator, history = train_network(data, recipe, *parts, checkpoint)
-    exported = export(network, validator, recipe)
-    assert exported.difference <= recipe.export_tolerance
+    exported = export(network, validator, recipe, calibration=images[:50])
+    assert exported.parity.accuracy_lost <= recipe.max_export_loss
     return exported.litert, exported.keras, json.dumps(history.to_dict("records"))
 
 
