@@ -1,7 +1,7 @@
 """A person's decision about the champion, in Prefect's interface: a reason is asked for.
 
-The deployments champion/promote and champion/rollback of prefect.yaml; `pipeline champion` does the
-same in a terminal. A decision about a model that waits doesn't wait for a run that is at work.
+The deployments champion/promote, champion/decline and champion/rollback; `pipeline champion` does
+the same in a terminal. A decision about a model that waits doesn't wait for a run that is at work.
 """
 
 import getpass
@@ -28,6 +28,18 @@ def promote(reason: Reason, version: str | None) -> None:
 
     """
     _show(change("promote", reason, by=find_person(), version=version))
+
+
+@flow(name="champion")
+def decline(reason: Reason, version: str | None) -> None:
+    """Lets the model that waits for a decision do so no longer; no gate accepts it again.
+
+    Args:
+        reason: goes into the record.
+        version: of the model that you looked at; None is the one that waits.
+
+    """
+    _show(change("decline", reason, by=find_person(), version=version))
 
 
 @flow(name="champion")

@@ -2,7 +2,7 @@
 
 pipeline champion show
 pipeline champion promote --because "REASON"   # what waits; else the candidate, whatever the gate
-pipeline champion decline --because "REASON"   # what waits is never to be the champion
+pipeline champion decline --because "REASON"   # what waits is not to be the champion
 pipeline champion rollback --because "REASON"  # to the one before, or --to VERSION
 pipeline champion register                     # Git tags by GTO's convention
 """
@@ -18,6 +18,7 @@ from tasks.evaluate.metrics import read_earlier
 from tasks.models.parameters import GateParameters
 from tasks.models.store import (
     CHAMPIONS,
+    Event,
     Record,
     decline,
     read_record,
@@ -27,7 +28,6 @@ from tasks.models.store import (
 from tasks.runner.errors import InputError
 from workspace.archive import ARCHIVE
 from workspace.git import can_git
-from workspace.overview import write_overview
 from workspace.registry import read_stage
 
 
@@ -76,13 +76,12 @@ def parse_arguments() -> argparse.Namespace:
     commands.add_parser("register", help="tag the champion's commit")
     for name, help_, option in (
         ("promote", "make what waits, else the candidate, the champion", "--version"),
-        ("decline", "let what waits wait no longer", None),
+        ("decline", "let what waits wait no longer", "--version"),
         ("rollback", "go back to an earlier champion", "--to"),
     ):
         command = commands.add_parser(name, help=help_)
         command.add_argument("--because", required=True, type=_reason, metavar="REASON")
-        if option:
-            command.add_argument(option, metavar="VERSION", dest="version")
+        command.add_argument(option, metavar="VERSION", dest="version")
     return parser.parse_args()
 
 
@@ -97,7 +96,7 @@ def change(command: str, because: str, *, by: str, version: str | None = None) -
 
     Args:
         command: promote, decline or rollback.
-        version: to be promoted, or to go back to; None where there is no choice.
+        version: to be promoted or declined, or to go back to; None where there is no choice.
 
     Returns:
         What was done.
@@ -115,16 +114,14 @@ def change(command: str, because: str, *, by: str, version: str | None = None) -
         record = roll_back(version, reason=because, by=by, time=now())
         done = f"**Rolled back**: {record.current} is the champion again"
     else:
-        pending = read_record().pending
-        if pending is None:
+        version = version or read_record().waiting
+        if version is None:
             raise InputError("No model waits for a decision. See: pipeline champion show")
-        if not decline(pending.version, f"declined by {by}: {because}"):
-            raise InputError(
-                f"{pending.version} waits no longer: somebody else has decided, or a newer model"
-                " waits. See: pipeline champion show"
-            )
-        done = f"**Declined**: {pending.version}"
+        decline(Event("declined", version, None, now(), by, because))
+        done = f"**Declined**: {version}, by {by}: {because}"
     if ARCHIVE.is_dir():
+        from workspace.overview import write_overview  # draws pictures
+
         write_overview()
     return done
 
@@ -139,6 +136,6 @@ def main() -> None:
             print(line)
         return
     if arguments.command != "show":
-        version = getattr(arguments, "version", None)
-        print(change(arguments.command, arguments.because, by=getpass.getuser(), version=version))
+        by = getpass.getuser()
+        print(change(arguments.command, arguments.because, by=by, version=arguments.version))
     show()

@@ -38,9 +38,9 @@ from tasks.models.store import (
     Record,
     begin_record,
     champion_folder,
-    decline,
     find_damage,
     let_wait,
+    let_wait_no_longer,
     promote,
     read_record,
     remove_old_versions,
@@ -225,7 +225,7 @@ def _follow_up(
 ) -> Verdict:
     """Does what a verdict asks for; a person's reason stands above it."""
     if verdict.decision == "rejected" and because is None:
-        decline(verdict.version, None)
+        let_wait_no_longer(verdict.version)
         return verdict
     kept = LOCK_FOLDER / "images.parquet"
     with replacing(kept) as temporary:

@@ -18,9 +18,9 @@ Decision = Literal["accepted", "pending", "rejected", "unchanged"]
 # Where a person is to decide: what about, and how.
 DECISION = (
     "**Somebody is waited for**: is {version} to be the champion? The gate has accepted it. It is"
-    " kept until a newer one is accepted. Yes: run the deployment champion/promote in Prefect's"
-    " interface, or `pipeline champion promote --because REASON`. No: `pipeline champion decline"
-    " --because REASON`."
+    " kept until a newer one is accepted. In Prefect's interface, run the deployment"
+    " champion/promote or champion/decline; in a terminal, `pipeline champion promote --because"
+    " REASON` or `pipeline champion decline --because REASON`."
 )
 # Of a test set of which a part was left out, at least as many images must be left.
 FEWEST_UNSEEN = 30

@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -33,16 +33,16 @@ class Event:
 
     Attributes:
         what: "promoted", because the gate accepted it; "overridden", promoted by a person against
-            the gate; "rolled back".
-        version: the champion from then on.
-        replaced: the champion until then.
+            the gate; "rolled back"; "declined", so that it waits no longer.
+        version: the champion from then on, but for what was declined.
+        replaced: the champion until then; None if it stays.
         time: ISO 8601, UTC.
         by: the gate, or the person as Prefect or the machine knows them.
         reason: the person's words, the gate's sentences, or both.
 
     """
 
-    what: Literal["promoted", "overridden", "rolled back"]
+    what: Literal["promoted", "overridden", "rolled back", "declined"]
     version: str
     replaced: str | None
     time: str
@@ -88,11 +88,16 @@ class Record:
         return self.pending.version if self.pending else None
 
 
+class LostRecordError(InputError):
+    """The record is damaged, or missing where there are versions."""
+
+
 def read_record(folder: Path = CHAMPIONS) -> Record:
     """Reads which version is the champion, and the history.
 
     Raises:
-        InputError: the record is damaged, may not be read, or is missing where there are versions.
+        LostRecordError: the record is damaged, or missing where there are versions.
+        InputError: the system doesn't let it be read.
 
     """
     path, versions = folder / RECORD_NAME, _list_versions(folder)
@@ -106,9 +111,11 @@ def read_record(folder: Path = CHAMPIONS) -> Record:
         raise InputError(
             f"{path} may not be read by this user. Run this as its owner, or: chmod a+r {path}"
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:  # of the disk or the network: the record may be whole
+        raise InputError(f"{path} can't be read now ({error.strerror}). Mend that first") from error
+    except ValueError as error:
         cause = " ".join(str(error).split())
-    raise InputError(
+    raise LostRecordError(
         f"{path} can't be read ({cause}), so that nobody knows which version is the champion."
         f" Versions in {folder}: {', '.join(versions) or 'none'}. Bring the file back, or begin a"
         f" new record with one of them: {_COMMAND} rollback --to VERSION --because REASON; or with"
@@ -119,17 +126,11 @@ def read_record(folder: Path = CHAMPIONS) -> Record:
 def begin_record(folder: Path = CHAMPIONS) -> Record:
     """The record, or, where it is lost, a new one that trusts no version that lies there.
 
-    What is left of a damaged record is kept beside the new one. One that only may not be read isn't
-    lost: that is an InputError.
+    One that only can't be read now isn't lost: that is an InputError.
     """
     try:
         return read_record(folder)
-    except InputError as error:
-        if isinstance(error.__cause__, PermissionError):
-            raise
-        path = folder / RECORD_NAME
-        if path.exists():
-            os.replace(path, path.with_name(f"{RECORD_NAME}.damaged"))
+    except LostRecordError:
         unknown = "the record of champions was lost, and with it whether this version was withdrawn"
         return Record(withdrawn=dict.fromkeys(_list_versions(folder), unknown))
 
@@ -178,27 +179,41 @@ def let_wait(pending: Pending, files: Iterable[Path], folder: Path = CHAMPIONS) 
         return pending
 
 
-def decline(version: str, reason: str | None, folder: Path = CHAMPIONS) -> bool:
-    """Lets a model wait no longer.
+def decline(event: Event, folder: Path = CHAMPIONS) -> None:
+    """Lets the model that waits do so no longer; no gate accepts it again.
 
-    Args:
-        version: of it; another one that waits goes on waiting.
-        reason: why no gate is to accept it again; None lets one.
-
-    Returns:
-        Whether it did wait.
+    Raises:
+        InputError: another one waits, or none does.
 
     """
-    if not (folder / RECORD_NAME).exists():
-        return False
     with _changing(folder) as record:
-        if version != record.waiting:
-            return False
-        withdrawn = {**record.withdrawn, **({version: reason} if reason else {})}
-        following = replace(record, pending=None, withdrawn=withdrawn)
-        _write(following, folder)
-        _forget(version, following, folder)
-        return True
+        if event.version != record.waiting:
+            waits = f"{record.waiting} does" if record.waiting else "none does"
+            raise InputError(
+                f"{event.version} doesn't wait for a decision; {waits}. See: {_COMMAND} show"
+            )
+        _wait_no_longer(
+            replace(
+                record,
+                withdrawn={**record.withdrawn, event.version: f"declined: {event.reason}"},
+                events=(*record.events, event),
+            ),
+            folder,
+        )
+
+
+def let_wait_no_longer(version: str, folder: Path = CHAMPIONS) -> None:
+    """Takes back that a model waits, if it does, because the gate now rejects it."""
+    if (folder / RECORD_NAME).exists():
+        with _changing(folder) as record:
+            if record.waiting == version:
+                _wait_no_longer(record, folder)
+
+
+def _wait_no_longer(record: Record, folder: Path) -> None:
+    following = replace(record, pending=None)
+    _write(following, folder)
+    _forget(record.waiting, following, folder)
 
 
 def roll_back(
@@ -214,8 +229,31 @@ def roll_back(
         InputError: there is no such version, it is damaged, or it is the champion.
 
     """
-    if version is None:
-        version = find_predecessor(folder)
+    with _changing(folder) as record:
+        if version is None:
+            version = find_predecessor(record, folder)
+        _require_whole(version, record, folder)
+        event = Event("rolled back", version, record.current, time, by, reason)
+        withdrawn = {record.current: reason} if record.current else {}
+        return _follow(replace(record, withdrawn={**record.withdrawn, **withdrawn}), event, folder)
+
+
+def find_predecessor(record: Record, folder: Path = CHAMPIONS) -> str:
+    """The version that was the champion before the current one, is whole and isn't withdrawn.
+
+    Raises:
+        InputError: there is none.
+
+    """
+    for version in _trusted(record, folder):
+        return version
+    raise InputError(
+        f"There is no earlier champion in {folder} to go back to. {_tell_remedies(record, folder)}"
+    )
+
+
+def _require_whole(version: str, record: Record, folder: Path) -> None:
+    """Refuses to go back to what isn't an earlier champion with all its bytes."""
     versions = _list_versions(folder)
     if version not in versions:
         raise InputError(
@@ -228,31 +266,12 @@ def roll_back(
             f"{damage}. Go back to another: {', '.join(others) or 'no version is whole'}; or"
             f" promote the candidate: {_COMMAND} promote --because REASON"
         )
-    with _changing(folder) as record:
-        if version == record.current:
-            raise InputError(f"{version} is the champion already")
-        if version == record.waiting:
-            raise InputError(
-                f"{version} waits for a decision: {_COMMAND} promote --because REASON, or decline"
-            )
-        event = Event("rolled back", version, record.current, time, by, reason)
-        withdrawn = {record.current: reason} if record.current else {}
-        return _follow(replace(record, withdrawn={**record.withdrawn, **withdrawn}), event, folder)
-
-
-def find_predecessor(folder: Path = CHAMPIONS) -> str:
-    """The version that was the champion before the current one, is whole and isn't withdrawn.
-
-    Raises:
-        InputError: there is none.
-
-    """
-    record = read_record(folder)
-    for version in _trusted(record, folder):
-        return version
-    raise InputError(
-        f"There is no earlier champion in {folder} to go back to. {_tell_remedies(record, folder)}"
-    )
+    if version == record.current:
+        raise InputError(f"{version} is the champion already")
+    if version == record.waiting:
+        raise InputError(
+            f"{version} waits for a decision: {_COMMAND} promote --because REASON, or decline"
+        )
 
 
 def remove_old_versions(*, keep: int, folder: Path = CHAMPIONS) -> list[str]:
@@ -263,8 +282,7 @@ def remove_old_versions(*, keep: int, folder: Path = CHAMPIONS) -> list[str]:
 
     """
     with _changing(folder) as record:
-        events = reversed(record.events)
-        recent = dict.fromkeys([record.current, *(event.version for event in events)])
+        recent = dict.fromkeys([record.current, *_champions(record)])
         replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
         removed = [name for name in _list_versions(folder) if name in replaced - {record.waiting}]
         for name in removed:
@@ -341,13 +359,18 @@ def _tell_remedies(record: Record, folder: Path) -> str:
 
 
 def _trusted(record: Record, folder: Path) -> Iterator[str]:
-    for version in dict.fromkeys(event.version for event in reversed(record.events)):
+    for version in dict.fromkeys(_champions(record)):
         if (
             version != record.current
             and version not in record.withdrawn
             and not find_damage(folder / version)
         ):
             yield version
+
+
+def _champions(record: Record) -> list[str]:
+    """All that were in use, the last first."""
+    return [event.version for event in reversed(record.events) if event.what != "declined"]
 
 
 def _list_versions(folder: Path) -> list[str]:
@@ -383,7 +406,7 @@ def _copy(files: Iterable[Path], version: str, record: Record, folder: Path) -> 
 
 def _forget(version: str | None, record: Record, folder: Path) -> None:
     """Removes what has waited and was never the champion."""
-    known = {name for event in record.events for name in (event.version, event.replaced)}
+    known = {*_champions(record), *(event.replaced for event in record.events)}
     if version not in known | {record.current, record.waiting, None}:
         remove(folder / str(version))
 
@@ -402,4 +425,11 @@ def _follow(record: Record, event: Event, folder: Path) -> Record:
 
 
 def _write(record: Record, folder: Path) -> None:
-    write_json(folder / RECORD_NAME, asdict(record))
+    """Replaces the record; what is left of a damaged one is kept beside it."""
+    path = folder / RECORD_NAME
+    try:
+        read_record(folder)
+    except LostRecordError:
+        with suppress(FileNotFoundError):
+            os.replace(path, path.with_name(f"{RECORD_NAME}.damaged"))
+    write_json(path, asdict(record))

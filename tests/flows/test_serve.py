@@ -294,6 +294,8 @@ def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
 
     with pytest.raises(PrefectHTTPStatusError, match="reason"):
         decide("promote", reason="")
+    assert decide("decline", reason="?", version="0" * 12).state_name == "Failed"
+    assert record().pending == pending
     with hold_run("a run that is at work", service.root / LOCK_FOLDER):
         promoted = decide("promote", reason="the report looks good")
     assert promoted.state_name == "Completed"
@@ -304,6 +306,16 @@ def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
     assert decide("rollback", reason="it calls bags shirts").state_name == "Completed"
     assert record().current == first
     assert record().withdrawn == {pending.version: "it calls bags shirts"}
+
+    other = parameters["train"] | {"seed": 2}
+    write_parameters(service.root, parameters | {"gate": parameters["gate"] | asks, "train": other})
+    assert service.finish_run(service.start_run()).state_name == "Completed"
+    waits = record().waiting
+    assert waits is not None
+    assert decide("decline", reason="no better on bags").state_name == "Completed"
+    assert (record().current, record().pending) == (first, None)
+    assert record().withdrawn[waits] == "declined: no better on bags"
+    assert record().events[-1].by.startswith(f"{getpass.getuser()}, in Prefect's run ")
     write_parameters(service.root, parameters)
 
 

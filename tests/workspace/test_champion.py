@@ -28,8 +28,13 @@ def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_what_is_declined_is_asked_for_no_more(waiting: str) -> None:
     assert any(f"waits     {waiting}" in line for line in describe_champion(read_record()))
-    assert change("decline", "wrong on bags", by="ann") == f"**Declined**: {waiting}"
-    assert read_record().withdrawn == {waiting: "declined by ann: wrong on bags"}
+    with pytest.raises(InputError, match=f"0000 doesn't wait for a decision; {waiting} does"):
+        change("decline", "wrong on bags", by="ann", version="0000")
+    done = change("decline", "wrong on bags", by="ann", version=waiting)
+    assert done == f"**Declined**: {waiting}, by ann: wrong on bags"
+    assert read_record().withdrawn == {waiting: "declined: wrong on bags"}
+    last = list(describe_champion(read_record()))[-1]
+    assert last.endswith(f"declined {waiting} by ann: wrong on bags")
     assert "to be the champion?" not in (ARCHIVE / PAGE_NAME).read_text("utf-8")
     with pytest.raises(InputError, match="No model waits for a decision"):
         change("decline", "wrong on bags", by="ann")

@@ -22,6 +22,7 @@ from tasks.models.store import (
     decline,
     find_predecessor,
     let_wait,
+    let_wait_no_longer,
     promote,
     read_record,
     remove_old_versions,
@@ -87,14 +88,14 @@ def test_a_rollback_brings_back_the_champion_before_and_withdraws_the_present_on
 ) -> None:
     first = promote_content(b"first", champions)
     second = promote_content(b"second", champions)
-    assert find_predecessor(champions) == first
+    assert find_predecessor(read_record(champions), champions) == first
     record = back(first, champions, "wrong on bags")
     assert record == read_record(champions)
     assert record.current == first
     assert record.withdrawn == {second: "wrong on bags"}
     assert record.events[-1] == Event("rolled back", first, second, NOON, "ann", "wrong on bags")
     with pytest.raises(InputError, match="no earlier champion"):
-        find_predecessor(champions)
+        find_predecessor(read_record(champions), champions)
 
 
 def test_what_was_withdrawn_is_no_more_when_a_person_promotes_it_again(champions: Path) -> None:
@@ -110,7 +111,7 @@ def test_there_is_nothing_to_go_back_to_from_the_first_champion(champions: Path)
         back("abc", champions, "?")
     first = promote_content(b"first", champions)
     with pytest.raises(InputError, match=r"no earlier champion.*promote the candidate"):
-        find_predecessor(champions)
+        find_predecessor(read_record(champions), champions)
     with pytest.raises(InputError, match=f"no version abc.*Versions in .*: {first}"):
         back("abc", champions, "?")
 
@@ -232,7 +233,7 @@ def test_the_way_back_passes_over_a_damaged_version(champions: Path) -> None:
         promote_content(content, champions) for content in (b"first", b"second", b"third")
     )
     (champions / second / "card.json").write_text("?")
-    assert find_predecessor(champions) == first
+    assert find_predecessor(read_record(champions), champions) == first
     with pytest.raises(InputError, match=rf"is damaged.*Go back to another: .*{first}"):
         back(second, champions, "?")
     with pytest.raises(InputError, match=f"Nobody can go back to it: rm -r {champions / second}"):
@@ -290,6 +291,29 @@ def test_a_record_that_this_user_may_not_read_is_not_a_lost_one() -> None:
         assert read_record(champions).current == version
 
 
+def test_a_record_on_a_disk_that_fails_is_not_a_lost_one(champions: Path) -> None:
+    """Reading a folder fails as an operation of the system does, not as a damaged file."""
+    version = promote_content(b"first", champions)
+    record = champions / "champion.json"
+    kept = record.rename(champions / ".elsewhere")
+    record.mkdir()
+    with pytest.raises(InputError, match=r"can't be read now .*Mend that first"):
+        back(version, champions)
+    assert record.is_dir()
+    record.rmdir()
+    kept.rename(record)
+    assert read_record(champions).current == version
+
+
+def test_a_refused_rollback_leaves_a_damaged_record_as_it_is(champions: Path) -> None:
+    promote_content(b"first", champions)
+    record = champions / "champion.json"
+    record.write_text("<<<<<<< HEAD")
+    with pytest.raises(InputError, match=r"no earlier champion.*which was withdrawn \(the record"):
+        back(None, champions)
+    assert record.read_text() == "<<<<<<< HEAD"
+
+
 def test_a_version_that_no_event_replaced_is_not_removed(champions: Path) -> None:
     for number in range(4):
         promote_content(f"{number}".encode(), champions)
@@ -341,7 +365,7 @@ def test_what_waits_is_kept_whole_whatever_is_trained_meanwhile(champions: Path)
     record = approve(version, champions)
     assert (record.current, record.pending) == (version, None)
     assert champion_folder(champions) == champions / version
-    assert find_predecessor(champions) == first
+    assert find_predecessor(read_record(champions), champions) == first
 
 
 def test_a_newer_one_waits_instead_of_an_older_one_which_is_removed(champions: Path) -> None:
@@ -367,10 +391,38 @@ def test_the_same_model_judged_again_waits_since_the_first_time(champions: Path)
 
 def test_what_is_declined_is_gone_and_no_gate_accepts_it_again(champions: Path) -> None:
     version = wait_with(b"first", champions)
-    assert not decline("another", "no", champions)
+    with pytest.raises(InputError, match=f"another doesn't wait for a decision; {version} does"):
+        decline(Event("declined", "another", None, NOON, "ann", "no"), champions)
     assert read_record(champions).pending is not None
-    assert decline(version, "wrong on bags", champions)
-    assert read_record(champions) == Record(withdrawn={version: "wrong on bags"})
+    event = Event("declined", version, None, NOON, "ann", "wrong on bags")
+    decline(event, champions)
+    withdrawn = {version: "declined: wrong on bags"}
+    assert read_record(champions) == Record(withdrawn=withdrawn, events=(event,))
+    assert not (champions / version).exists()
+    with pytest.raises(InputError, match="none does"):
+        decline(event, champions)
+
+
+def test_what_was_declined_counts_neither_as_a_champion_nor_among_those_to_go_back_to(
+    champions: Path,
+) -> None:
+    first = promote_content(b"first", champions)
+    promote_content(b"second", champions)
+    for content in (b"third", b"fourth"):
+        version = wait_with(content, champions)
+        decline(Event("declined", version, None, NOON, "ann", "no"), champions)
+    assert find_predecessor(read_record(champions), champions) == first
+    assert remove_old_versions(keep=2, folder=champions) == []
+
+
+def test_what_the_gate_rejects_waits_no_longer_and_may_be_accepted_later(champions: Path) -> None:
+    let_wait_no_longer("another", champions)
+    assert not champions.exists()
+    version = wait_with(b"first", champions)
+    let_wait_no_longer("another", champions)
+    assert read_record(champions).waiting == version
+    let_wait_no_longer(version, champions)
+    assert read_record(champions) == Record()
     assert not (champions / version).exists()
 
 
@@ -387,7 +439,7 @@ def test_what_waits_is_no_version_to_go_back_to(champions: Path) -> None:
     promote_content(b"first", champions)
     version = wait_with(b"second", champions)
     with pytest.raises(InputError, match="no earlier champion"):
-        find_predecessor(champions)
+        find_predecessor(read_record(champions), champions)
     with pytest.raises(InputError, match=f"{version} waits for a decision.*promote"):
         back(version, champions)
 
