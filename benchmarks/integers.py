@@ -50,7 +50,7 @@ def main() -> None:
         lines.append(render_row(name, rows))
         print(lines[-1], flush=True)
     about = (
-        f"Means over {arguments.seeds} seeds of the recipe in params.yaml, but for p (McNemar's, over"
+        f"Means over {arguments.seeds} seeds of the recipe in params.yaml, but for p (McNemar's, of"
         f" the images of all seeds) and speed (× that of float32, on {recipe.threads} threads; the"
         " median). What is lost is in points."
     )

@@ -64,6 +64,7 @@ class FlowParameters(Section):
     push_to: Text | None
     commit_to: Text | None
     scheduler: Text | None
+    elsewhere: dict[Text, Annotated[dict[Text, Positive], Field(min_length=1)]]
 
 
 def name_scheduler(address: str | None) -> None:

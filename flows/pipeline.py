@@ -1,7 +1,7 @@
 """The pipeline as a Prefect flow: one task per stage of dvc.yaml, in DVC's order."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed
 
 from flows.artifacts import find_report, follow_progress, show_summary
-from flows.parameters import FlowParameters
+from flows.parameters import FlowParameters, name_scheduler
 from flows.verdict import gate
 from tasks.runner.errors import NetworkError
 from tasks.runner.lock import hold_run
 from workspace.archive import keeping
 from workspace.check import check
-from workspace.graph import Outcome, StageFailedError, bring_up_to_date, read_stages
+from workspace.elsewhere import update
+from workspace.graph import Outcome, StageFailedError, read_stages
 from workspace.heal import remove_broken_leftovers
 from workspace.publish import publish, require_publishable
 from workspace.repository import read_lock
@@ -40,6 +41,7 @@ def pipeline() -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
     require_publishable(root, **targets)
+    name_scheduler(wanted.scheduler)
     with (
         _syncing(wanted),
         hold_run("the Prefect flow pipeline") as token,
@@ -53,10 +55,11 @@ def pipeline() -> dict[str, Outcome]:
             started = time.monotonic()
             log.reasons[stage.name] = stage.reasons
             may_have_changed = any(outcomes[name] != "unchanged" for name in stage.upstream)
-            update = make_task(_update, stage.name, "stage", wanted)
-            state = update(
+            task = make_task(_update, stage.name, "stage", wanted)
+            state = task(
                 stage.name,
                 token=token,
+                elsewhere=wanted.elsewhere,
                 skip=not (stage.reasons or may_have_changed),
                 return_state=True,
             )
@@ -111,12 +114,14 @@ def _publish(targets: dict[str, str | None]) -> None:
     publish(Path.cwd(), **targets, on_line=get_run_logger().info)
 
 
-def _update(name: str, *, token: str, skip: bool) -> State[Outcome]:
+def _update(
+    name: str, *, token: str, elsewhere: Mapping[str, Mapping[str, float]], skip: bool
+) -> State[Outcome]:
     """Asks DVC for one stage; the state's name says what happened."""
     outcome: Outcome = "unchanged"
     if not skip:
         on_line = follow_progress(get_run_logger().info)
-        outcome = bring_up_to_date(name, root=Path.cwd(), token=token, on_line=on_line)
+        outcome = update(name, root=Path.cwd(), token=token, on_line=on_line, elsewhere=elsewhere)
     return Completed(name=outcome.capitalize(), message=f"{name}: {outcome}", data=outcome)
 
 

@@ -25,10 +25,10 @@ class StageFailedError(InputError):
     """DVC could not bring a stage up to date; at a second try, it `may_pass`."""
 
     def __init__(self, stage: str, lines: list[str], *, may_pass: bool) -> None:
-        cause = "\n".join(lines) or "no output"
+        self.cause = "\n".join(lines) or "no output"
         super().__init__(
-            f"The stage {stage} has failed: {cause}\nWhat was done before it is kept: the next run"
-            " goes on from there."
+            f"The stage {stage} has failed: {self.cause}\nWhat was done before it is kept: the next"
+            " run goes on from there."
         )
         self.may_pass = may_pass
 
@@ -104,13 +104,19 @@ def _describe_parameters(key: str, before: Any, after: Any) -> Iterator[str]:
 
 
 def bring_up_to_date(
-    stage: str, *, root: Path, token: str, on_line: Callable[[str], None]
+    stage: str,
+    *,
+    root: Path,
+    token: str,
+    on_line: Callable[[str], None],
+    variables: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Has DVC run one stage, whose upstream stages are up to date, in a process group of its own.
 
     Args:
         token: of the run lock, lets the stage in.
         on_line: receives each line of output as soon as it is written.
+        variables: of the stage's environment, that differ from this process's.
 
     Returns:
         ran, restored (from DVC's cache of runs) or unchanged.
@@ -120,6 +126,7 @@ def bring_up_to_date(
         TOKEN_VARIABLE: token,
         "DVC_NO_ANALYTICS": "1",
         "PYTHONUNBUFFERED": "1",
+        **(variables or {}),
     }
     lines: list[str] = []
     with subprocess.Popen(

@@ -12,7 +12,8 @@ from tasks.runner.lock import hold_run
 from workspace import status
 from workspace.archive import keeping
 from workspace.check import check
-from workspace.graph import bring_up_to_date, read_stages
+from workspace.elsewhere import update
+from workspace.graph import read_stages
 from workspace.heal import heal
 from workspace.verify import verify
 
@@ -29,8 +30,12 @@ def main() -> int:
         for stage in read_stages(root):
             log.reasons[stage.name] = stage.reasons
             if stage.reasons or any(log.outcomes[name] != "unchanged" for name in stage.upstream):
-                log.outcomes[stage.name] = bring_up_to_date(
-                    stage.name, root=root, token=token, on_line=partial(print, flush=True)
+                log.outcomes[stage.name] = update(
+                    stage.name,
+                    root=root,
+                    token=token,
+                    on_line=partial(print, flush=True),
+                    elsewhere=flow.elsewhere,
                 )
             else:
                 log.outcomes[stage.name] = "unchanged"

@@ -2,9 +2,13 @@
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from tasks.runner.parts import is_elsewhere, run_parts
 
 # As many pixels at once as keep memory bounded, whatever the size of the images.
 _CHUNK_PIXELS = 2**23
@@ -13,19 +17,18 @@ STATISTICS = ("minimum", "maximum", "mean", "spread", "zero_share", "not_finite"
 
 
 def describe_images(images: np.ndarray) -> pd.DataFrame:
-    """Describes each image, a chunk at a time: a memory-mapped array is never held whole.
+    """Describes each image, in parts: a memory-mapped array is never held whole.
 
     (n, ...) of any numeric type → n rows with the float64 columns minimum, maximum, mean, spread
     (the standard deviation of the pixels), zero_share (of the pixels), not_finite (how many pixels
     are NaN or infinite), and content (uint64), a hash of the pixels: equal images have equal
     hashes, and two different ones among a million share one with a probability of 3e-8.
     """
-    statistics = [_describe_chunk(chunk) for chunk in iterate_chunks(images)]
-    frame = pd.DataFrame(
-        np.concatenate(statistics) if statistics else np.empty((0, len(STATISTICS))),
-        columns=list(STATISTICS),
-    )
-    frame["content"] = hash_images(images)
+    found = zip(_split(images), run_parts(_try_to_describe, _split(images)), strict=True)
+    parts = [part or _describe(_Rows(images, rows.start, rows.stop)) for rows, part in found]
+    statistics = [described for described, _ in parts] or [np.empty((0, len(STATISTICS)))]
+    frame = pd.DataFrame(np.concatenate(statistics), columns=list(STATISTICS))
+    frame["content"] = np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes in parts)])
     return frame
 
 
@@ -37,11 +40,44 @@ def hash_images(images: np.ndarray) -> np.ndarray:
 
 def iterate_chunks(images: np.ndarray) -> Iterator[np.ndarray]:
     """Yields (m, pixels) arrays that together hold all images, in order."""
-    num_pixels = int(np.prod(images.shape[1:]))
-    step = max(1, _CHUNK_PIXELS // max(1, num_pixels))
+    return (rows.read() for rows in _split(images, as_file=False))
+
+
+class _Rows(NamedTuple):
+    """Images that are described together: of an array, or of a file that workers can open."""
+
+    source: np.ndarray | Path
+    start: int
+    stop: int
+
+    def read(self) -> np.ndarray:
+        source = self.source
+        if isinstance(source, Path):
+            source = np.load(source, mmap_mode="r", allow_pickle=False)
+        chunk = np.asarray(source[self.start : self.stop])
+        return chunk.reshape(len(chunk), int(np.prod(source.shape[1:])))
+
+
+def _split(images: np.ndarray, *, as_file: bool = True) -> Iterator[_Rows]:
+    source: np.ndarray | Path = images
+    if as_file and is_elsewhere() and isinstance(images, np.memmap):
+        source = Path(images.filename).resolve()  # pyright: ignore[reportArgumentType]
+    step = max(1, _CHUNK_PIXELS // max(1, int(np.prod(images.shape[1:]))))
     for start in range(0, len(images), step):
-        chunk = np.asarray(images[start : start + step])
-        yield chunk.reshape(len(chunk), num_pixels)
+        yield _Rows(source, start, min(start + step, len(images)))
+
+
+def _describe(rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
+    chunk = rows.read()
+    return _describe_chunk(chunk), _hash_chunk(chunk)
+
+
+def _try_to_describe(rows: _Rows) -> tuple[np.ndarray, np.ndarray] | None:
+    """None on a machine that doesn't have the file."""
+    try:
+        return _describe(rows)
+    except FileNotFoundError:
+        return None
 
 
 def _describe_chunk(chunk: np.ndarray) -> np.ndarray:

@@ -4,9 +4,11 @@ The pixels go to a file as they come, so that memory holds a few numbers per ima
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
+import math
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +20,11 @@ from tasks.core.parameters import DataParameters
 from tasks.images.errors import ImageError, Tally
 from tasks.ingest.source import Entry, Source
 from tasks.runner.errors import InputError
-from tasks.runner.parts import map_parts
+from tasks.runner.parts import is_elsewhere, run_parts, split_items
 
 _DIGEST_BYTES = 16
 _PROGRESS_STEP = 20_000
-_PART = 64
+_PART_BYTES, _MOST = 2**23, 1_024  # of pixels, of images in a part
 _SHOWN = 10
 
 
@@ -48,23 +50,35 @@ class Collection:
 
 
 def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
-    """Reads every image of a source, on all cores, into a file that must outlive the result.
+    """Reads every image of a source, in parts, into a file that must outlive the result.
 
     Labels outside the classes, a class without images, and no images at all are refused.
     """
     shape = source.policy.shape
+    size = max(1, min(_MOST, _PART_BYTES // math.prod(shape)))
+    given: deque[Sequence[Entry]] = deque()
 
-    def load_part(part: Sequence[Entry]) -> list[tuple[Entry, bytes | ImageError]]:
-        return [(entry, _load(entry, shape)) for entry in part]
+    def give() -> Iterator[Sequence[Entry]]:
+        for part in split_items(source.entries, size=size):
+            given.append(part)
+            yield part
 
+    load_part = partial(_load_part, shape=shape)
+    # What a source holds in memory isn't sent to other machines.
+    parts = map(load_part, give()) if source.published else run_parts(load_part, give())
     names: list[str] = []
     labels: list[int] = []
     is_test: list[bool] = []
     faults: list[Fault] = []
     digests = bytearray()
+    num_read_here = 0
     with spool.open("wb") as file:
-        for part in map_parts(load_part, source.entries, size=_PART):
-            for entry, loaded in part:
+        for part in parts:
+            for entry, loaded in zip(given.popleft(), part, strict=True):
+                if isinstance(loaded, ImageError) and is_elsewhere():
+                    # Another machine may not have the file, which is no fault of the image.
+                    loaded = _load(entry, shape)
+                    num_read_here += not isinstance(loaded, ImageError)
                 if isinstance(loaded, ImageError):
                     faults.append(Fault(entry.label, loaded))
                     continue
@@ -75,6 +89,8 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
                 is_test.append(entry.split == "test")
                 if len(names) % _PROGRESS_STEP == 0:
                     print(f"read {len(names):,} images", flush=True)
+    if num_read_here:
+        print(f"{num_read_here:,} images were read here: a worker can't read them", flush=True)
     _check_labels([*labels, *(fault.label for fault in faults)], data.classes)
     _check_faults(faults, source=source, num_images=len(names) + len(faults))
     if not names and not faults:
@@ -125,6 +141,10 @@ def arrange(
         "train": Selection(collection.whole, order[~is_test]),
         "test": Selection(collection.whole, order[is_test]),
     }, faults
+
+
+def _load_part(part: Sequence[Entry], *, shape: tuple[int, int, int]) -> list[bytes | ImageError]:
+    return [_load(entry, shape) for entry in part]
 
 
 def _load(entry: Entry, shape: tuple[int, int, int]) -> bytes | ImageError:

@@ -30,7 +30,9 @@ def read_folders(source: FoldersParameters, data: DataParameters) -> Source:
             name=str(path),
             label=label,
             split=split,
-            load=partial(read_image, path, name=str(path), policy=policy, follow_links=True),
+            load=partial(
+                read_image, path.absolute(), name=str(path), policy=policy, follow_links=True
+            ),
         )
         for split, folder in _find_parts(Path(source.path), data.classes, aside)
         for label, path in _list_classes(folder, data.classes, aside)

@@ -101,7 +101,8 @@ def list_files(source: TableParameters, table: Path) -> Iterator[tuple[str, Call
     for number, (cell,) in enumerate(cells, start=1):
         if source.images == "files":
             path = image_path(source, table, cell)
-            yield str(path), partial(read_file, path, name=str(path), follow_links=True)
+            read = partial(read_file, path.absolute(), name=str(path), follow_links=True)
+            yield str(path), read
         else:
             name = f"{table}: row {number}"
             yield name, partial(_bytes_of, cell, name)

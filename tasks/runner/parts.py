@@ -49,7 +49,8 @@ def run_parts(
 
     """
     address = os.environ.get(SCHEDULER_VARIABLE)
-    if address:
+    if is_elsewhere():
+        assert address is not None
         from tasks.runner.cluster import run_on_cluster  # imports distributed
 
         yield from run_on_cluster(function, parts, address=address, labels=labels or {})
@@ -74,8 +75,7 @@ def map_parts(
     The items are taken as they are needed: only a few parts are in memory at any time. Within a
     part, the cores are taken, and all happens in the thread that asks.
     """
-    source = iter(items)
-    pieces = iter(lambda: list(islice(source, size)), [])
+    pieces = split_items(items, size=size)
     if getattr(_thread, "is_within_part", False):
         yield from map(function, pieces)
         return
@@ -93,11 +93,18 @@ def map_parts(
         pool.shutdown(cancel_futures=True)
 
 
+def split_items(items: Iterable[Item], *, size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items, the last of which may be shorter; the items are taken as needed."""
+    source = iter(items)
+    return iter(lambda: list(islice(source, size)), [])
+
+
 def mark_thread() -> None:
     """Says that what this thread does is within a part."""
     _thread.is_within_part = True
 
 
 def is_elsewhere() -> bool:
-    """Whether parts go to a cluster."""
-    return bool(os.environ.get(SCHEDULER_VARIABLE))
+    """Whether parts go to a cluster; what is itself within a part stays where it is."""
+    is_within_part = getattr(_thread, "is_within_part", False)
+    return bool(os.environ.get(SCHEDULER_VARIABLE)) and not is_within_part

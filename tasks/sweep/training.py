@@ -19,6 +19,7 @@ from tasks.core import paths
 from tasks.core.files import replacing, write_text
 from tasks.core.parameters import PARAMETERS_PATH
 from tasks.runner.errors import InputError
+from tasks.runner.parts import SCHEDULER_VARIABLE
 from tasks.train.checkpoint import CHECKPOINT, read_history
 
 LOG = "training.log"
@@ -129,6 +130,7 @@ def _run(training: Training, lock: int) -> tuple[int, str]:
         subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=training.folder,
+            env=os.environ | {SCHEDULER_VARIABLE: ""},  # a part asks the cluster for no more
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
