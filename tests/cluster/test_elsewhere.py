@@ -64,8 +64,9 @@ def test_what_stops_a_stage_there_is_told_here(
 
 
 def test_without_a_cluster_a_stage_that_is_to_run_elsewhere_does_not_run(
-    workspace: Path, run: Run, small_parameters: dict
+    workspace: Path, run: Run, small_parameters: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv(SCHEDULER_VARIABLE, raising=False)
     ask_for("gpu", workspace, small_parameters)
     failed = run("cli", "repro", check=False)
     assert failed.returncode == 1
