@@ -25,7 +25,7 @@ _ASIDE = {
         *("*~", "~$*", "*.part", "*.partial", "*.crdownload"),
     ),
     "a table": (
-        *("*.csv", "*.parquet", "*.drift.json", "*.drift.md"),
+        *("*.csv", "*.tsv", "*.jsonl", "*.parquet", "*.drift.json", "*.drift.md"),
         *("_predictions.json", "_drift.json", "_drift.md"),
     ),
 }

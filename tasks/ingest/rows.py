@@ -1,6 +1,6 @@
-"""Tables a batch of rows at a time: Parquet, or CSV in UTF-8 with any of the usual delimiters.
+"""Tables a batch of rows at a time: Parquet, JSON in lines, CSV with any of the usual delimiters.
 
-PyArrow reads both, in bounded memory; the cells of CSV are text, whatever they look like.
+PyArrow reads them, in bounded memory; the cells of CSV are text, whatever they look like.
 """
 
 import codecs
@@ -17,7 +17,8 @@ import numpy as np
 
 from tasks.runner.errors import InputError
 
-TABLE_ENDINGS = (".csv", ".tsv", ".parquet")
+_KINDS = {".csv": "CSV", ".tsv": "CSV", ".parquet": "Parquet", ".jsonl": "JSON"}
+TABLE_ENDINGS = tuple(_KINDS)
 _DELIMITERS = ",;\t|"
 # No row may be longer: the pixels of one image stand in one.
 _BLOCK_BYTES = 2**24
@@ -25,9 +26,9 @@ _ROWS_AT_ONCE = 1024
 _IMAGES_AT_ONCE = 256  # files in Parquet
 
 
-def is_parquet(path: Path) -> bool:
-    """What a table is, the ending of its name says, in any case."""
-    return path.suffix.lower() == ".parquet"
+def kind_of(path: Path) -> str:
+    """What a table is, the ending of its name says, in any case: CSV, JSON or Parquet."""
+    return _KINDS[path.suffix.lower()]
 
 
 def column_names(path: Path, *, header: bool) -> list[str]:
@@ -47,9 +48,12 @@ def column_names(path: Path, *, header: bool) -> list[str]:
 def first_row(path: Path) -> list[str]:
     """The names of the columns, or what stands in their place in a table without a header."""
     with _naming(path):
-        if is_parquet(path):
+        if kind_of(path) == "Parquet":
             with _open_parquet(path) as file:
                 return list(file.schema_arrow.names)
+        if kind_of(path) == "JSON":
+            with _open_json(path) as batches:
+                return list(batches.schema.names)
         with path.open("rb") as file:
             if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                 raise InputError(f"{path} is in UTF-16; expected UTF-8. {_to_utf8(path, 'UTF-16')}")
@@ -69,22 +73,26 @@ def read_batches(path: Path, columns: Sequence[str], *, header: bool) -> Iterato
         )
     with _naming(path):
         wanted = list(dict.fromkeys(columns))
-        if is_parquet(path):
+        if kind_of(path) == "Parquet":
             with _open_parquet(path) as file:
                 for batch in file.iter_batches(batch_size=_IMAGES_AT_ONCE, columns=wanted):
                     yield [batch.column(column) for column in columns]
+            return
+        if kind_of(path) == "JSON":
+            opened = _open_json(path)
         else:
             if _has_quotes(path):
                 _require_rows(path, path.stat().st_mtime_ns)
-            with _open_csv(path, wanted, names=None if header else names) as batches:
-                for batch in batches:
-                    for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
-                        part = batch.slice(start, _ROWS_AT_ONCE)
-                        yield [part.column(column) for column in columns]
+            opened = _open_csv(path, wanted, names=None if header else names)
+        with opened as batches:
+            for batch in batches:
+                for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+                    part = batch.slice(start, _ROWS_AT_ONCE)
+                    yield [part.column(column) for column in columns]
 
 
 def read_rows(path: Path, columns: Sequence[str], *, header: bool) -> Iterator[tuple[Any, ...]]:
-    """Some columns of a table, row by row: text from CSV, Python's values from Parquet."""
+    """Some columns of a table, row by row: text from CSV, Python's values from the others."""
     for batch in read_batches(path, columns, header=header):
         yield from zip(*(column.to_pylist() for column in batch), strict=True)
 
@@ -101,7 +109,7 @@ def as_pixels(columns: list[Any]) -> np.ndarray | None:
 
 def class_names(path: Path, column: str) -> list[str] | None:
     """The names of numbered classes, where a Parquet file of Hugging Face's says them."""
-    if not is_parquet(path):
+    if kind_of(path) != "Parquet":
         return None
     with _open_parquet(path) as file:
         metadata = file.schema_arrow.metadata or {}
@@ -190,6 +198,12 @@ def _open_csv(path: Path, columns: list[str], *, names: list[str] | None) -> Any
     )
 
 
+def _open_json(path: Path) -> Any:
+    from pyarrow import json
+
+    return json.open_json(path, json.ReadOptions(block_size=_BLOCK_BYTES))
+
+
 def _open_parquet(path: Path) -> Any:
     from pyarrow.parquet import ParquetFile
 
@@ -199,7 +213,7 @@ def _open_parquet(path: Path) -> Any:
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Turns whatever a broken table causes into one line that says what to do."""
-    kind = "Parquet" if is_parquet(path) else "CSV"
+    kind = kind_of(path)
     try:
         yield
     except OSError as error:
@@ -208,7 +222,7 @@ def _naming(path: Path) -> Iterator[None]:
         # PyArrow's own are ValueError and NotImplementedError, too.
         if "UTF8" in str(error) or isinstance(error, UnicodeDecodeError):
             raise InputError(
-                f"{path} isn't in UTF-8, as CSV is expected to be: {error}."
+                f"{path} isn't in UTF-8, as {kind} is expected to be: {error}."
                 f" {_to_utf8(path, 'WINDOWS-1252')}"
             ) from None
         if kind == "CSV":

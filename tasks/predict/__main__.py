@@ -5,7 +5,7 @@
     pipeline predict IMAGES --output FOLDER      # Parquet files, in parts, which can be resumed
 
 IMAGES is a folder of images and .npy files, or one such file, or an .npy, .npz or IDX file of many
-images, a table (.csv, .tsv, .parquet) with a column `path`, or an address (s3://bucket/folder).
+images, a table (.csv, .tsv, .jsonl, .parquet) with a column `path`, or an address (s3://bucket/folder).
 They are scaled, padded or refused as the training images were. An image that can't be used is a row
 of the table with an error. When all is written, the images are compared with the training images.
 Parts go to the cores of a Dask cluster if DASK_SCHEDULER_ADDRESS names its scheduler.

@@ -2,10 +2,10 @@
 
     python -m tasks.propose PATH OUTPUT
 
-PATH is a folder with a folder per class, a folder with tables (.csv, .tsv, .parquet) or one of
-them, a folder with the four IDX files, or an npz file. OUTPUT is a new file, and only written when
-every stage up to `prepare` was tried on the images; once it has been read, it can take the place of
-params.yaml.
+PATH is a folder with a folder per class, a folder with tables (.csv, .tsv, .jsonl, .parquet) or
+one of them, a folder with the four IDX files, or an npz file. OUTPUT is a new file, and only
+written when every stage up to `prepare` was tried on the images; once it has been read, it can take
+the place of params.yaml.
 """
 
 from tasks.propose.options import Options, make_parser

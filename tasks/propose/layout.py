@@ -44,7 +44,8 @@ _IN_WORDS = {
 
 _EXPECTED = (
     "expected a folder that holds a folder for each class, tables of labels, or the four IDX files;"
-    " or an .npz, .csv, .tsv or .parquet file. Unpack archives; save other tables as CSV in UTF-8"
+    f" or an .npz file, or a table ({', '.join(TABLE_ENDINGS)}). Unpack archives; save other tables"
+    " as CSV in UTF-8"
 )
 
 
@@ -60,7 +61,7 @@ class Candidate(NamedTuple):
 def understand(path: Path, options: Options) -> tuple[DataParameters, IngestParameters, list[str]]:
     """What lies at a path, and what to tell of it; nothing, or several things, are refused."""
     if not path.exists():
-        raise InputError(f"{path} is no folder, and no .npz, .csv, .tsv or .parquet file")
+        raise InputError(f"There is no {path}; {_EXPECTED}")
     if path.is_file() and path.suffix.lower() not in (".npz", *TABLE_ENDINGS):
         raise InputError(f"{path} is a file; {_EXPECTED}")
     found: dict[str, Candidate] = {}
@@ -243,7 +244,7 @@ def _understand_table(path: Path, options: Options) -> Candidate:
     if path.is_file() and not find_tables(path):
         raise InputError("")
     if not find_tables(path):
-        raise InputError(f"there is no table (.csv, .tsv, .parquet); {_list_others(path)}")
+        raise InputError(f"there is no table ({', '.join(TABLE_ENDINGS)}); {_list_others(path)}")
     source, counts, lines = understand_tables(path, options)
     tables = [found for _, found in table.find_tables(source)]
     # One form of Unicode, as in data.classes: a Mac spells `é` in two characters.

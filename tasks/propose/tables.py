@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks.images.files import list_files, why_aside
 from tasks.ingest.parameters import TableParameters
-from tasks.ingest.rows import TABLE_ENDINGS, as_text, column_names, first_row, is_parquet, read_rows
+from tasks.ingest.rows import TABLE_ENDINGS, as_text, column_names, first_row, kind_of, read_rows
 from tasks.ingest.source import PARTS
 from tasks.ingest.table import find_file, pixel_columns
 from tasks.propose.options import Options
@@ -135,7 +135,7 @@ def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
             plain.append(table)
     if "train" in parts:
         aside = plain
-    elif plain and (len(plain) == 1 or all(map(is_parquet, plain))):
+    elif plain and (len(plain) == 1 or all(kind_of(table) == "Parquet" for table in plain)):
         parts, aside = {"train": plain} | parts, []
     elif not plain and parts:
         parts, aside = {"train": parts["test"]}, []
@@ -150,7 +150,7 @@ def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
 
 def _is_data(table: Path, row: list[str]) -> bool:
     """Whether the first row is no header: it names a file, or holds nothing but numbers."""
-    if is_parquet(table):
+    if kind_of(table) != "CSV":
         return False
     if any(_is_file(table.parent, cell) for cell in row):
         return True
@@ -189,7 +189,10 @@ def _find_cells(columns: dict[str, list[Any]]) -> dict[str, tuple[str, str]]:
     """The columns that hold files or all pixels of an image."""
     kinds = {}
     for name, cells in columns.items():
-        if any(isinstance(cell, bytes | dict) for cell in cells):
+        if any(
+            isinstance(cell, bytes) or (isinstance(cell, dict) and "bytes" in cell)
+            for cell in cells
+        ):
             kinds[name] = "bytes", "{}"
         elif any(map(_are_pixels, cells[:1])):
             kinds[name] = "pixels", "{}"
@@ -212,7 +215,7 @@ def _find_files(table: Path, columns: dict[str, list[Any]]) -> dict[str, str]:
     texts = {
         name: [normalize("NFC", as_text(cell) or "").replace("\\", "/") for cell in cells]
         for name, cells in columns.items()
-        if not any(isinstance(cell, list) for cell in cells)
+        if not any(isinstance(cell, list | dict) for cell in cells)
     }
     # A label may be the name of a file; the column of paths has hardly a value twice.
     several = {name: cells for name, cells in texts.items() if len(set(cells)) > len(cells) / 2}

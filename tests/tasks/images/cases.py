@@ -197,7 +197,7 @@ CASES = [
     ),
     Case("an empty file", "x.png", Path.touch, "left aside: empty"),
     Case(
-        "a table (`.csv`, `.parquet`), and what `predict` writes",
+        "a table (`.csv`, `.tsv`, `.jsonl`, `.parquet`), and what `predict` writes",
         "x.csv",
         write(b'"image","label"\n'),
         "left aside: a table",

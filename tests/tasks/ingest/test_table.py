@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import unicodedata
 from pathlib import Path
 
@@ -71,6 +72,27 @@ def test_parquet_and_numbers_of_classes_are_read(folder: Path, ingest: Ingest) -
     table["kind"] = table["kind"].map(CLASSES.index)
     table.to_parquet(folder / "labels.parquet")
     assert_equal(ingest(parameters(folder, tables=PARQUET, labels="numbers")), expected)
+
+
+def test_json_in_lines_is_read_whatever_else_a_line_holds(folder: Path, ingest: Ingest) -> None:
+    expected = ingest(parameters(folder, split_column="part"))
+    extra = {"objects": {"bbox": [[1, 2, 3, 4]]}, "caption": 'a "cat"\n, or not'}
+    lines = [
+        json.dumps({"file": name, "kind": kind, "part": part} | (extra if number % 2 else {}))
+        for number, (name, kind, part) in enumerate(ROWS)
+    ]
+    (folder / "labels.jsonl").write_text("\n".join(lines))
+    tables = {"train": ["labels.jsonl"]}
+    assert_equal(ingest(parameters(folder, tables=tables, split_column="part")), expected)
+    (folder / "labels.jsonl").write_text("\n".join([*lines, '{"file": "x.png", ']))
+    with pytest.raises(InputError, match=r"labels\.jsonl can't be read as JSON: JSON parse error"):
+        ingest(parameters(folder, tables=tables))
+    with pytest.raises(InputError, match=r"has the columns file, kind.*; missing: name"):
+        (folder / "labels.jsonl").write_text(lines[0])
+        ingest(parameters(folder, tables=tables, image_column="name"))
+    (folder / "labels.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"labels\.jsonl can't be read as JSON"):
+        ingest(parameters(folder, tables=tables))
 
 
 def test_a_column_of_splits_is_kept(folder: Path, ingest: Ingest) -> None:

@@ -488,6 +488,26 @@ def test_files_inside_parquet_with_the_names_of_the_classes(tmp_path: Path) -> N
     assert found.ingest.tables["test"] == ("data/test-00000-of-00001.parquet",)
 
 
+def test_a_table_of_json_in_each_part_with_more_than_a_label(tmp_path: Path) -> None:
+    """As Hugging Face's `imagefolder` has it."""
+    for part, number in (("train", 48), ("test", 18)):
+        folder = tmp_path / "set" / part
+        lines = []
+        for place, image in enumerate(make_pixels(number, seed=number)):
+            save_image(folder / f"{place:03}.png", image)
+            more = {"objects": {"bbox": [[0, 0, 2, 2]], "categories": [1]}}
+            line = {"file_name": f"{place:03}.png", "label": ["cat", "dog", "eel"][place % 3]}
+            lines.append(json.dumps(line | more))
+        (folder / "metadata.jsonl").write_text("\n".join(lines))
+    found = proposed(tmp_path / "set")
+    assert found.ingest.tables == {
+        "train": ("train/metadata.jsonl",),
+        "test": ("test/metadata.jsonl",),
+    }
+    assert (found.ingest.image_column, found.ingest.label_column) == ("file_name", "label")
+    assert found.data.classes == ("cat", "dog", "eel")
+
+
 def test_an_npz_file_has_the_counts_that_it_has(tmp_path: Path) -> None:
     found = proposed(save(tmp_path / "a.npz", channels=3))
     assert (found.ingest.format, found.data.channels) == ("npz", 3)
@@ -550,7 +570,7 @@ def test_a_class_of_one_image_to_train_on_is_no_proposal(tmp_path: Path) -> None
 
 
 def test_what_is_no_source_is_refused(folder: Path, tmp_path: Path) -> None:
-    assert "is no folder, and no .npz" in refused(tmp_path / "nowhere")
+    assert f"There is no {tmp_path / 'nowhere'}; expected a folder" in refused(tmp_path / "nowhere")
     inner = tmp_path / "outer" / folder.name
     shutil.copytree(folder, inner)
     assert f"Is it {inner} that you mean?" in refused(inner.parent)
