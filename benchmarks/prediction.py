@@ -11,6 +11,7 @@ of the computation alone. Their predictions are compared, too.
 """
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +106,9 @@ def measure(folder: Path, rival: str, num_rounds: int) -> str:
 
 def prepare(folder: Path, rival: str, model: Path, images: Path) -> dict[str, Contestant]:
     """All contestants; ONNX Runtime's models are converted from the files that ship."""
-    exact = export_in_float32(model, folder / "float32")
+    # In a process of its own: a child's memory is counted from that of its parent.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        exact = pool.submit(export_in_float32, model, folder / "float32").result()
     ours = [sys.executable, "-m", "tasks.predict", str(images)]
 
     def worker(python: str, kind: str, file: Path) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field, StringConstraints
 
-from tasks.core.parameters import Count, Positive, Section, Text
+from tasks.core.parameters import Count, NotNegative, Positive, Section, Text
 from tasks.runner.parts import SCHEDULER_VARIABLE
 
 # Where the address stands, never the address itself: who has it can post in a channel's name.
@@ -57,6 +57,7 @@ class FlowParameters(Section):
     timezone: Annotated[str, AfterValidator(_known_timezone)]
     webhook: Annotated[str, AfterValidator(_place_of_address)] | None
     webhook_format: Literal["text", "discord", "teams"]
+    verify_hours: NotNegative
     keep_runs: Count | None
     keep_days: Positive | None
     sync_to: Text | None

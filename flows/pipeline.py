@@ -23,7 +23,7 @@ from workspace.heal import remove_broken_leftovers
 from workspace.publish import publish, require_publishable
 from workspace.repository import read_lock
 from workspace.sync import find_place, sync_archive
-from workspace.verify import require_recorded_bytes, require_sound_lists
+from workspace.verify import is_due, require_recorded_bytes, require_sound_lists
 
 
 @flow(name="pipeline")
@@ -65,9 +65,10 @@ def pipeline() -> dict[str, Outcome]:
             )
             outcomes[stage.name] = log.outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
-        require_recorded_bytes(root)
-        is_kept = any(outcome != "unchanged" for outcome in outcomes.values())
-        report = find_report(log.name if is_kept else None, wanted.archive_url)
+        changed = {name for name, outcome in outcomes.items() if outcome != "unchanged"}
+        due = is_due(root, hours=wanted.verify_hours)
+        require_recorded_bytes(root, None if due else changed)
+        report = find_report(log.name if changed else None, wanted.archive_url)
         verdict = gate(parameters["gate"], report, return_state=True).result()
         show_summary(outcomes, seconds, verdict, report=report)
         if any(targets.values()):

@@ -33,23 +33,23 @@ def require_settings() -> None:
         ) from None
 
 
-def require_server() -> None:
-    """Refuses to start a flow where a server is named that doesn't answer.
+def find_server() -> str | None:
+    """The address of the server's API that is named; None if Prefect starts a temporary one.
 
     Raises:
-        NetworkError: with the address.
+        NetworkError: it doesn't answer.
 
     """
     from prefect.settings import get_current_settings
 
     address = get_current_settings().api.url
     if address is None:
-        return  # Prefect starts a temporary server
+        return None
     try:
         with urllib.request.urlopen(f"{address}/health", timeout=10):  # noqa: S310
-            return
+            return address
     except urllib.error.HTTPError:
-        return  # it answers; what it thinks of us, Prefect says
+        return address  # it answers; what it thinks of us, Prefect says
     except (OSError, ValueError) as error:
         raise NetworkError(
             f"PREFECT_API_URL = {address} names a Prefect server that doesn't answer ({error})."

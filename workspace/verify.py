@@ -9,15 +9,19 @@ what it finds broken); here each byte is read again, and nothing is removed.
 
 import hashlib
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from tasks.core import paths
 from tasks.models.store import CHAMPIONS, verify_store
 from tasks.runner.errors import InputError
+from tasks.runner.lock import LOCK_FOLDER
 from tasks.runner.stage import with_marks
 from workspace.repository import find_objects, read_lock, shown
+
+_VERIFIED = LOCK_FOLDER / "verified"
 
 
 def verify(root: Path) -> None:
@@ -27,15 +31,31 @@ def verify(root: Path) -> None:
     verify_store(root / CHAMPIONS)
 
 
-def require_recorded_bytes(root: Path) -> None:
-    """Refuses outputs that aren't as in dvc.lock: a line each, with the command that mends it."""
+def is_due(root: Path, *, hours: float) -> bool:
+    """Whether so many hours have passed since every byte was read."""
+    try:
+        age = time.time() - (root / _VERIFIED).stat().st_mtime
+    except FileNotFoundError:
+        return True
+    return not 0 <= age < hours * 3600
+
+
+def require_recorded_bytes(root: Path, only: Collection[str] | None = None) -> None:
+    """Refuses outputs that aren't as in dvc.lock: a line each, with the command that mends it.
+
+    Of all stages, or of those that are named.
+    """
     stages = read_lock(root)
     if not stages:
         raise InputError("dvc.lock records nothing to compare with. Make it: dvc repro")
     objects = find_objects(root)
-    outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
+    read = stages.keys() if only is None else stages.keys() & only
+    outputs = [output for name in read for output in stages[name].get("outs", [])]
     if faults := [fault for output in outputs for fault in _compare(root, objects, output)]:
         raise InputError("\n".join(faults))
+    if only is None:
+        (root / _VERIFIED).parent.mkdir(exist_ok=True)
+        (root / _VERIFIED).touch()
 
 
 def require_sound_lists(root: Path) -> None:

@@ -1,12 +1,16 @@
 """The whole pipeline on a small real data set, through both doors, counted by stage."""
 
 import json
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run, write_parameters
+from flows.parameters import FlowParameters
+from flows.run import look
+from tests.conftest import Run, typed, write_parameters
 
 STAGES = ["ingest", "validate", "prepare", "train", "evaluate", "report"]
 
@@ -85,6 +89,37 @@ def test_the_flow_gives_the_lock_that_dvc_gives(workspace: Path, run: Run) -> No
     by_flow = (workspace / "dvc.lock").read_bytes()
     assert run("dvc", "repro", "--force", "--no-run-cache").returncode == 0
     assert (workspace / "dvc.lock").read_bytes() == by_flow
+
+
+def test_with_nothing_to_do_and_no_server_a_run_only_looks(
+    workspace: Path, run: Run, limits: dict, prefect_api: str
+) -> None:
+    """Prefect's temporary server, which alone takes seconds, isn't started."""
+    limits["gate"] |= {"min_accuracy": None, "min_recall": 0.0, "max_calibration_error": None}
+    limits["flow"]["verify_hours"] = 1.0
+    write_parameters(workspace, limits)
+    run("cli", "repro")
+    run("cli", "gate")
+    told = run("cli", "run")
+    assert outcomes(told.stdout) == dict.fromkeys(STAGES, "unchanged")
+    assert "Finished in state" not in told.stderr
+    assert not (workspace / ".prefect" / "prefect.db").exists()
+
+    flow: FlowParameters = typed(limits).flow
+    assert look(workspace, flow.model_copy(update={"push_to": "storage"})) is None
+    assert look(workspace, flow.model_copy(update={"verify_hours": 0.0})) is None
+    an_hour_ago = time.time() - 3601
+    os.utime(workspace / ".pipeline" / "verified", (an_hour_ago, an_hour_ago))
+    assert look(workspace, flow) is None
+    table = workspace / "reports" / "predictions.parquet"
+    rotted = bytearray(table.read_bytes())
+    rotted[100] ^= 1
+    kept = table.stat()
+    table.write_bytes(rotted)
+    os.utime(table, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    completed = run("cli", "run", check=False, PREFECT_API_URL=prefect_api)
+    assert completed.returncode == 1
+    assert "predictions.parquet is damaged" in completed.stderr
 
 
 def test_bad_data_stops_the_pipeline_before_it_is_prepared(
