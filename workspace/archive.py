@@ -29,6 +29,7 @@ from workspace.git import git
 
 ARCHIVE = Path("archive")
 RECORD_NAME = "run.json"
+CHANGES_NAME = "changes.html"
 _KEPT = (
     paths.REPORT_PAGE,
     paths.REPORT_TEXT,
@@ -146,6 +147,7 @@ def keep_run(root: Path, log: Log, *, seconds: float, failure: str | None) -> Ru
                 shutil.copyfile(root / path, folder / path.name)
         if failure is None:
             _keep_images(root, folder, run)
+            _show_changes(root, folder, run)
         write_json(folder / RECORD_NAME, asdict(run))
     return run
 
@@ -164,6 +166,21 @@ def _keep_images(root: Path, folder: Path, run: Run) -> None:
                 return
     with suppress(InputError):  # a clone may have the model without the data
         describe_data(root).to_parquet(folder / IMAGES_NAME, index=False)
+
+
+def _show_changes(root: Path, folder: Path, run: Run) -> None:
+    """What the images are like that differ from those of the champion that was in use before."""
+    from workspace.changes import write_changes  # imports pandas
+
+    record = find_record(root)
+    last = record.events[-1] if record.events else None
+    champion = last.replaced if last and last.version == run.candidate else record.current
+    if champion is None or champion == run.candidate:
+        return
+    made = [earlier.name for earlier in read_runs(root / ARCHIVE) if earlier.candidate == champion]
+    trained = root / ARCHIVE / made[0] if made else None
+    with suppress(InputError):  # a clone may have the model without the data
+        write_changes(root, folder, champion=champion, trained=trained)
 
 
 def describe_run(root: Path, log: Log, *, seconds: float, failure: str | None) -> Run:

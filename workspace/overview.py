@@ -12,10 +12,11 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from tasks.core.files import write_text
-from workspace.archive import ARCHIVE, Run, find_record, read_runs
+from workspace.archive import ARCHIVE, CHANGES_NAME, Run, find_record, read_runs
 from workspace.compare import describe_change
 
 PAGE_NAME = "index.html"
+
 TITLE = "Runs"  # also of the copies that earlier runs have left
 _WIDTH, _HEIGHT = 1000.0, 240.0  # of the chart's own coordinates
 _MARGIN = 8.0
@@ -35,6 +36,7 @@ def write_overview(archive: Path = ARCHIVE) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["with_samples"] = lambda run: (archive / run.name / CHANGES_NAME).is_file()
     environment.filters["when"] = lambda started: f"{started[:10]} {started[11:16]} UTC"
     page = environment.get_template("overview.html.j2").render(
         rows=list(zip(reversed(runs), reversed(changes), strict=True)),
@@ -46,6 +48,7 @@ def write_overview(archive: Path = ARCHIVE) -> Path:
         height=_HEIGHT,
         record=find_record(archive.parent),
         title=TITLE,
+        samples=CHANGES_NAME,
     )
     write_text(archive / PAGE_NAME, page)
     return archive / PAGE_NAME
