@@ -4,11 +4,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from flows.address import require_free, require_safe
+from flows.address import require_database, require_free, require_safe
 from tasks.runner.errors import InputError
 from tests.conftest import PARAMETERS, PROJECT, Run, environment
 
@@ -70,3 +71,27 @@ def test_a_port_at_which_another_listens_is_refused(host: str) -> None:
 def test_a_host_that_is_not_this_machine_is_refused() -> None:
     with pytest.raises(InputError, match=r"at 192\.0\.2\.1, port 4200"):
         require_free("192.0.2.1", 4200)
+
+
+def test_a_password_that_can_not_be_sent_is_refused() -> None:
+    with pytest.raises(InputError, match="letters beyond ASCII"):
+        require_safe("127.0.0.1", auth="anna:größer")
+    require_safe("127.0.0.1", auth='anna:a %:@$#"')
+
+
+def test_a_database_that_is_down_is_told_with_its_address_and_without_its_password() -> None:
+    """Each way in which nobody answers there, or somebody who isn't PostgreSQL."""
+    for host in ("127.0.0.1:1", "nowhere.invalid"):
+        with pytest.raises(InputError, match="doesn't take connections") as caught:
+            require_database(f"postgresql+asyncpg://anna:secret@{host}/prefect")
+        assert host in str(caught.value)
+        assert "secret" not in str(caught.value)
+        assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" in str(caught.value)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        threading.Thread(target=lambda: listening.accept()[0].close(), daemon=True).start()
+        with pytest.raises(InputError, match="doesn't take connections"):
+            require_database(f"postgresql+asyncpg://anna:secret@127.0.0.1:{port}/prefect")
+    with pytest.raises(InputError, match=r"expected postgresql\+asyncpg://.*found something else"):
+        require_database("somewhere")
+    require_database("sqlite+aiosqlite:////tmp/prefect.db")
