@@ -30,7 +30,7 @@ _NEIGHBOURS["Shirt called T-shirt/top"] = (6, 0)
 # Of the real images: in how many parts they are divided, and how often.
 _PARTS = {60: 1}
 # Of simulated ones: classes, and images of each.
-_SIZES = [(2, 10), (2, 100), (10, 10), (10, 100), (100, 5)]
+_SIZES = [(2, 10), (2, 100), (10, 10), (10, 100), (100, 5), (100, 10), (100, 20)]
 _SIMULATED = 30
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from scipy.linalg import eigh, solve_triangular
-from scipy.stats import hypergeom
+from scipy.stats import betabinom, binom, hypergeom
 
 from tasks.core.dataset import ImageSplit
 from tasks.validate.parameters import Suspicion
@@ -27,6 +27,8 @@ _POOLED_IMAGES = 64  # that the covariance of all classes counts for in that of 
 _STEPS_PER_LEVEL = 4  # of a grey level, to which components are rounded
 _CHUNK = 4_096
 _HARDLY = 0.0001  # a probability; a power of ten more or less finds the same
+_STRENGTHS = 2.0 ** np.arange(1, 13, 0.5)  # of what keeps a class's share in place
+_NOTABLE_GAIN = 3.3  # in log-likelihood, that chance gives in one set of a hundred
 _TEMPERATURES = 2.0 ** np.arange(0, 10, 0.25)
 
 
@@ -178,8 +180,10 @@ def compare_suspicions(found: Suspicion, accepted: Suspicion) -> np.ndarray:
     counts, class by class: of the images that are labelled so, and of the others that are suggested
     to be so. Few images at a border are surely of another class, so that wrong labels, which often
     are, rise above a smaller number there. By Fisher's exact test, so that the chance in both
-    samples enters. The probabilities are corrected for the number of comparisons, four per class:
-    one below 1% is a false alarm for one set in a hundred, over all classes.
+    samples enters; or, where the classes differ from sample to sample by more than that, as those
+    of few images do, by the beta-binomial distribution that the other classes show. The
+    probabilities are corrected for the number of comparisons, four per class: one below 1% is a
+    false alarm for one set in a hundred, over all classes.
 
     Returns:
         (4, classes) float64: of the suspected, the suggested, the surely suspected and the surely
@@ -192,10 +196,35 @@ def compare_suspicions(found: Suspicion, accepted: Suspicion) -> np.ndarray:
     for name in ("suspected", "suggested", "surely_suspected", "surely_suggested"):
         hits = np.array([getattr(found, name), getattr(accepted, name)])
         numbers = of_class if name.endswith("suspected") else of_others
-        probabilities.append(
-            hypergeom.sf(hits[0] - 1, numbers.sum(axis=0), hits.sum(axis=0), numbers[0])
-        )
+        fisher = hypergeom.sf(hits[0] - 1, numbers.sum(axis=0), hits.sum(axis=0), numbers[0])
+        probabilities.append(np.maximum(fisher, _allow_for_dispersion(hits, numbers)))
     return np.minimum(np.stack(probabilities) * len(probabilities) * of_class.shape[1], 1)
+
+
+def _allow_for_dispersion(hits: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """How probable so many hits are in the first of two samples, if classes vary as the others do.
+
+    Args:
+        hits: (2, classes) in both samples.
+        numbers: (2, classes) of which they are.
+
+    Returns:
+        (classes,) float64; 0 where chance alone explains how the other classes vary.
+
+    """
+    total = hits.sum(axis=0)
+    # What all classes have in common, such as wrong labels in each, is no dispersion.
+    common = hits[0].sum() / max(1, total.sum())
+    strengths = _STRENGTHS[:, None]
+    likelihood = betabinom.logpmf(hits[0], total, strengths * common, strengths * (1 - common))
+    by_chance = binom.logpmf(hits[0], total, common)
+    gains = np.where(total > 0, likelihood - by_chance, 0)
+    of_others = gains.sum(axis=1, keepdims=True) - gains
+    best = of_others.argmax(axis=0)
+    shares = numbers[0] / np.maximum(1, numbers.sum(axis=0))
+    strength = _STRENGTHS[best]
+    dispersed = betabinom.sf(hits[0] - 1, total, strength * shares, strength * (1 - shares))
+    return np.where(of_others.max(axis=0) > _NOTABLE_GAIN, dispersed, 0)
 
 
 def _scatter(group: np.ndarray) -> np.ndarray:

@@ -99,7 +99,7 @@ def test_a_few_wrong_labels_that_are_surely_wrong_are_noticed_among_many_that_ma
     assert compare_suspicions(Suspicion(**wrong), accepted).min() < 0.01
 
 
-@pytest.mark.parametrize(("num_classes", "per_class"), [(2, 50), (5, 100), (20, 20)])
+@pytest.mark.parametrize(("num_classes", "per_class"), [(2, 50), (5, 100), (20, 20), (100, 8)])
 def test_as_clean_data_as_before_raises_no_alarm(num_classes: int, per_class: int) -> None:
     """Two alarms in seven sets have a probability of 0.2% if each has one of 1%."""
     counts = [
