@@ -1,0 +1,87 @@
+"""What `pipeline predict` does, once its line is read."""
+
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tasks.core.parameters import load_section
+from tasks.drift.parameters import DriftParameters
+from tasks.predict.classify import describe_problems, describe_summary, predict_batches
+from tasks.predict.images import Listing, open_images
+from tasks.predict.model import Model, load_model
+from tasks.predict.parameters import PredictParameters
+from tasks.predict.parts import classify_images
+from tasks.runner.errors import InputError
+
+
+def predict(images: str, output: Path | None, *, model: str | None, drift: bool) -> None:
+    """Loads the model, classifies one image, or many into a table or parts."""
+    parameters: PredictParameters = load_section("predict", PredictParameters)
+    loaded = load_model(model, num_threads=parameters.threads)
+    opened = open_images(images, loaded.policy)
+    if output is None:
+        print("\n".join(predict_one(opened, images, loaded)))
+    else:
+        predict_many(opened, output, loaded, parameters, drift=drift)
+
+
+def predict_many(
+    images: Listing, output: Path, model: Model, parameters: PredictParameters, *, drift: bool
+) -> None:
+    """Classifies into a table, says what was found, then compares with the training images."""
+    if drift:
+        # Imports pandas, which the predictions alone don't need.
+        from tasks.drift.report import claim_pages
+
+        model.read_reference()
+        claim_pages(output)
+    with tqdm(total=images.num_images, unit=" images", disable=None, leave=False) as progress:
+        summary = classify_images(
+            output, images, model, parameters, measure=drift, on_images=progress.update
+        )
+    print(describe_summary(summary, output, model), flush=True)
+    for line in describe_problems(summary, images.aside):
+        print(line, file=sys.stderr)
+    if drift:
+        # Great Expectations takes longer to import than the images to be classified.
+        from tasks.drift.judge import describe_drift
+        from tasks.drift.report import report_drift
+
+        assert summary.batch is not None
+        limits = load_section("drift", DriftParameters)
+        for line in describe_drift(
+            report_drift(summary.batch, model, limits=limits, output=output)
+        ):
+            print(f"drift: {line}", file=sys.stderr)
+
+
+def describe_image(model: Model, probabilities: list[float]) -> list[str]:
+    """The probability of each class, the most likely first."""
+    width = max(len(name) for name in model.classes)
+    ranked = sorted(zip(probabilities, model.classes, strict=True), reverse=True)
+    return [
+        *(
+            f"{name:{width}}  {share:7.2%}  {'█' * round(40 * share)}".rstrip()
+            for share, name in ranked
+        ),
+        f"model {model.version}, {model.folder}",
+    ]
+
+
+def predict_one(images: Listing, path: str, model: Model) -> list[str]:
+    """Classifies a file that holds one image.
+
+    Raises:
+        InputError: it holds another number of images, or one that can't be used.
+
+    """
+    if images.num_images != 1:
+        raise InputError(
+            f"{path} holds {images.num_images:,} images. Say where the table goes: --output"
+            " predictions.parquet"
+        )
+    ((batch, probabilities),) = predict_batches(images, model, 1)
+    if batch.errors[0]:
+        raise InputError(batch.errors[0])
+    return describe_image(model, probabilities[0].tolist())
