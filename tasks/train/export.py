@@ -94,6 +94,8 @@ def export(
     shipped = try_out(convert_to_litert(classifier), "float32")
     require_parity(shipped[2], tolerance=parameters.export_tolerance)
     integers = convert_to_int8(classifier, calibration) if parameters.export == "int8" else None
+    if integers is None and parameters.export == "int8":
+        print("nothing of the network can be computed in 8-bit integers: it ships in float32")
     if integers is not None:
         tried = try_out(integers, "int8")
         if tried[2].accuracy_lost <= parameters.max_export_loss:

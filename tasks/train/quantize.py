@@ -26,7 +26,8 @@ def convert_to_int8(classifier: keras.Model, images: np.ndarray) -> bytes | None
         images: some of those it was trained on; from what they give, ranges of numbers are taken.
 
     Returns:
-        The flatbuffer; None if nothing lies between the first weights and the last.
+        The flatbuffer; None if nothing lies between the first weights and the last, or TensorFlow
+        can't convert what lies there.
 
     """
     debug = tf.lite.experimental
@@ -41,7 +42,10 @@ def convert_to_int8(classifier: keras.Model, images: np.ndarray) -> bytes | None
             debugger = debug.QuantizationDebugger(
                 converter=converter, debug_dataset=converter.representative_dataset
             )
-        except ValueError:  # there is nothing at all that could be quantized
+        except (
+            ValueError,
+            RuntimeError,
+        ):  # nothing that could be quantized, or a kind unknown to it
             return None
         edges, num_inner = _find_edges(debugger.calibrated_model)
         if not num_inner:
