@@ -1,5 +1,6 @@
 """A workspace that is served as `pipeline serve` does, and what one looks at there."""
 
+import re
 import shutil
 import signal
 import socket
@@ -117,6 +118,18 @@ class Service:
         assert any("tasks.train" in command for command in processes_in(self.root).values())
         write_parameters(self.root, parameters)
         return run
+
+    def await_message(self, pattern: str) -> str:
+        """The first message that a regular expression is found in.
+
+        Each is delivered by a run of its own, so that one may arrive after what happened later.
+        """
+
+        def found() -> str | None:
+            return next((text for text in self.messages if re.search(pattern, text)), None)
+
+        await_true(lambda: found() is not None, f"the message like {pattern!r}")
+        return str(found())
 
     def await_no_work(self) -> None:
         """Waits until no process of a run is left: neither the flow's, DVC's, nor a stage's."""

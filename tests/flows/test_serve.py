@@ -26,7 +26,7 @@ from tasks.runner.errors import InputError
 from tasks.runner.lock import LOCK_FOLDER, hold_run
 from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, kill, processes_in, run
-from tests.flows.service import Service, await_true, free_port, prepare_service, serving
+from tests.flows.service import Service, free_port, prepare_service, serving
 
 STAGES = ["ingest", "validate", "prepare", "train", "evaluate", "report"]
 
@@ -117,7 +117,7 @@ def training(service: Service, undisturbed_lock: bytes, parameters: dict) -> UUI
 
 
 def test_the_start_is_told_to_the_webhook(service: Service) -> None:
-    await_true(lambda: "The pipeline's service has started." in service.messages, "the message")
+    assert service.await_message("^The pipeline's service has started.$")
 
 
 def test_a_scheduled_run_does_nothing_when_nothing_changed(
@@ -161,13 +161,7 @@ def test_the_interface_shows_what_was_done_and_how_good_the_model_is(
 
 
 def test_a_new_champion_is_told_of(service: Service, run_on_new_images: FlowRun) -> None:
-    def told() -> bool:
-        return any(
-            re.match(r"New champion: [0-9a-f]{12} accepted: ", message)
-            for message in service.messages
-        )
-
-    await_true(told, "the message")
+    assert service.await_message("^New champion: [0-9a-f]{12} accepted: ")
 
 
 def test_a_run_hands_its_results_on_where_it_is_asked_to(
@@ -220,15 +214,12 @@ def test_a_killed_run_is_told_of_and_the_next_one_completes_the_work(
     service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
     killed = service.start_training(parameters)
-    told = len(service.messages)
     for process, command in processes_in(service.root).items():
         if "prefect.flow_engine" in command or "prefect.engine" in command:
             kill(process, signal.SIGKILL)
     assert service.finish_run(killed).state_name == "Crashed"
     service.await_no_work()
-    await_true(lambda: len(service.messages) > told, "the message")
-    assert "Crashed" in service.messages[-1]
-    assert f"/runs/flow-run/{killed}" in service.messages[-1]
+    assert "Crashed" in service.await_message(f"/runs/flow-run/{killed}")
 
     # It has to do the work, and not to look it up.
     shutil.rmtree(service.root / ".dvc" / "cache")
@@ -280,15 +271,8 @@ def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
     pending = record().pending
     assert pending is not None
     assert record().current == first
-    await_true(
-        lambda: any(
-            message.startswith("Somebody is waited for")
-            and pending.version in message
-            and re.search(r"Report: http://127\.0\.0\.1:\d+/\S+/report\.html ", message)
-            for message in service.messages
-        ),
-        "the message",
-    )
+    told = service.await_message(f"^Somebody is waited for.*{pending.version}")
+    assert re.search(r"Report: http://127\.0\.0\.1:\d+/\S+/report\.html ", told)
     overview = (service.root / "archive" / "index.html").read_text("utf-8")
     assert f"is {pending.version} to be the champion?" in overview
 
@@ -322,17 +306,14 @@ def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
 def test_a_failure_is_told_with_its_stage_its_cause_and_what_happens_next(
     service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
-    told = len(service.messages)
     too_strict = parameters["validate"] | {"min_spread": 200.0}
     write_parameters(service.root, parameters | {"validate": too_strict})
     failed = service.start_run()
     assert service.finish_run(failed).state_name == "Failed"
-    await_true(lambda: len(service.messages) > told, "the message")
-    message = service.messages[-1]
+    message = service.await_message(f"/runs/flow-run/{failed}")
     assert "The stage validate has failed" in message
     assert "no blank or constant image" in message
     assert "the next run goes on from there" in message
-    assert f"/runs/flow-run/{failed}" in message
 
 
 def test_who_is_told_follows_params_yaml(
