@@ -22,7 +22,7 @@ from workspace.graph import Outcome, StageFailedError, read_stages
 from workspace.heal import remove_broken_leftovers
 from workspace.publish import publish, require_publishable
 from workspace.repository import read_lock
-from workspace.sync import find_place, sync_archive
+from workspace.sync import require_place, sync_archive
 from workspace.verify import is_due, require_recorded_bytes, require_sound_lists
 
 
@@ -82,7 +82,7 @@ def _syncing(wanted: FlowParameters) -> Iterator[None]:
     if wanted.sync_to is None:
         yield
         return
-    find_place(wanted.sync_to)  # refused before anything runs
+    require_place(wanted.sync_to)
     sync = make_task(_sync, "sync", "publish", wanted)
     try:
         yield

@@ -8,19 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from tasks.runner.errors import InputError, NetworkError
+from workspace.places import require_writable
 from workspace.repository import open_dvc
 from workspace.results import commit_results, require_possible_branch
-
-_PROBE = ".pipeline-was-here"
-# What a remote that can't be reached raises, by name: the libraries of each kind have their own.
-_PASSING = (
-    "Timeout",
-    "Connect",
-    "EndpointConnection",
-    "ServerDisconnected",
-    "SlowDown",
-    "gaierror",
-)
 
 
 def require_publishable(root: Path, *, push_to: str | None, commit_to: str | None) -> None:
@@ -47,29 +37,13 @@ def require_remote(name: str, root: Path) -> None:
                 f"The DVC remote {name} isn't verified: damaged files would be fetched unseen."
                 f" Mend it: dvc remote modify {name} verify true"
             )
-        try:
-            storage = repository.cloud.get_remote(name).odb
-            if storage.fs.protocol == "local":
-                storage.fs.makedirs(storage.path, exist_ok=True)
-            storage.fs.pipe_file(storage.fs.join(storage.path, _PROBE), b"")
-        except Exception as error:  # noqa: BLE001 - each kind of remote has errors of its own
-            raise _as_fault(name, error) from None
-
-
-def _as_fault(remote: str, error: Exception) -> InputError | NetworkError:
-    """Whether a second try may succeed, by the kind of an error and of its causes."""
-    kinds = []
-    cause: BaseException | None = error
-    while cause is not None:
-        kinds.append(type(cause).__name__)
-        cause = cause.__cause__ or cause.__context__
-    text = " ".join(str(error).split()) or kinds[0]
-    if any(word in kind for kind in kinds for word in _PASSING):
-        return NetworkError(f"The DVC remote {remote} can't be reached: {text}")
-    return InputError(
-        f"The DVC remote {remote} takes no files: {text}. Mend its address or its credentials: dvc"
-        f" remote modify {remote} --help"
-    )
+        storage = repository.cloud.get_remote(name).odb
+        require_writable(
+            storage.fs,
+            storage.path,
+            place=f"The DVC remote {name}",
+            remedy=f"Mend its address or its credentials: dvc remote modify {name} --help",
+        )
 
 
 def publish(

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from tasks.core.files import write_bytes
 from tasks.runner.errors import InputError, NetworkError
 from workspace.archive import ARCHIVE, RECORD_NAME, read_runs
 from workspace.overview import PAGE_NAME, TITLE
+from workspace.places import as_fault, require_writable
+
+_REMEDY = "Mend the address or its credentials"
 
 
 def sync_archive(
@@ -30,12 +34,11 @@ def sync_archive(
         The names of the runs that were copied.
 
     Raises:
-        InputError: see `find_place`; or a folder of this machine can't be written, or there is a
-            page of the same name that no overview is.
-        NetworkError: the place takes no files now.
+        InputError: see `require_place`; or there is a page of the same name that no overview is.
+        NetworkError: the place can't be reached.
 
     """
-    system, place = find_place(address)
+    system, place = _find_place(address)
     copied = []
     try:
         system.invalidate_cache()
@@ -50,13 +53,11 @@ def sync_archive(
             _put(system, archive / PAGE_NAME, f"{place}/{PAGE_NAME}")
     except InputError:
         raise
-    except Exception as error:  # each kind of place has errors of its own
-        # A disk of this machine doesn't mend itself while a task waits for another try.
-        kind = InputError if isinstance(system, LocalFileSystem) else NetworkError
-        raise kind(
-            f"The archive can't be copied to {address}: {' '.join(str(error).split())}. The runs"
-            f" are whole in {archive}; the next run of the flow copies them"
-        ) from error
+    except Exception as error:
+        remedy = (
+            f"{_REMEDY}; the runs are whole in {archive}, and the next one of the flow copies them"
+        )
+        raise as_fault(error, place=f"flow.sync_to = {address}", remedy=remedy) from error
     return copied
 
 
@@ -69,13 +70,20 @@ def _require_own_page(system: Any, page: str, address: str) -> None:
         )
 
 
-def find_place(address: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it.
+def require_place(address: str) -> None:
+    """Refuses, before anything runs, a place that would take nothing afterwards.
 
     Raises:
-        InputError: fsspec knows no such place, or its package isn't installed.
+        InputError: fsspec knows no such place, its package isn't installed, or it takes no files.
 
     """
+    system, place = _find_place(address)
+    # The network may be back when there is something to copy.
+    with suppress(NetworkError):
+        require_writable(system, place, place=f"flow.sync_to = {address}", remedy=_REMEDY)
+
+
+def _find_place(address: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(address)
     except (ValueError, ImportError) as error:

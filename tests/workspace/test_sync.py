@@ -1,6 +1,7 @@
 """The archive outlives the machine: in a folder, and in a real S3 server's bucket."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -11,7 +12,7 @@ from moto.server import ThreadedMotoServer
 from tasks.runner.errors import InputError, NetworkError
 from tests.workspace.test_compare import make_run
 from workspace.overview import write_overview
-from workspace.sync import sync_archive
+from workspace.sync import require_place, sync_archive
 
 
 @pytest.fixture
@@ -61,16 +62,43 @@ def test_so_does_a_bucket(archive: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         # Another machine's view: the copier's own listings aren't believed.
         read = fsspec.filesystem("s3", skip_instance_cache=True)
         check_sync("s3://runs/here", archive, read, "runs/here")
-        with pytest.raises(NetworkError, match=r"to s3://no-such.*are whole in"):
+        require_place("s3://runs/here")
+        with pytest.raises(InputError, match=r"s3://no-such-bucket/here takes no files: .*bucket"):
+            require_place("s3://no-such-bucket/here")
+        with pytest.raises(InputError, match=r"takes no files: .*are whole in"):
             sync_archive("s3://no-such-bucket/here", archive)
     finally:
         server.stop()
 
 
+def test_a_bucket_that_does_not_answer_stops_no_training_and_may_be_tried_again(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "testing")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    require_place("s3://runs/here")
+    with pytest.raises(NetworkError, match=r"s3://runs/here can't be reached"):
+        sync_archive("s3://runs/here", archive)
+
+
 @pytest.mark.parametrize("address", ["nowhere://bucket/runs", "gopher://x"])
 def test_an_unknown_place_is_refused(archive: Path, address: str) -> None:
-    with pytest.raises(InputError, match=r"flow\.sync_to = .* is no place for files"):
-        sync_archive(address, archive)
+    for refused in (require_place, partial(sync_archive, archive=archive)):
+        with pytest.raises(InputError, match=r"flow\.sync_to = .* is no place for files"):
+            refused(address)
+
+
+def test_the_overview_of_an_earlier_run_is_replaced(archive: Path, tmp_path: Path) -> None:
+    place = tmp_path / "site"
+    assert sync_archive(str(place), archive) == ["a", "b"]
+    before = (place / "index.html").read_bytes()
+    make_run(archive, "c", images=range(3))
+    write_overview(archive)
+    assert sync_archive(str(place), archive) == ["c"]
+    assert (place / "index.html").read_bytes() == (archive / "index.html").read_bytes() != before
 
 
 def test_a_page_that_is_somebody_else_s_stays(archive: Path, tmp_path: Path) -> None:
@@ -86,5 +114,6 @@ def test_a_page_that_is_somebody_else_s_stays(archive: Path, tmp_path: Path) -> 
 def test_a_disk_that_takes_nothing_is_not_tried_again(archive: Path, tmp_path: Path) -> None:
     """Only a network's error may pass while a task waits."""
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"can't be copied to .*/file/runs"):
-        sync_archive(str(tmp_path / "file" / "runs"), archive)
+    for refused in (require_place, partial(sync_archive, archive=archive)):
+        with pytest.raises(InputError, match=r"flow\.sync_to = .*/file/runs takes no files"):
+            refused(str(tmp_path / "file" / "runs"))
