@@ -24,7 +24,7 @@ from tasks.core import paths
 from tasks.core.files import remove, write_text
 from tasks.core.parameters import PARAMETERS_PATH
 from tasks.runner.errors import InputError
-from tasks.runner.lock import hold_run
+from tasks.runner.lock import TOKEN_VARIABLE, hold_run
 from tasks.runner.quiet import quiet
 from tasks.sweep.training import link
 from workspace.check import check
@@ -65,10 +65,14 @@ def _holding(root: Path) -> Iterator["Sweep"]:
     check()
     folder = root / _FOLDER
     with hold_run("pipeline sweep", folder):
-        command = [sys.executable, "-m", "dvc", "repro", "--quiet", "validate"]
-        if subprocess.run(command, cwd=root, check=False).returncode:
-            raise InputError("There are no images to train on that pass; see above.")
-        yield open_sweep(root, folder)
+        # What is copied at the beginning must not change meanwhile; what trains then is apart.
+        with hold_run("pipeline sweep, which is about to begin") as token:
+            command = [sys.executable, "-m", "dvc", "repro", "--quiet", "validate"]
+            variables = os.environ | {TOKEN_VARIABLE: token}
+            if subprocess.run(command, cwd=root, env=variables, check=False).returncode:
+                raise InputError("There are no images to train on that pass; see above.")
+            sweep = open_sweep(root, folder)
+        yield sweep
 
 
 def run_sweep(root: Path, *, on_line: Callable[[str], None]) -> None:

@@ -2,8 +2,8 @@
 
 import errno
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
@@ -179,8 +179,30 @@ def _list_table(path: Path, policy: ImagePolicy) -> Files:
             f" twice, in the column {PATH_COLUMN}"
         )
     root = path.parent.resolve()
-    stamps = ["" if is_address(name) else _stamp(root / name) for name in names]
+    there = _stamp_addresses(filter(is_address, names))
+    stamps = [there.get(name, "") if is_address(name) else _stamp(root / name) for name in names]
     return Files(names, stamps, policy, str(root))
+
+
+def _stamp_addresses(addresses: Iterable[str]) -> dict[str, str]:
+    """Stamps by address, from a listing of each folder on a store; the web lists nothing."""
+    from fsspec.core import url_to_fs
+
+    stamps = {}
+    for parent in sorted({address.rpartition("/")[0] for address in addresses}):
+        if parent.startswith("http"):
+            continue
+        with suppress(Exception):  # a store that lets nobody list it may let one read
+            store, top = url_to_fs(parent)
+            for facts in store.ls(top, detail=True, refresh=True):
+                address = f"{parent}/{facts['name'].removeprefix(top).lstrip('/')}"
+                stamps[address] = _stamp_object(address, facts)
+    return stamps
+
+
+def _stamp_object(address: str, facts: Mapping[str, object]) -> str:
+    stamp = next((facts[key] for key in _STAMPS if key in facts), "")
+    return f"{address} {facts['size']} {stamp}"
 
 
 def _list_address(address: str, policy: ImagePolicy) -> Files:
@@ -200,8 +222,7 @@ def _list_address(address: str, policy: ImagePolicy) -> Files:
         if reason := next(reasons, None if facts["size"] else "empty"):
             aside.add(reason, name)
             continue
-        stamp = next((facts[key] for key in _STAMPS if key in facts), "")
-        stamps[name] = f"{address} {facts['size']} {stamp}"
+        stamps[name] = _stamp_object(address, facts)
     if not stamps:
         reasons = "".join(f"\nleft aside, {line}" for line in aside.describe())
         raise InputError(f"There are no images at {address}. Mend the address{reasons}")

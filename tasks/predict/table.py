@@ -12,6 +12,7 @@ import pyarrow as pa
 from tasks.core.files import replacing
 from tasks.images.sources import Images
 from tasks.runner.errors import InputError
+from tasks.runner.lock import hold_output
 
 ENDINGS = (".parquet", ".csv")
 _FIRST = ("image", "label", "confidence")  # columns
@@ -124,7 +125,8 @@ def open_writer(path: Path, schema: pa.Schema) -> Iterator[Any]:
 
     See `claim_table`.
     """
-    with replacing(claim_table(path)) as temporary:
+    target = claim_table(path)
+    with hold_output(f"a prediction into {path}", target), replacing(target) as temporary:
         if path.suffix == ".parquet":
             from pyarrow.parquet import ParquetWriter
 

@@ -61,11 +61,22 @@ def hold_stage(what: str, folder: Path = LOCK_FOLDER) -> Iterator[None]:
 
 
 @contextmanager
+def hold_output(what: str, path: Path) -> Iterator[None]:
+    """Holds a file that is being made, by one beside it that goes when this ends."""
+    beside = path.with_name(f".{path.name}.lock")
+    with _hold(beside, what, ""):
+        try:
+            yield
+        finally:
+            beside.unlink()
+
+
+@contextmanager
 def _hold(path: Path, what: str, token: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if not _lock(descriptor):
+        if not (_lock(descriptor) and _leads_to(path, descriptor)):
             raise WorkspaceBusyError(_describe(_read(path)))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         content = {"what": what, "process": os.getpid(), "since": now, "token": token}
@@ -74,6 +85,14 @@ def _hold(path: Path, what: str, token: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _leads_to(path: Path, descriptor: int) -> bool:
+    """Whether a lock is the one that others see: its last holder may have removed the file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _lock(descriptor: int) -> bool:

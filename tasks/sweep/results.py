@@ -23,16 +23,16 @@ _BLUE, _ORANGE = "#0072b2", "#d55e00"  # told apart by the colour-blind: Okabe a
 
 
 def write_results(sweep: Sweep) -> str:
-    """Writes what was found, whole; gives it in a line."""
+    """Writes each file whole, the summary last; gives what was found in a line."""
     by = sweep.parameters.choose_by
     table = tabulate(sweep)
     summary = summarize(sweep, table)
-    with replacing(FOLDER) as folder:
-        folder.mkdir()
-        write_text(folder / TABLE.name, table.to_csv(index=False, lineterminator="\n"))
-        write_json(folder / SUMMARY.name, summary)
-        draw(table, summary, sweep.parameters).savefig(folder / PICTURE.name, dpi=100)
-        write_text(folder / "dvc.yaml", _DVC)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    write_text(TABLE, table.to_csv(index=False, lineterminator="\n"))
+    with replacing(PICTURE) as temporary:
+        draw(table, summary, sweep.parameters).savefig(temporary, format="png", dpi=100)
+    write_text(FOLDER / "dvc.yaml", _DVC)
+    write_json(SUMMARY, summary)
     line = ", ".join(f"{number} {state}" for state, number in summary["trials"].items())
     if summary["winner"] is None:
         return line

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ import pytest
 
 from tasks.core import paths
 from tasks.propose.sections import replace_sections
+from tasks.runner.lock import LOCK_FOLDER, hold_run
+from tasks.runner.parts import SCHEDULER_VARIABLE
 from tasks.sweep.results import PICTURE, SUMMARY, TABLE
 from tests.cluster.rig import cluster_of
 from tests.conftest import PARAMETERS, environment, make_workspace, read_small_parameters
@@ -56,6 +59,24 @@ def finish(process: subprocess.Popen[str]) -> str:
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     return output
+
+
+def run_flow(root: Path, prefect_api: str, *, scheduler: str) -> str:
+    """Runs what the deployment `sweep/search` runs, with a cluster that params.yaml names."""
+    path = root / "params.yaml"
+    named = {"flow": {"scheduler": (scheduler, "")}}
+    path.write_text(replace_sections(path.read_text("utf-8"), whole={}, values=named), "utf-8")
+    variables = environment() | {"PREFECT_API_URL": prefect_api}
+    variables.pop(SCHEDULER_VARIABLE, None)
+    return subprocess.run(
+        [sys.executable, "-c", "from flows.sweep import sweep; sweep()"],
+        cwd=root,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    ).stdout
 
 
 def dvc(root: Path, *arguments: str) -> str:
@@ -174,15 +195,18 @@ def test_adoption_trains_nothing_and_gives_the_bytes_that_the_trial_gave(searche
 
 
 def test_neither_a_cluster_nor_a_killed_client_change_what_is_found(
-    judged: Path, tmp_path: Path
+    judged: Path, tmp_path: Path, prefect_api: str
 ) -> None:
+    """The second client is the deployment's flow, with the cluster that params.yaml names."""
     root = make(tmp_path / "workspace", epochs=4, first_rung=2)
-    with cluster_of(tmp_path / "cluster", workers=2):
+    with cluster_of(tmp_path / "cluster", workers=2) as cluster:
         client = start(root)
         await_true(lambda: any(map(has_epoch, logs(root))))
         client.kill()
         client.communicate()
-        finish(start(root))
+        unknown = run_flow(root, prefect_api, scheduler="tcp://127.0.0.1:1")
+        assert re.search("No scheduler answers at .*127.0.0.1:1", unknown)
+        assert "best: trial" in run_flow(root, prefect_api, scheduler=cluster.address)
     found, expected = (
         pd.read_csv(folder / TABLE).drop(columns="processes") for folder in (root, judged)
     )
@@ -201,3 +225,15 @@ def test_a_trial_that_a_rung_has_ended_can_be_gone_on_with(judged: Path) -> None
     assert "going on after epoch " in logs(judged)[number].read_text("utf-8")
     rate = f"  learning_rate: {table.loc[number, 'train.learning_rate']} #"
     assert rate in (judged / "params.yaml").read_text("utf-8")
+
+
+def test_a_sweep_begins_on_images_that_nobody_changes_and_leaves_what_is_not_its_own(
+    judged: Path,
+) -> None:
+    own = judged / SUMMARY.parent / "notes.txt"
+    own.write_text("mine")
+    with hold_run("a run of the pipeline", judged / LOCK_FOLDER):
+        output, _ = start(judged).communicate(timeout=PATIENCE)
+    assert "in use by a run of the pipeline" in output
+    finish(start(judged))
+    assert own.read_text() == "mine"

@@ -16,6 +16,7 @@ from tasks.images.sources import open_source
 from tasks.predict.classify import Summary, classify_into, describe_problems, describe_summary
 from tasks.predict.images import open_images
 from tasks.predict.model import Model
+from tasks.predict.table import make_schema, open_writer
 from tasks.runner.errors import InputError
 
 
@@ -97,6 +98,19 @@ def test_a_source_that_breaks_halfway_leaves_the_earlier_table(
         classify_into(output, source, model, batch_size=8, measure=False)
     assert output.read_bytes() == before
     assert {file.name for file in tmp_path.iterdir()} == {"images.npy", "table.parquet"}
+
+
+def test_two_predictions_do_not_write_one_table_at_once(
+    tmp_path: Path, model: Model, pictures: Path
+) -> None:
+    output = tmp_path / "new" / "table.csv"
+    with (
+        open_writer(output, make_schema(model.classes)) as writer,
+        pytest.raises(InputError, match=r"in use by a prediction into .*table\.csv \(process"),
+    ):
+        classify(pictures, output, model)
+    assert writer is not None
+    assert [path.name for path in output.parent.iterdir()] == ["table.csv"]
 
 
 def test_a_table_of_another_ending_is_refused(tmp_path: Path, model: Model, pictures: Path) -> None:

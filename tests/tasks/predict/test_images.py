@@ -80,16 +80,25 @@ def test_a_table_may_name_images_on_several_stores(
     np.testing.assert_array_equal(several.pixels[0], several.pixels[1])
 
 
-def test_an_object_that_changes_or_vanishes_is_noticed(bucket: str, model: Model) -> None:
+@pytest.mark.parametrize("by", ["the bucket", "a table"])
+def test_an_object_that_changes_or_vanishes_is_noticed(
+    by: str, bucket: str, model: Model, tmp_path: Path
+) -> None:
     files = fsspec.filesystem("s3")
-    before = open_images(bucket, model.policy)
+    images = bucket
+    if by == "a table":
+        names = ["a.png", "c.npy", "deeper/b.jpg"]
+        images = str(tmp_path / "several.csv")
+        Path(images).write_text("\n".join(["path", *(f"{bucket}/{name}" for name in names), ""]))
+    before = open_images(images, model.policy)
+    assert all(before.stamps)
     files.cp_file(f"{bucket}/c.npy", f"{bucket}/a.png")
-    after = open_images(bucket, model.policy)
+    after = open_images(images, model.policy)
     assert [first == second for first, second in zip(before.stamps, after.stamps, strict=True)] == [
         *(False, True, True)
     ]
     files.rm_file(f"{bucket}/a.png")
-    assert read(after).errors[0] == "a.png can't be read: there is no such object"
+    assert read(after).errors[0] == f"{after.names[0]} can't be read: there is no such object"
 
 
 def test_what_is_wrong_with_an_address_is_told(
