@@ -6,16 +6,16 @@ needs Chromium. The pictures go into docs/pictures, each under 200 KB.
 """
 
 import io
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tasks.core import paths
+from tests.browser import browsing
 
 FOLDER = Path("docs/pictures")
 _MAX_BYTES = 200_000
@@ -75,14 +75,10 @@ def take(browser: Browser, picture: Picture, address: str) -> bytes:
 
 def main() -> None:
     """Takes every picture."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        sys.exit("Chromium isn't installed. On Debian: apt install chromium")
     if not paths.REPORT_PAGE.is_file():
         sys.exit(f"There is no {paths.REPORT_PAGE}. Make it: dvc repro")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with browsing() as browser:
         for picture in PICTURES:
             content = take(browser, picture, paths.REPORT_PAGE.resolve().as_uri())
             if len(content) > _MAX_BYTES:

@@ -8,18 +8,16 @@ person's decision; the deployment is served as `pipeline serve` does it. The pic
 docs/pictures, those for a look at every width and ground into a folder of the system's.
 """
 
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import sync_playwright
 
 from docs.gallery import FOLDER, Picture, take
 from tasks.core.dataset import ImageSplit, load_split
+from tests.browser import browsing
 from tests.conftest import make_workspace, read_small_parameters, write_parameters
 from tests.fixtures.make import write_idx
 from tests.flows.service import Service, free_port, serving
@@ -46,9 +44,6 @@ RUNS: tuple[dict[str, object], ...] = (
 
 def main() -> None:
     """Runs, then takes the pictures."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        sys.exit("Chromium isn't installed. On Debian: apt install chromium")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name) / "workspace"
         for number, state in enumerate(run_all(root), start=1):
@@ -58,15 +53,13 @@ def main() -> None:
         pages = {"overview": root / ARCHIVE / PAGE_NAME}
         pages["changes"] = root / ARCHIVE / shown[-1] / CHANGES_NAME
         _LOOK.mkdir(exist_ok=True)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        with browsing() as browser:
             for page, width, scheme in product(pages, (390, 1440), ("light", "dark")):
                 picture = Picture(f"{page}-{width}-{scheme}", "body", width, scheme)
                 content = take(browser, picture, pages[page].as_uri())
                 (_LOOK / f"{picture.name}.png").write_bytes(content)
                 if (width, scheme) == (1440, "light"):
                     (FOLDER / f"{page}.png").write_bytes(content)
-            browser.close()
     print(f"{FOLDER}; at every width, on both grounds: {_LOOK}")
 
 

@@ -113,6 +113,29 @@ PROMISES = {
     "leave Prefect's database by themselves": (
         "test_prefects_settings_are_those_that_the_page_names"
     ),
+    "every `flow.verify_hours` one reading of all outputs": (
+        "test_with_nothing_to_do_and_no_server_a_run_only_looks"
+    ),
+    "Two runs of the deployment: the second is cancelled by Prefect": (
+        "test_a_second_run_and_a_person_are_turned_away_while_one_is_at_work"
+    ),
+    "It must take a file": "test_a_disk_that_takes_nothing_is_not_tried_again",
+    "A place that can't be reached is tried again": (
+        "test_a_bucket_that_does_not_answer_stops_no_training_and_may_be_tried_again"
+    ),
+    "the links in Prefect's interface then lead there": (
+        "test_links_lead_to_the_address_that_is_named_else_to_the_service_else_to_the_file"
+    ),
+    "a run's link in Prefect's interface leads to its report there": (
+        "test_a_browser_gets_from_a_run_in_prefects_interface_to_its_report"
+    ),
+    "whether each restored byte is the recorded one": "test_what_is_restored_is_what_was_recorded",
+    "a lost champion is followed by the next candidate that passes the gate": (
+        "test_code_and_cache_are_enough_and_the_next_candidate_that_passes_is_the_champion"
+    ),
+    "keeps what some commit names": (
+        "test_what_a_commit_names_is_kept_when_the_cache_is_tidied_up"
+    ),
     "the last `gate.keep` stay": "test_old_versions_are_removed_but_for_the_latest",
 }
 

@@ -44,6 +44,10 @@ class Service:
     client: SyncPrefectClient
     messages: list[str] = field(default_factory=list)
 
+    def page(self, path: str) -> str:
+        """The address of a page of Prefect's interface."""
+        return str(self.client.api_url).removesuffix("/").removesuffix("/api") + f"/{path}"
+
     @property
     def deployment(self) -> Any:
         return self.client.read_deployment_by_name("pipeline/scheduled")

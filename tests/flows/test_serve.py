@@ -16,7 +16,9 @@ from uuid import UUID
 import httpx
 import pandas as pd
 import pytest
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import PrefectHTTPStatusError
 from ruamel.yaml import YAML
 
@@ -24,6 +26,7 @@ from flows.runs import end_dead, require_own
 from tasks.models.store import CHAMPIONS, Record, read_record
 from tasks.runner.errors import InputError
 from tasks.runner.lock import LOCK_FOLDER, hold_run
+from tests.browser import browsing, needs_chromium
 from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, kill, processes_in, run
 from tests.flows.service import Service, free_port, prepare_service, serving
@@ -160,6 +163,25 @@ def test_the_interface_shows_what_was_done_and_how_good_the_model_is(
     assert link[2].removeprefix("/") in httpx.get(link[1]).text
 
 
+@needs_chromium
+def test_a_browser_gets_from_a_run_in_prefects_interface_to_its_report(
+    service: Service, run_on_new_images: FlowRun
+) -> None:
+    """The link opens a page of its own, without a script."""
+    with browsing() as browser:
+        page = browser.new_page()
+        page.goto(service.page(f"runs/flow-run/{run_on_new_images.id}"))
+        page.get_by_text("Artifacts", exact=True).last.click()
+        page.get_by_text("pipeline-report").click()
+        with page.context.expect_page() as opening:
+            page.get_by_role("link", name="reports/report.html").click()
+        report = opening.value
+        assert report.title().startswith("Fashion-MNIST")
+        assert re.search(r"^http://127\.0\.0\.1:\d+/\S+/report\.html$", report.url)
+        assert report.locator("#confusion svg").first.is_visible()
+        assert report.locator("script").count() == 0
+
+
 def test_a_new_champion_is_told_of(service: Service, run_on_new_images: FlowRun) -> None:
     assert service.await_message("^New champion: [0-9a-f]{12} accepted: ")
 
@@ -249,6 +271,7 @@ def test_a_stopped_process_is_no_dead_run_and_a_second_workspace_is_turned_away(
     service.await_no_work()
 
 
+@needs_chromium
 def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
     service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
@@ -258,6 +281,21 @@ def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
     def decide(what: str, **chosen: str) -> FlowRun:
         deployment = service.client.read_deployment_by_name(f"champion/{what}")
         created = service.client.create_flow_run_from_deployment(deployment.id, parameters=chosen)
+        return service.finish_run(created.id)
+
+    def decide_in_browser(what: str, *, reason: str) -> FlowRun:
+        deployment = service.client.read_deployment_by_name(f"champion/{what}")
+        with browsing() as browser:
+            page = browser.new_page()
+            page.goto(service.page(f"deployments/deployment/{deployment.id}/run"))
+            page.locator("textarea").fill(reason)
+            page.get_by_role("button", name="Submit").click()
+            page.wait_for_url(re.compile(rf"{deployment.id}(\?|$)"))
+        (created,) = service.client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=1,
+        )
         return service.finish_run(created.id)
 
     first = record().current
@@ -281,7 +319,7 @@ def test_an_accepted_model_waits_until_a_person_decides_in_prefect(
     assert decide("decline", reason="?", version="0" * 12).state_name == "Failed"
     assert record().pending == pending
     with hold_run("a run that is at work", service.root / LOCK_FOLDER):
-        promoted = decide("promote", reason="the report looks good")
+        promoted = decide_in_browser("promote", reason="the report looks good")
     assert promoted.state_name == "Completed"
     assert (record().current, record().pending) == (pending.version, None)
     event = record().events[-1]

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tasks.core import paths
-from tasks.propose.sections import replace_sections
+from tasks.propose.sections import Commented, replace_sections
 from tasks.runner.lock import LOCK_FOLDER, hold_run
 from tasks.runner.parts import SCHEDULER_VARIABLE
 from tasks.sweep.results import PICTURE, SUMMARY, TABLE
@@ -64,7 +64,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 def run_flow(root: Path, prefect_api: str, *, scheduler: str) -> str:
     """Runs what the deployment `sweep/search` runs, with a cluster that params.yaml names."""
     path = root / "params.yaml"
-    named = {"flow": {"scheduler": (scheduler, "")}}
+    named: dict[str, Commented] = {"flow": {"scheduler": (scheduler, "")}}
     path.write_text(replace_sections(path.read_text("utf-8"), whole={}, values=named), "utf-8")
     variables = environment() | {"PREFECT_API_URL": prefect_api}
     variables.pop(SCHEDULER_VARIABLE, None)

@@ -1,31 +1,24 @@
 """The page in a real browser: silent, offline, readable on a phone, whole on paper."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tasks.core import paths
 from tasks.report.pictures import RIGHT, STRONGEST, WRONG
+from tests.browser import browsing, needs_chromium
 from tests.tasks.report.conftest import MakeReport, made_up_splits
 from tests.tasks.report.test_page import SECTIONS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and "CI" not in os.environ,
-    reason="there is no Chromium on this machine (Debian: apt install chromium)",
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browsing() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
