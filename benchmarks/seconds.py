@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
+from tests.faults.rig import serve_prefect
 from workspace.graph import read_stages
 
 _PAGE = Path("docs/speed.md").absolute()
@@ -100,6 +101,11 @@ def tell_nothing_to_do() -> str:
     for command in (("dvc", "repro"), ("pipeline", "repro"), ("pipeline", "run")):
         seconds = measure_best(*command)
         rows.append(f"| `{' '.join(command)}` | {seconds:.2f} | {seconds / look:.2f} |")
+    with tempfile.TemporaryDirectory() as folder, serve_prefect(Path(folder)) as address:
+        os.environ["PREFECT_API_URL"] = address
+        seconds = measure_best("pipeline", "run")
+        del os.environ["PREFECT_API_URL"]
+    rows.append(f"| `pipeline run` with a server | {seconds:.2f} | {seconds / look:.2f} |")
     return "\n".join(rows)
 
 

@@ -42,7 +42,7 @@ def require_remote(name: str, root: Path) -> None:
             storage.fs,
             storage.path,
             place=f"The DVC remote {name}",
-            remedy=f"Mend its address or its credentials: dvc remote modify {name} --help",
+            remedy=f"Mend its address: dvc remote modify {name} url ADDRESS; or its credentials",
         )
 
 

@@ -74,6 +74,7 @@ def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "g
     else:
         from tasks.models.data import describe_data  # imports pandas
 
+        _read_predicted(paths.PREDICTIONS)  # which are kept with what is promoted
         images = describe_data()
         if isinstance(champion, Path):
             rival, changes = _compare(champion, metrics, images)

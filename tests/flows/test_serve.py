@@ -16,6 +16,7 @@ from uuid import UUID
 import httpx
 import pandas as pd
 import pytest
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
@@ -252,19 +253,21 @@ def test_a_killed_run_is_told_of_and_the_next_one_completes_the_work(
 
 
 def test_a_stopped_process_is_no_dead_run_and_a_second_workspace_is_turned_away(
-    service: Service, undisturbed_lock: bytes, parameters: dict, tmp_path: Path
+    service: Service, undisturbed_lock: bytes, parameters: dict, tmp_path: Path, prefect_api: str
 ) -> None:
     """As on a machine that was suspended: silence isn't death."""
     training = service.start_training(parameters)
-    own = {pid for pid, command in processes_in(service.root).items() if "engine" in command}
-    for process in own:
+    stopped = {pid for pid, command in processes_in(service.root).items() if "engine" in command}
+    for process in stopped:
         kill(process, signal.SIGSTOP)
     try:
         assert list(end_dead(service.client)) == []
         with pytest.raises(InputError, match="already serves"):
             require_own(service.client, tmp_path)
+        with SyncPrefectClient(prefect_api) as own:
+            require_own(own, tmp_path)
     finally:
-        for process in own:
+        for process in stopped:
             kill(process, signal.SIGCONT)
     assert service.client.read_flow_run(training).state_name == "Running"
     service.cancel(training)

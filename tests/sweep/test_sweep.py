@@ -199,6 +199,8 @@ def test_neither_a_cluster_nor_a_killed_client_change_what_is_found(
 ) -> None:
     """The second client is the deployment's flow, with the cluster that params.yaml names."""
     root = make(tmp_path / "workspace", epochs=4, first_rung=2)
+    output, _ = start(root, "adopt").communicate(timeout=PATIENCE)
+    assert output.endswith("Search: pipeline sweep\n")
     with cluster_of(tmp_path / "cluster", workers=2) as cluster:
         client = start(root)
         await_true(lambda: any(map(has_epoch, logs(root))))
@@ -212,6 +214,7 @@ def test_neither_a_cluster_nor_a_killed_client_change_what_is_found(
     )
     pd.testing.assert_frame_equal(found, expected)
     assert (root / SUMMARY).read_bytes() == (judged / SUMMARY).read_bytes()
+    finish(start(root, "adopt"))
 
 
 def test_a_trial_that_a_rung_has_ended_can_be_gone_on_with(judged: Path) -> None:

@@ -442,6 +442,7 @@ def test_what_waits_is_no_version_to_go_back_to(champions: Path) -> None:
         find_predecessor(read_record(champions), champions)
     with pytest.raises(InputError, match=f"{version} waits for a decision.*promote"):
         back(version, champions)
+    assert approve(version, champions).current == version
 
 
 def test_damage_to_what_waits_is_found_and_mended_by_the_gate(champions: Path) -> None:

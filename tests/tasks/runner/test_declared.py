@@ -173,6 +173,8 @@ def test_what_changes_while_a_stage_runs_fails_it_and_is_not_recorded(
         f"collect: What it was started with changed while it ran: {told}. Nothing" in failed.stderr
     )
     assert not (root / "dvc.lock").exists()
+    write_stage(root, "None")
+    assert repro(root).returncode == 0
 
 
 def test_a_file_that_is_saved_without_a_change_is_no_change(root: Path) -> None:

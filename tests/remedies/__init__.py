@@ -1,0 +1,1 @@
+"""Whoever does what a message says gets on."""
