@@ -24,6 +24,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import psutil
 from distributed import LocalCluster
@@ -208,6 +209,12 @@ def plan_many(folder: Path, many: int, *, workers: int, size: int, seconds: floa
 def simulate(part: object, tasks: int, workers: int) -> tuple[float, int]:
     """Seconds per part of a scheduler with many workers, and the bytes that a part is sent as."""
     options: dict[str, Any] = {"dashboard_address": None, "memory_limit": None}
+    # What each worker watches of itself is done by its own machine elsewhere, and here by one.
+    unwatched = {
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.system-monitor.interval": "1h",
+    }
+    dask.config.set(unwatched)
     local: Any = LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

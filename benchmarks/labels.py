@@ -31,7 +31,7 @@ _NEIGHBOURS["Shirt called T-shirt/top"] = (6, 0)
 _PARTS = {60: 1}
 # Of simulated ones: classes, and images of each.
 _SIZES = [(2, 10), (2, 100), (10, 10), (10, 100), (100, 5), (100, 10), (100, 20)]
-_SIMULATED = 30
+_SIMULATED = 150
 
 
 def main() -> None:

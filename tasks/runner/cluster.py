@@ -2,15 +2,17 @@
 
 import hashlib
 import ipaddress
+import math
 import pickle
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.runner.errors import InputError, NetworkError
@@ -49,32 +51,75 @@ def run_on_cluster(
     with _connect(address) as client:
         own = describe_surroundings()
         require_workers(client, labels, own)
+        pool = _Pool(client, dict(labels))
         given: deque[_Part] = deque()
         for part in parts:
-            given.append(_Part(client, pickle.dumps((function, part, own)), labels))
+            given.append(_Part(pool, pickle.dumps((function, part, own))))
             while given and given[0].future.done():
                 yield given.popleft().result()
-            while (under_way := _under_way(given)) and (
-                len(under_way) >= _PER_WORKER * _count_workers(client)
-            ):
-                _wait(client, under_way)
+            while pool.under_way >= _PER_WORKER * pool.count_workers():
+                pool.wait()
         while given:
             yield given.popleft().result()
+
+
+class _Pool:
+    """The workers, and what they are at; what a part costs here doesn't grow with their number."""
+
+    def __init__(self, client: "Client", labels: dict[str, float]) -> None:
+        self.under_way = 0
+        self._client, self._labels = client, labels
+        self._ended: SimpleQueue[Future] = SimpleQueue()
+        self._workers, self._counted = 0, -math.inf
+
+    def give(self, payload: bytes) -> "Future":
+        """Hands a part to whichever worker is free."""
+        future = self._client.submit(_run, payload, pure=False, resources=self._labels or None)
+        future.add_done_callback(self._ended.put)
+        self.under_way += 1
+        return future
+
+    def wait(self) -> None:
+        """Waits until one more part has ended, as long as there is a worker."""
+        seen = time.monotonic()
+        while True:
+            try:
+                self._ended.get(timeout=_LOOK_SECONDS)
+            except Empty:
+                if self.count_workers():
+                    seen = time.monotonic()
+                elif time.monotonic() - seen > _PATIENCE_SECONDS:
+                    raise NetworkError(
+                        f"The scheduler has had no worker for {_PATIENCE_SECONDS} s. Start some,"
+                        " and run this again: what is finished is kept"
+                    ) from None
+            else:
+                self.under_way -= 1
+                return
+
+    def count_workers(self) -> int:
+        """How many there are, or were a few seconds ago."""
+        # Asked by a client whose scheduler is gone, Dask tries to connect for long.
+        while self._client.status == "running":
+            if time.monotonic() - self._counted < _LOOK_SECONDS:
+                return self._workers
+            try:
+                threads: Any = self._client.nthreads(callback_timeout=_ANSWER_SECONDS)
+                self._workers, self._counted = len(threads), time.monotonic()
+            except TimeoutError:
+                pass  # the scheduler is busy, or the client doesn't know yet that it is gone
+            except OSError:
+                break
+        raise NetworkError(_LOST)
 
 
 class _Part:
     """A part that was given to the cluster, and is given again if a worker was lost with it."""
 
-    def __init__(self, client: "Client", payload: bytes, labels: Mapping[str, float]) -> None:
-        self._client, self._payload, self._labels = client, payload, dict(labels)
-        self._times = 0
-        self._give()
-
-    def _give(self) -> None:
-        self._times += 1
-        self.future = self._client.submit(
-            _run, self._payload, pure=False, resources=self._labels or None
-        )
+    def __init__(self, pool: _Pool, payload: bytes) -> None:
+        self._pool, self._payload = pool, payload
+        self._times = 1
+        self.future = pool.give(payload)
 
     def result(self) -> Any:
         """Waits for what the function returns or raises.
@@ -86,10 +131,12 @@ class _Part:
         from distributed import KilledWorker
 
         while True:
-            _wait(self._client, [self.future])
+            while not self.future.done():
+                self._pool.wait()
             error: Any = self.future.exception() if self.future.status == "error" else None
             if isinstance(error, KilledWorker | NetworkError) and self._times < _TIMES:
-                self._give()
+                self._times += 1
+                self.future = self._pool.give(self._payload)
             elif isinstance(error, KilledWorker):
                 raise NetworkError(
                     f"Each worker that took a certain part has ended: {error}. Look at the workers'"
@@ -100,44 +147,6 @@ class _Part:
                 raise error
             else:
                 return self.future.result()
-
-
-def _count_workers(client: "Client") -> int:
-    # Asked by a client whose scheduler is gone, Dask tries to connect for long.
-    while client.status == "running":
-        try:
-            threads: Any = client.nthreads(callback_timeout=_ANSWER_SECONDS)
-            return len(threads)
-        except TimeoutError:
-            pass  # the scheduler is busy, or the client doesn't know yet that it is gone
-        except OSError:
-            break
-    raise NetworkError(_LOST)
-
-
-def _under_way(parts: Iterable[_Part]) -> "list[Future]":
-    return [part.future for part in parts if not part.future.done()]
-
-
-def _wait(client: "Client", futures: "Sequence[Future]") -> None:
-    """Waits until one of some parts is done, as long as there is a worker."""
-    from distributed import wait
-
-    seen = time.monotonic()
-    while True:
-        try:
-            wait(futures, timeout=_LOOK_SECONDS, return_when="FIRST_COMPLETED")
-        except TimeoutError:
-            pass
-        else:
-            return
-        if _count_workers(client):
-            seen = time.monotonic()
-        elif time.monotonic() - seen > _PATIENCE_SECONDS:
-            raise NetworkError(
-                f"The scheduler has had no worker for {_PATIENCE_SECONDS} s. Start some, and run"
-                " this again: what is finished is kept"
-            )
 
 
 def _run(payload: bytes) -> Any:
