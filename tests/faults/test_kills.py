@@ -172,7 +172,7 @@ def heal(root: Path) -> list[str]:
     DVC alone would refuse to run, with the name of the broken file.
     """
     with hold_run("the test", root / LOCK_FOLDER):
-        healed = [path.name for path in remove_broken_leftovers(root)]
+        healed = [Path(path).name for path in remove_broken_leftovers(root)]
     try:
         read_lock(root)
     except InputError:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
+from tests.users import needs_other_users
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can become two users")
+pytestmark = needs_other_users
 
 GROUP, ALICE, BOB = 61000, 61001, 61002
 GRAPH = """\

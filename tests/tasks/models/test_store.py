@@ -31,6 +31,7 @@ from tasks.models.store import (
 )
 from tasks.runner.errors import InputError
 from tests.conftest import PROJECT
+from tests.users import NOBODY, needs_other_users
 
 NOON = "2026-01-01T12:00:00+00:00"
 
@@ -274,7 +275,7 @@ def test_a_lost_record_begins_anew_with_the_candidate(champions: Path) -> None:
     assert remove_old_versions(keep=2, folder=champions) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else, and back")
+@needs_other_users
 def test_a_record_that_this_user_may_not_read_is_not_a_lost_one() -> None:
     """Nobody begins another in its place, and the message names what helps."""
     with TemporaryDirectory() as temporary:
@@ -282,7 +283,7 @@ def test_a_record_that_this_user_may_not_read_is_not_a_lost_one() -> None:
         version = promote_content(b"first", champions)
         Path(temporary).chmod(0o777)
         (champions / "champion.json").chmod(0o600)
-        os.seteuid(65534)
+        os.seteuid(NOBODY)
         try:
             with pytest.raises(InputError, match=r"may not be read .* chmod a\+r .*champion\.json"):
                 begin_record(champions)

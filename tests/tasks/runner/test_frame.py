@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
+from tests.users import needs_other_users
 
 PROGRAM = """
 import getpass, os, sys, tempfile, time
@@ -114,7 +115,7 @@ def test_a_proxy_is_not_asked_for_local_addresses(tmp_path: Path) -> None:
     assert completed.stdout == b"example.invalid,localhost,127.0.0.1,::1\n"
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user without a name")
+@needs_other_users
 @pytest.mark.parametrize("home", [None, "/nowhere"])
 def test_a_user_without_a_home_gets_one_in_the_workspace(home: str | None) -> None:
     """As in a container that runs under any number: no name, no home."""
