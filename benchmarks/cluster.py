@@ -24,10 +24,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import dask
 import numpy as np
 import psutil
-from distributed import LocalCluster
+from distributed import LocalCluster, config
 from ruamel.yaml import YAML
 
 from benchmarks.machine import describe_machine
@@ -210,11 +209,9 @@ def simulate(part: object, tasks: int, workers: int) -> tuple[float, int]:
     """Seconds per part of a scheduler with many workers, and the bytes that a part is sent as."""
     options: dict[str, Any] = {"dashboard_address": None, "memory_limit": None}
     # What each worker watches of itself is done by its own machine elsewhere, and here by one.
-    unwatched = {
-        "distributed.worker.profile.enabled": False,
-        "distributed.admin.system-monitor.interval": "1h",
-    }
-    dask.config.set(unwatched)
+    settings: Any = config["distributed"]
+    settings["worker"]["profile"]["enabled"] = False
+    settings["admin"]["system-monitor"]["interval"] = "1h"
     local: Any = LocalCluster(
         n_workers=workers,
         threads_per_worker=1,

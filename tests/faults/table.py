@@ -29,7 +29,8 @@ other clock needs a C compiler.
 ## What doesn't hold
 
 - DVC alone doesn't notice an object that rotted in its cache: it checks it out and says “up to
-  date”. `make repro`, the flow and `pipeline verify` read every byte again, and say how to mend it.
+  date”. `make repro` and `pipeline verify` read every byte again, and say how to mend it; the flow
+  does so once `flow.verify_hours` have passed since somebody did, and else reads what it changed.
 - A kill in the instant in which DVC writes its list of busy paths (`.dvc/tmp/rwlock`) leaves it
   empty, and a plain `dvc repro` then refuses to run. `make repro` and the flow heal it, as does
   `pipeline heal`.
