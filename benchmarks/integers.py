@@ -160,7 +160,8 @@ def divide(split: ImageSplit, seed: int) -> tuple[Selection, Selection, ImageSpl
     test, held_out, training = np.split(
         order, [len(order) // 3, len(order) // 3 + len(order) // 10]
     )
-    return Selection(split, training), Selection(split, held_out), Selection(split, test).copy()
+    tested = ImageSplit(np.asarray(split.images)[test], np.asarray(split.labels)[test])
+    return Selection(split, training), Selection(split, held_out), tested
 
 
 SETS: dict[str, Callable[[int], tuple[Selection, Selection, ImageSplit]]] = {

@@ -149,7 +149,7 @@ def export_in_float32(model: Path, target: Path) -> Path:
     whole: Any = keras.models.load_model(model / "model.keras", compile=False)
     network = keras.Model(whole.inputs, whole.get_layer("temperature").input)
     nothing = ImageSplit(np.empty((0, *network.input_shape[1:]), np.uint8), np.empty(0, np.uint8))
-    served = Validator(network, nothing, mirror=card["parameters"]["mirror"]).served()
+    served = Validator(network, nothing.all(), mirror=card["parameters"]["mirror"]).served()
     litert = convert_to_litert(with_probabilities(served, temperature=card["temperature"]))
     (target / MODEL_NAME).write_bytes(litert)
     seal(target)

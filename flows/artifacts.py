@@ -21,7 +21,8 @@ from workspace.overview import PAGE_NAME
 
 # The address of the archive, which the service tells its runs.
 ARCHIVE_VARIABLE = "PIPELINE_ARCHIVE_URL"
-_EPOCH = re.compile(r"^epoch (\d+) of at most (\d+)\b")
+# "epoch 3 of at most 8: …", "describing images: 40,000 of 200,000 images, …".
+_PROGRESS = re.compile(r"^(?:epoch|.+:) ([\d,]+) of (?:at most )?([\d,]+)(?::| images, )")
 
 
 def show_summary(
@@ -70,13 +71,14 @@ def describe_stages(outcomes: Mapping[str, Outcome], seconds: Mapping[str, float
 
 
 def follow_progress(on_line: Callable[[str], None]) -> Callable[[str], None]:
-    """Passes lines on, and shows those that tell of an epoch as the progress of the task."""
+    """Passes lines on, and shows those that tell how far a stage is as the progress of the task."""
     show = _show_progress()
 
     def on_each_line(line: str) -> None:
         on_line(line)
-        if match := _EPOCH.match(line):
-            show(100 * int(match[1]) / int(match[2]), line)
+        if match := _PROGRESS.match(line):
+            done, total = (int(number.replace(",", "")) for number in match.groups())
+            show(100 * done / max(1, total), line)
 
     return on_each_line
 

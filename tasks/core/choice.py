@@ -20,7 +20,7 @@ def rank_by_content(contents: Iterable[bytes], *, seed: int, purpose: bytes) -> 
         hashlib.blake2b(content, key=key, person=purpose, digest_size=8).digest()
         for content in contents
     )
-    numbers = np.frombuffer(b"".join(digests), dtype=">u8")
+    numbers = np.fromiter((int.from_bytes(digest, "big") for digest in digests), np.uint64)
     return (numbers >> 11).astype(np.float64) / 2.0**53
 
 
@@ -56,8 +56,10 @@ def hold_out(
         if len(different) < len(uses):
             small.append(f"class {label} ({name}) has {len(different)}")
             continue
-        number = max(1, int((different < share).sum()))
-        number = min(number, len(different) - len(uses) + 1)
+        by_chance = int((different < share).sum())
+        number = min(max(1, by_chance), len(different) - len(uses) + 1)
+        if number == by_chance:
+            continue
         held_out[np.isin(ranks, different[:number])] = True
         held_out[np.isin(ranks, different[number:])] = False
     if small:

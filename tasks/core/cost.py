@@ -10,12 +10,9 @@ _BYTES_PER_PIXEL = 1000
 _SECONDS_PER_PIXEL = 6e-7
 
 
-def estimate_memory(
-    *, height: int, width: int, channels: int, batch_size: int, num_images: int
-) -> int:
-    """The bytes of memory for training on images of `height` × `width` pixels, held as uint8."""
-    step = min(batch_size, num_images) * _BYTES_PER_PIXEL
-    return _FIXED_BYTES + height * width * (step + num_images * channels)
+def estimate_memory(*, height: int, width: int, batch_size: int, num_images: int) -> int:
+    """The bytes of memory for training on images of so many pixels, which stay in their files."""
+    return _FIXED_BYTES + height * width * min(batch_size, num_images) * _BYTES_PER_PIXEL
 
 
 def estimate_seconds(*, height: int, width: int, num_images: int, epochs: int) -> float:

@@ -1,7 +1,7 @@
 """The ingested images and labels: how they lie in data/raw, written by ingest, read by the rest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import numpy as np
 from tasks.core import paths
 from tasks.core.files import sha256_of, write_json
 from tasks.runner.errors import InputError
+from tasks.runner.progress import show_progress
 
 MANIFEST_NAME = "manifest.json"
 _CHUNK_BYTES = 2**25
@@ -49,9 +50,11 @@ class Selection:
         """Copies images, which are named by their numbers in the selection."""
         return np.asarray(self.source.images)[self.positions[which]]
 
-    def copy(self) -> ImageSplit:
-        """All of it, in memory."""
-        return ImageSplit(self.take(np.arange(len(self.positions))), self.labels)
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Copies of all images, in order, a bounded number of bytes at a time."""
+        step = max(1, _CHUNK_BYTES // max(1, self.source.images[:1].nbytes))
+        for start in range(0, len(self.positions), step):
+            yield self.take(np.arange(start, min(start + step, len(self.positions))))
 
 
 def save_splits(folder: Path, splits: Mapping[SplitName, Selection], origin: object) -> None:
@@ -63,26 +66,26 @@ def save_splits(folder: Path, splits: Mapping[SplitName, Selection], origin: obj
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {}
     for name, split in splits.items():
-        for part, array in (("images", split.source.images), ("labels", split.source.labels)):
-            path = folder / f"{name}_{part}.npy"
-            _save_rows(path, array, split.positions)
+        images, labels = (folder / f"{name}_{part}.npy" for part in ("images", "labels"))
+        _save_images(images, split)
+        np.save(labels, split.labels, allow_pickle=False)
+        for path, shape in ((images, split.source.images.shape[1:]), (labels, ())):
             arrays[path.name] = {
-                "shape": [len(split.positions), *array.shape[1:]],
+                "shape": [len(split.positions), *shape],
                 "sha256": sha256_of(path),
             }
     write_json(folder / MANIFEST_NAME, {"origin": origin, "arrays": arrays})
 
 
-def _save_rows(path: Path, array: np.ndarray, positions: np.ndarray) -> None:
-    """Writes what np.save would write for `array[positions]`."""
-    step = max(1, _CHUNK_BYTES // max(1, array[:1].nbytes))
-    header = np.lib.format.header_data_from_array_1_0(array)
+def _save_images(path: Path, split: Selection) -> None:
+    """Writes what np.save would write for all images."""
+    images, number = split.source.images, len(split.positions)
+    header = np.lib.format.header_data_from_array_1_0(images)
+    header |= {"shape": (number, *images.shape[1:]), "fortran_order": False}
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, header | {"shape": (len(positions), *array.shape[1:]), "fortran_order": False}
-        )
-        for start in range(0, len(positions), step):
-            file.write(array[positions[start : start + step]].tobytes())
+        np.lib.format.write_array_header_1_0(file, header)
+        for chunk in show_progress(split.chunks(), what=f"writing {path.name}", total=number):
+            file.write(chunk.tobytes())
 
 
 def load_split(name: SplitName, folder: Path = paths.RAW) -> ImageSplit:

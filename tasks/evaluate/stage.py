@@ -18,6 +18,7 @@ from tasks.evaluate.parameters import EvaluateParameters
 from tasks.evaluate.tables import bin_confidences, tabulate_predictions
 from tasks.models.card import version_of
 from tasks.models.classifier import Classifier
+from tasks.runner.progress import show_progress
 
 
 def main() -> None:
@@ -26,7 +27,9 @@ def main() -> None:
     parameters: EvaluateParameters = load_section("evaluate", EvaluateParameters)
     split, arrays = load_split("test"), load_manifest()["arrays"]
     model = sealed(paths.EXPORTED_MODEL, stage="train")
-    probabilities = Classifier(model.read_bytes()).predict(split.images)
+    classifier = Classifier(model.read_bytes())
+    chunks = show_progress(split.all().chunks(), what="classifying", total=len(split.labels))
+    probabilities = np.concatenate([classifier.predict(chunk) for chunk in chunks])
     metrics = measure(
         split.labels,
         probabilities,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.runner.parts import is_elsewhere, run_parts
+from tasks.runner.progress import show_progress
 
 # As many pixels at once as keep memory bounded, whatever the size of the images.
 _CHUNK_PIXELS = 2**23
@@ -25,10 +27,11 @@ def describe_images(images: np.ndarray) -> pd.DataFrame:
     hashes, and two different ones among a million share one with a probability of 3e-8.
     """
     found = zip(_split(images), run_parts(_try_to_describe, _split(images)), strict=True)
-    parts = [part or _describe(_Rows(images, rows.start, rows.stop)) for rows, part in found]
-    statistics = [described for described, _ in parts] or [np.empty((0, len(STATISTICS)))]
+    described = (part or _describe(_Rows(images, rows.start, rows.stop)) for rows, part in found)
+    parts = list(show_progress(described, what="describing images", total=len(images)))
+    statistics = [part.statistics for part in parts] or [np.empty((0, len(STATISTICS)))]
     frame = pd.DataFrame(np.concatenate(statistics), columns=list(STATISTICS))
-    frame["content"] = np.concatenate([np.empty(0, np.uint64), *(hashes for _, hashes in parts)])
+    frame["content"] = np.concatenate([np.empty(0, np.uint64), *(part.hashes for part in parts)])
     return frame
 
 
@@ -40,7 +43,8 @@ def hash_images(images: np.ndarray) -> np.ndarray:
 
 def iterate_chunks(images: np.ndarray) -> Iterator[np.ndarray]:
     """Yields (m, pixels) arrays that together hold all images, in order."""
-    return (rows.read() for rows in _split(images, as_file=False))
+    chunks = (rows.read() for rows in _split(images, as_file=False))
+    return show_progress(chunks, what="looking at images", total=len(images))
 
 
 class _Rows(NamedTuple):
@@ -58,6 +62,17 @@ class _Rows(NamedTuple):
         return chunk.reshape(len(chunk), int(np.prod(source.shape[1:])))
 
 
+@dataclass(frozen=True)
+class _Described:
+    """(m, statistics) float64 and (m,) uint64 of m images."""
+
+    statistics: np.ndarray
+    hashes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+
 def _split(images: np.ndarray, *, as_file: bool = True) -> Iterator[_Rows]:
     source: np.ndarray | Path = images
     if as_file and is_elsewhere() and isinstance(images, np.memmap):
@@ -67,12 +82,12 @@ def _split(images: np.ndarray, *, as_file: bool = True) -> Iterator[_Rows]:
         yield _Rows(source, start, min(start + step, len(images)))
 
 
-def _describe(rows: _Rows) -> tuple[np.ndarray, np.ndarray]:
+def _describe(rows: _Rows) -> _Described:
     chunk = rows.read()
-    return _describe_chunk(chunk), _hash_chunk(chunk)
+    return _Described(_describe_chunk(chunk), _hash_chunk(chunk))
 
 
-def _try_to_describe(rows: _Rows) -> tuple[np.ndarray, np.ndarray] | None:
+def _try_to_describe(rows: _Rows) -> _Described | None:
     """None on a machine that doesn't have the file."""
     try:
         return _describe(rows)

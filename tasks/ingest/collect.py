@@ -5,10 +5,12 @@ The pixels go to a file as they come, so that memory holds a few numbers per ima
 
 import hashlib
 import math
+from array import array
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +23,9 @@ from tasks.images.errors import ImageError, Tally
 from tasks.ingest.source import Entry, Source
 from tasks.runner.errors import InputError
 from tasks.runner.parts import is_elsewhere, run_parts, split_items
+from tasks.runner.progress import show_progress
 
 _DIGEST_BYTES = 16
-_PROGRESS_STEP = 20_000
 _PART_BYTES, _MOST = 2**23, 1_024  # of pixels, of images in a part
 _SHOWN = 10
 
@@ -39,7 +41,8 @@ class Fault(NamedTuple):
 class Collection:
     """The n images that could be read, in the source's order, mapped into memory, and the others.
 
-    `is_test` is (n,) bool, `contents` (n, 2) uint64, a hash of the pixels.
+    `is_test` is (n,) bool, `contents` (n, 2) uint64, a hash of the pixels. Images that were
+    published as a whole have no names.
     """
 
     names: list[str]
@@ -67,13 +70,11 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
     # What a source holds in memory isn't sent to other machines.
     parts = map(load_part, give()) if source.published else run_parts(load_part, give())
     names: list[str] = []
-    labels: list[int] = []
-    is_test: list[bool] = []
+    labels, is_test, digests = array("q"), bytearray(), bytearray()
     faults: list[Fault] = []
-    digests = bytearray()
     num_read_here = 0
     with spool.open("wb") as file:
-        for part in parts:
+        for part in show_progress(parts, what="reading", total=source.num_images):
             for entry, loaded in zip(given.popleft(), part, strict=True):
                 if isinstance(loaded, ImageError) and is_elsewhere():
                     # Another machine may not have the file, which is no fault of the image.
@@ -84,24 +85,23 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
                     continue
                 file.write(loaded)
                 digests += hashlib.blake2b(loaded, digest_size=_DIGEST_BYTES).digest()
-                names.append(entry.name)
                 labels.append(entry.label)
                 is_test.append(entry.split == "test")
-                if len(names) % _PROGRESS_STEP == 0:
-                    print(f"read {len(names):,} images", flush=True)
+                if not source.published:  # of published images, none is ever named
+                    names.append(entry.name)
     if num_read_here:
         print(f"{num_read_here:,} images were read here: a worker can't read them", flush=True)
-    _check_labels([*labels, *(fault.label for fault in faults)], data.classes)
-    _check_faults(faults, source=source, num_images=len(names) + len(faults))
-    if not names and not faults:
+    _check_labels(chain(labels, (fault.label for fault in faults)), data.classes)
+    _check_faults(faults, source=source, num_images=len(labels) + len(faults))
+    if not labels and not faults:
         raise InputError("There are no images at ingest.path of params.yaml. Add some, or mend it")
     _check_classes(labels, faults, data.classes)
-    images = np.memmap(spool, np.uint8, "r", shape=(len(names), *shape))
+    images = np.memmap(spool, np.uint8, "r", shape=(len(labels), *shape))
     return Collection(
         names=names,
         whole=ImageSplit(images, np.array(labels, np.uint8)),
-        is_test=np.array(is_test),
-        contents=np.frombuffer(bytes(digests), np.uint64).reshape(-1, 2),
+        is_test=np.frombuffer(is_test, bool),
+        contents=np.frombuffer(digests, np.uint64).reshape(-1, 2),
         faults=faults,
     )
 
@@ -123,13 +123,13 @@ def arrange(
         order = np.lexsort((labels, *collection.contents.T))
         contradictions = _find_contradictions(collection, order, classes)
         faults = [*faults, *contradictions.values()]
-        num_images = len(collection.names) + len(collection.faults)
+        num_images = len(labels) + len(collection.faults)
         _check_faults(faults, source=source, num_images=num_images)
         order = order[~np.isin(order, list(contradictions))]
         _check_classes(labels[order].tolist(), faults, classes)
     is_test = collection.is_test[order]
     if source.choice and not is_test.any():
-        contents = [content.tobytes() for content in collection.contents[order]]
+        contents = (collection.contents[row].tobytes() for row in order)
         is_test = hold_out(
             rank_by_content(contents, seed=source.choice.test_seed, purpose=b"test"),
             labels[order],
@@ -159,7 +159,7 @@ def _load(entry: Entry, shape: tuple[int, int, int]) -> bytes | ImageError:
     return image.tobytes()
 
 
-def _check_labels(labels: list[int], classes: tuple[str, ...]) -> None:
+def _check_labels(labels: Iterable[int], classes: tuple[str, ...]) -> None:
     wrong = Counter(label for label in labels if not 0 <= label < len(classes))
     if wrong:
         shown = ", ".join(f"{label} ({count:,})" for label, count in wrong.most_common(_SHOWN))
@@ -183,7 +183,7 @@ def _check_faults(faults: list[Fault], *, source: Source, num_images: int) -> No
     raise InputError("\n".join(lines))
 
 
-def _check_classes(labels: list[int], faults: list[Fault], classes: tuple[str, ...]) -> None:
+def _check_classes(labels: Iterable[int], faults: list[Fault], classes: tuple[str, ...]) -> None:
     """Refuses a class without images, with all that is known of why it has none."""
     for label in sorted(set(range(len(classes))) - set(labels)):
         own = [fault for fault in faults if fault.label == label]

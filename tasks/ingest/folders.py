@@ -39,6 +39,7 @@ def read_folders(source: FoldersParameters, data: DataParameters) -> Source:
     ]
     return Source(
         entries=entries,
+        num_images=len(entries),
         published=False,
         max_faulty_share=source.max_faulty_share,
         choice=source,

@@ -43,6 +43,7 @@ class Source:
 
     Attributes:
         entries: read once; they needn't all be in memory.
+        num_images: how many there are.
         published: whether the order of the images is kept, and every one counts. If not, their
             order and their names don't matter, and those that can't be used may be left out.
         max_faulty_share: of the images, that may be left out.
@@ -54,6 +55,7 @@ class Source:
     """
 
     entries: Iterable[Entry]
+    num_images: int
     published: bool
     max_faulty_share: float
     choice: ChoiceParameters | None
@@ -91,6 +93,7 @@ def publish(parts: list[Part], ingest: Published, data: DataParameters, **origin
             )
     return Source(
         entries=_list_entries(parts, ingest.first_label),
+        num_images=sum(part.shape[0] for part in parts),
         published=True,
         max_faulty_share=0.0,
         choice=ingest if isinstance(ingest, NpzParameters) else None,

@@ -65,6 +65,7 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
             for row, load in zip(table_rows, _load_images(source, table, policy), strict=True)
             if row
         ),
+        num_images=len(rows),
         published=False,
         max_faulty_share=source.max_faulty_share,
         choice=source,

@@ -3,6 +3,9 @@
 import numpy as np
 
 from tasks.core.choice import hold_out, rank_by_content
+from tasks.runner.progress import show_progress
+
+_AT_ONCE = 1_000
 
 
 def split_indices(
@@ -33,7 +36,10 @@ def split_indices(
         InputError: a class has too few images for one on each side.
 
     """
-    ranks = rank_by_content((image.tobytes() for image in images), seed=seed, purpose=b"")
+    chunks = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+    chunks = show_progress(chunks, what="choosing by content", total=len(images))
+    contents = (image.tobytes() for chunk in chunks for image in chunk)
+    ranks = rank_by_content(contents, seed=seed, purpose=b"")
     held_out = hold_out(
         ranks, labels, share=validation_share, classes=classes, uses=("train", "validate")
     )

@@ -166,11 +166,10 @@ def _describe(
         yield f"  and {len(classes) - _SHOWN} more; the smallest, {smallest}"
     chosen = "given" if is_given else "chosen by content, ingest.test_share of each class"
     yield f"  together: {counts['train'].sum():,} + {counts['test'].sum():,}; test images: {chosen}"
-    number, height, width, channels = splits["train"].images.shape
+    number, height, width, _ = splits["train"].images.shape
     num_bytes = estimate_memory(
         height=height,
         width=width,
-        channels=channels,
         batch_size=train.batch_size,
         num_images=number,
     )

@@ -1,5 +1,6 @@
 """What is worth a look among the predictions: mistakes, confused pairs, likely wrong labels."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -11,8 +12,9 @@ from sklearn.neighbors import NearestNeighbors
 from tasks.core.dataset import ImageSplit
 from tasks.validate.labels import suggest
 
-# Pixels in one search for neighbours: bounds the memory, whatever the number of images.
-_CHUNK_PIXELS = 2**24
+# Pixels in one search for neighbours, and of all training images that are searched: they bound
+# memory and time, whatever the number of images.
+_CHUNK_PIXELS, _SEARCHED_PIXELS = 2**24, 2**30
 
 
 class Cell(NamedTuple):
@@ -126,7 +128,8 @@ def ask_neighbours(
     Args:
         doubtful: as `find_doubtful_labels` gives it.
         images: (n, height, width, channels) uint8, those in question among them.
-        training: images and labels among which neighbours are looked for.
+        training: images and labels among which neighbours are looked for; some of them, evenly
+            spaced, where all have more than a thousand million pixels.
         number: of neighbours.
 
     Returns:
@@ -154,12 +157,14 @@ def _nearest_labels(images: np.ndarray, training: ImageSplit, *, number: int) ->
     pixels = images.reshape(len(images), -1).astype(np.float64)
     size = max(number, _CHUNK_PIXELS // pixels.shape[1])
     distances, labels = [], []
-    for start in range(0, len(training.images), size):
-        chunk = training.images[start : start + size].reshape(-1, pixels.shape[1])
+    spacing = max(1, math.ceil(training.images.size / _SEARCHED_PIXELS))
+    for start in range(0, len(training.images), size * spacing):
+        rows = slice(start, start + size * spacing, spacing)
+        chunk = training.images[rows].reshape(-1, pixels.shape[1])
         search = NearestNeighbors(n_neighbors=min(number, len(chunk)), algorithm="brute")
         found, positions = search.fit(chunk.astype(np.float64)).kneighbors(pixels)
         distances.append(found)
-        labels.append(training.labels[start + positions])
+        labels.append(training.labels[rows][positions])
     order = np.argsort(np.hstack(distances), axis=1, kind="stable")[:, :number]
     return np.take_along_axis(np.hstack(labels), order, axis=1)
 

@@ -88,7 +88,8 @@ def export(
     classifier = with_probabilities(validator.served(), temperature=temperature)
 
     def try_out(model: bytes, computes_in: str) -> tuple[bytes, np.ndarray, Parity]:
-        found = Classifier(model, num_threads=parameters.threads).predict(validator.images)
+        shipped = Classifier(model, num_threads=parameters.threads)
+        found = np.concatenate([shipped.predict(chunk) for chunk in validator.held_out.chunks()])
         return model, found, compare(found, expected, validator.labels, computes_in=computes_in)
 
     shipped = try_out(convert_to_litert(classifier), "float32")

@@ -58,7 +58,7 @@ def train_network(
     batches = Batches(training, num_classes=num_classes, parameters=parameters)
     model = compile_network(trained, parameters, steps_per_epoch=len(batches))
     model.set_weights(network.get_weights())
-    validator = Validator(network, held_out.copy(), mirror=parameters.mirror)
+    validator = Validator(network, held_out, mirror=parameters.mirror)
     keeper = Keeper(network, validator, batches, checkpoint, patience=parameters.patience)
     keeper.resume(model)
     done = len(keeper.history)

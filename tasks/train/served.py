@@ -6,26 +6,27 @@ import tensorflow as tf
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from tasks.core.dataset import ImageSplit
+from tasks.core.dataset import Selection
 from tasks.train.normalization import without_normalization
 
-_BATCH = 512
+# Images of a batch: as many as keep what the layers give in memory, whatever their size.
+_BATCH, _BATCH_PIXELS = 512, 2**21
 # A validation split that is classified without a mistake would ask for boundless certainty.
 _TEMPERATURES = (0.25, 4.0)
 
 
 class Validator:
-    """Measures the network as it ships on images that were held out, and stay in memory.
+    """Measures the network as it ships on images that were held out; a batch of them is in memory.
 
     Args:
         network: from images to logits; its weights may change.
-        validation: the images.
+        held_out: the images.
         mirror: average the logits of each image with those of its mirror image.
 
     """
 
-    def __init__(self, network: keras.Model, validation: ImageSplit, *, mirror: bool) -> None:
-        self.images, self.labels = validation.images, validation.labels
+    def __init__(self, network: keras.Model, held_out: Selection, *, mirror: bool) -> None:
+        self.held_out, self.labels = held_out, held_out.labels
         classify, self._normalizations = without_normalization(network)
         images = keras.Input(network.input_shape[1:], dtype="uint8", name="images")
         pixels = keras.ops.cast(images, "float32")
@@ -44,11 +45,14 @@ class Validator:
     def logits(self) -> np.ndarray:
         """(n, classes) float64 of the images that were held out."""
         self.served()
-        number = len(self.images)
-        size = min(_BATCH, number)
+        number = len(self.labels)
+        height, width = self._served.input_shape[1:3]
+        size = max(1, min(_BATCH, _BATCH_PIXELS // (height * width), number))
         # The last batch is filled up, so that every batch has the same shape.
         batches = (np.arange(start, start + size) % number for start in range(0, number, size))
-        logits = [self._compute(tf.constant(self.images[batch])).numpy() for batch in batches]
+        logits = [
+            self._compute(tf.constant(self.held_out.take(batch))).numpy() for batch in batches
+        ]
         return np.concatenate(logits)[:number].astype(np.float64)
 
     def __call__(self) -> dict[str, float]:

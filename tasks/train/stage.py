@@ -37,9 +37,14 @@ def main() -> None:
     train: TrainParameters = load_section("train", TrainParameters)
     training, held_out = load_selections()
     num_training, manifest = len(training.positions), load_manifest()
-    size = data.model_dump(include={"height", "width", "channels"})
+    needed = estimate_memory(
+        height=data.height,
+        width=data.width,
+        batch_size=train.batch_size,
+        num_images=num_training,
+    )
     require_memory(
-        estimate_memory(**size, batch_size=train.batch_size, num_images=num_training),
+        needed,
         available=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     )
     checkpoint = Checkpoint(

@@ -13,6 +13,7 @@ from scipy.linalg import eigh, solve_triangular
 from scipy.stats import betabinom, binom, hypergeom
 
 from tasks.core.dataset import ImageSplit
+from tasks.runner.progress import show_progress
 from tasks.validate.parameters import Suspicion
 
 COLUMNS = ["position", "label", "suggestion", "probability_label", "probability_suggestion"]
@@ -25,7 +26,7 @@ _COMPONENT_IMAGES = 10_000  # enough to find the components
 _NUM_FOLDS = 3
 _POOLED_IMAGES = 64  # that the covariance of all classes counts for in that of one
 _STEPS_PER_LEVEL = 4  # of a grey level, to which components are rounded
-_CHUNK = 4_096
+_CHUNK, _CHUNK_PIXELS = 4_096, 2**24
 _HARDLY = 0.0001  # a probability; a power of ten more or less finds the same
 _STRENGTHS = 2.0 ** np.arange(1, 13, 0.5)  # of what keeps a class's share in place
 _NOTABLE_GAIN = 3.3  # in log-likelihood, that chance gives in one set of a hundred
@@ -238,8 +239,10 @@ def _read(images: np.ndarray, chosen: np.ndarray) -> Iterator[np.ndarray]:
     step = max(1, int(np.ceil(np.sqrt(height * width * channels / _MAX_VALUES))))
     rows, columns = np.arange(0, height, step), np.arange(0, width, step)
     sizes = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))[None, ..., None]
-    for start in range(0, len(chosen), _CHUNK):
-        pixels = np.asarray(images[chosen[start : start + _CHUNK]])
+    size = max(1, min(_CHUNK, _CHUNK_PIXELS // (height * width * channels)))
+    parts = (chosen[start : start + size] for start in range(0, len(chosen), size))
+    for part in show_progress(parts, what="looking at labels", total=len(chosen)):
+        pixels = np.asarray(images[part])
         sums = np.add.reduceat(pixels, rows, axis=1, dtype=np.int64)
         sums = np.add.reduceat(sums, columns, axis=2)
         yield np.rint(sums / sizes).reshape(len(pixels), -1).astype(np.float64)

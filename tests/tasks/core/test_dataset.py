@@ -74,16 +74,18 @@ def test_a_selection_is_saved_as_numpy_would_save_it(
 
 
 def test_a_selection_gives_its_images_in_its_own_order_as_copies(
-    splits: dict[SplitName, ImageSplit],
+    splits: dict[SplitName, ImageSplit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = splits["train"]
     selection = Selection(source, np.array([7, 3, 11]))
     taken = selection.take(np.array([2, 0]))
     np.testing.assert_array_equal(taken, source.images[[11, 7]])
     assert not np.shares_memory(taken, source.images)
-    whole = selection.copy()
-    np.testing.assert_array_equal(whole.images, source.images[[7, 3, 11]])
-    np.testing.assert_array_equal(whole.labels, source.labels[[7, 3, 11]])
+    np.testing.assert_array_equal(selection.labels, source.labels[[7, 3, 11]])
+    monkeypatch.setattr(dataset, "_CHUNK_BYTES", 2 * source.images[0].nbytes)
+    chunks = list(selection.chunks())
+    assert [len(chunk) for chunk in chunks] == [2, 1]
+    np.testing.assert_array_equal(np.concatenate(chunks), source.images[[7, 3, 11]])
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])

@@ -117,6 +117,20 @@ def test_the_neighbours_are_the_same_however_the_images_are_divided(monkeypatch)
     assert ask_neighbours(doubted, splits["test"].images, **options).equals(whole)
 
 
+def test_of_very_many_training_images_some_evenly_spaced_are_asked(monkeypatch) -> None:
+    splits = real_splits()
+    training = splits["train"]
+    labels = splits["test"].labels[:3]
+    doubted = pd.DataFrame({"image": [0, 1, 2], "label": labels, "suggestion": labels})
+    third = ImageSplit(training.images[::3], training.labels[::3])
+    expected = ask_neighbours(doubted, splits["test"].images, training=third, number=5)
+    monkeypatch.setattr("tasks.report.findings._SEARCHED_PIXELS", training.images.size // 3 + 784)
+    for chunk in (2**24, 784 * 37):
+        monkeypatch.setattr("tasks.report.findings._CHUNK_PIXELS", chunk)
+        asked = ask_neighbours(doubted, splits["test"].images, training=training, number=5)
+        assert asked.equals(expected)
+
+
 def test_fewer_training_images_than_neighbours_are_enough() -> None:
     images = np.zeros((3, 2, 2, 1), np.uint8)
     training = ImageSplit(images, np.array([0, 1, 1]))

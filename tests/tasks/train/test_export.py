@@ -49,7 +49,7 @@ def network() -> keras.Model:
 def test_the_exported_model_agrees_with_keras_for_any_number_of_images(
     network: keras.Model, images: np.ndarray, labels: np.ndarray, mirror: bool
 ) -> None:
-    validator = Validator(network, ImageSplit(images, labels), mirror=mirror)
+    validator = Validator(network, ImageSplit(images, labels).all(), mirror=mirror)
     model = convert_to_litert(with_probabilities(validator.served(), temperature=1.7))
     classifier = Classifier(model)
     logits = np.asarray(network(images.astype(np.float32)))
@@ -100,7 +100,7 @@ def test_in_integers_the_inside_computes_in_8_bits_and_the_answers_stay(
     network: keras.Model, images: np.ndarray, labels: np.ndarray, mirror: bool
 ) -> None:
     """Probabilities are as fine as those of float32, since what gives them isn't rounded."""
-    validator = Validator(network, ImageSplit(images, labels), mirror=mirror)
+    validator = Validator(network, ImageSplit(images, labels).all(), mirror=mirror)
     classifier = with_probabilities(validator.served(), temperature=1.7)
     model = convert_to_int8(classifier, images[:100])
     assert model is not None
@@ -155,7 +155,7 @@ def test_integers_that_lose_too_much_are_told_and_float32_ships(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Ranges that are taken from black images hold for no other."""
-    validator = Validator(network, ImageSplit(images, np.zeros(400, np.uint8)), mirror=False)
+    validator = Validator(network, ImageSplit(images, np.zeros(400, np.uint8)).all(), mirror=False)
     validator.labels = validator.logits().argmax(axis=1)  # all are right
     black = np.zeros((10, 28, 28, 1), np.uint8)
     exported = export(network, validator, recipe, calibration=black)

@@ -14,9 +14,21 @@ def test_a_validation_set_that_no_batch_divides_is_measured_whole(
 ) -> None:
     network = build_network("article", image_shape=(28, 28, 1), num_classes=10)
     many = np.tile(images, (2, 1, 1, 1))[:700]
-    validator = Validator(network, ImageSplit(many, np.tile(labels, 2)[:700]), mirror=False)
+    validator = Validator(network, ImageSplit(many, np.tile(labels, 2)[:700]).all(), mirror=False)
     expected = network.predict(many, verbose=0)  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(validator.logits(), expected, atol=1e-5)
+
+
+def test_large_images_are_measured_a_few_at_a_time_and_alike(
+    images: np.ndarray, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = build_network("article", image_shape=(28, 28, 1), num_classes=10)
+    whole, few = (
+        Validator(network, ImageSplit(images, labels).all(), mirror=False) for _ in range(2)
+    )
+    expected = whole.logits()
+    monkeypatch.setattr("tasks.train.served._BATCH_PIXELS", 28 * 28 * 3)
+    np.testing.assert_allclose(few.logits(), expected, atol=1e-5)
 
 
 def test_a_mirrored_network_says_of_an_image_what_it_says_of_its_mirror_image(
@@ -24,7 +36,7 @@ def test_a_mirrored_network_says_of_an_image_what_it_says_of_its_mirror_image(
 ) -> None:
     network = build_network("light", image_shape=(28, 28, 1), num_classes=10)
     plain, mirrored = (
-        Validator(network, ImageSplit(pixels, labels), mirror=True).logits()
+        Validator(network, ImageSplit(pixels, labels).all(), mirror=True).logits()
         for pixels in (images, np.ascontiguousarray(images[:, :, ::-1]))
     )
     np.testing.assert_allclose(plain, mirrored, atol=1e-5)
