@@ -59,7 +59,9 @@ class Service:
             self.client.update_deployment_schedule(deployment.id, schedule.id, active=active)
         if not active:
             for run in self.client.read_flow_runs():
-                if run.state is not None and run.state.is_scheduled():
+                # Not one that delivers a message, which nobody has scheduled, but which waits, too.
+                is_waiting = run.state is not None and run.state.is_scheduled()
+                if run.auto_scheduled and is_waiting:
                     self.client.delete_flow_run(run.id)
             await_true(lambda: all(map(is_over, self.client.read_flow_runs())), "the last run")
 
