@@ -90,9 +90,10 @@ def describe(stage: str, root: Path) -> Request:
     """
     cached: list[str] = []
     files = {name: (root / name).read_bytes() for name in ("dvc.yaml", str(PARAMETERS_PATH))}
-    lock = root / "dvc.lock"
-    if lock.exists():
-        files[lock.name] = lock.read_bytes()
+    # What DVC leaves aside decides what a folder's hash is, and so whether a run is known.
+    for place in (root / "dvc.lock", root / ".dvcignore"):
+        if place.exists():
+            files[place.name] = place.read_bytes()
     with open_dvc(root) as repository:
         made = {out.def_path: out for out in repository.index.outs}
         (found,) = repository.stage.collect(stage)

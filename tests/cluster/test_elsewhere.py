@@ -17,7 +17,8 @@ from workspace.elsewhere import Request, run_stage
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with cluster_of(tmp_path_factory.mktemp("cluster"), workers=0) as cluster:
-        cluster.start_worker("--resources", "gpu=1")
+        # As on most machines; what Python compiles there is no part of the code's hash.
+        cluster.start_worker("--resources", "gpu=1", PYTHONDONTWRITEBYTECODE="")
         cluster.wait_for_workers(1)
         yield cluster
 
