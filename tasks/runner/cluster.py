@@ -89,28 +89,36 @@ class _Pool:
                 if self.count_workers():
                     seen = time.monotonic()
                 elif time.monotonic() - seen > _PATIENCE_SECONDS:
+                    wanted = f" with {_in_words(self._labels)}" if self._labels else ""
                     raise NetworkError(
-                        f"The scheduler has had no worker for {_PATIENCE_SECONDS} s. Start some,"
-                        " and run this again: what is finished is kept"
+                        f"The scheduler has had no worker{wanted} for {_PATIENCE_SECONDS} s. Start"
+                        " some, and run this again: what is finished is kept"
                     ) from None
             else:
                 self.under_way -= 1
                 return
 
     def count_workers(self) -> int:
-        """How many there are, or were a few seconds ago."""
+        """How many there are that have the labels, or were a few seconds ago."""
         # Asked by a client whose scheduler is gone, Dask tries to connect for long.
         while self._client.status == "running":
             if time.monotonic() - self._counted < _LOOK_SECONDS:
                 return self._workers
             try:
-                threads: Any = self._client.nthreads(callback_timeout=_ANSWER_SECONDS)
-                self._workers, self._counted = len(threads), time.monotonic()
+                self._workers, self._counted = self._ask_for_workers(), time.monotonic()
             except TimeoutError:
                 pass  # the scheduler is busy, or the client doesn't know yet that it is gone
             except OSError:
                 break
         raise NetworkError(_LOST)
+
+    def _ask_for_workers(self) -> int:
+        client: Any = self._client
+        if not self._labels:
+            return len(client.nthreads(callback_timeout=_ANSWER_SECONDS))
+        ask = client.scheduler.identity
+        found = client.sync(ask, n_workers=-1, callback_timeout=_ANSWER_SECONDS)
+        return sum(_has(worker["resources"], self._labels) for worker in found["workers"].values())
 
 
 class _Part:
@@ -238,9 +246,9 @@ def require_workers(client: "Client", labels: Mapping[str, float], own: dict[str
             " worker for each core. Start it anew: dask worker --nthreads 1 --nworkers CORES"
         )
     found = [worker["resources"] for worker in workers.values()]
-    if not any(all(one.get(key, 0) >= labels[key] for key in labels) for one in found):
+    if not any(_has(one, labels) for one in found):
         there = sorted({f"{key}={value:g}" for one in found for key, value in one.items()})
-        wanted = ",".join(f"{key}={value:g}" for key, value in labels.items())
+        wanted = _in_words(labels)
         raise InputError(
             f"No worker has {wanted}; there are the labels {', '.join(there) or 'none'}. Start one"
             f' that has: dask worker --resources "{wanted}"'
@@ -254,6 +262,14 @@ def require_workers(client: "Client", labels: Mapping[str, float], own: dict[str
             )
         if error is not None:
             raise InputError(f"The worker {name} {error}")
+
+
+def _has(resources: Mapping[str, float], labels: Mapping[str, float]) -> bool:
+    return all(resources.get(key, 0) >= labels[key] for key in labels)
+
+
+def _in_words(labels: Mapping[str, float]) -> str:
+    return ",".join(f"{key}={value:g}" for key, value in labels.items())
 
 
 @cache

@@ -99,6 +99,23 @@ def test_a_worker_with_a_label_takes_the_parts_that_ask_for_it_and_none_with_thr
             list(run_parts(square, [1]))
 
 
+def test_the_death_of_the_only_worker_with_a_label_is_told_though_others_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.runner.cluster._PATIENCE_SECONDS", 3)
+    monkeypatch.setattr("tasks.runner.cluster._LOOK_SECONDS", 1)
+    with cluster_of(tmp_path / "cluster", workers=1) as cluster:
+        cluster.start_worker("--resources", "gpu=1", "--no-nanny")
+        cluster.wait_for_workers(2)
+        (tmp_path / "notes").mkdir()
+        job = partial(note, folder=tmp_path / "notes", seconds=0.5)
+        results = run_parts(job, range(9), labels={"gpu": 1})
+        assert next(results) == 0
+        cluster.workers[1].kill()
+        with pytest.raises(NetworkError, match=r"has had no worker with gpu=1 for 3 s\. Start"):
+            list(results)
+
+
 def test_a_worker_of_other_code_or_without_it_is_refused(tmp_path: Path) -> None:
     shutil.copytree(PROJECT / "tasks", tmp_path / "other" / "tasks")
     (tmp_path / "other" / "tasks" / "added.py").touch()
