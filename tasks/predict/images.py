@@ -29,7 +29,7 @@ class Listing(Protocol):
 
     Attributes:
         aside: files that nobody means as images.
-        stamps: what changes when an image's content does.
+        stamps: what changes when an image's content does; empty where nothing tells.
 
     """
 
@@ -201,8 +201,8 @@ def _stamp_addresses(addresses: Iterable[str]) -> dict[str, str]:
 
 
 def _stamp_object(address: str, facts: Mapping[str, object]) -> str:
-    stamp = next((facts[key] for key in _STAMPS if key in facts), "")
-    return f"{address} {facts['size']} {stamp}"
+    size, stamp = facts.get("size"), next((facts[key] for key in _STAMPS if key in facts), "")
+    return "" if size is None and not stamp else f"{address} {size} {stamp}"
 
 
 def _list_address(address: str, policy: ImagePolicy) -> Files:
@@ -219,7 +219,7 @@ def _list_address(address: str, policy: ImagePolicy) -> Files:
     for place, facts in entries.items():
         name = place.removeprefix(top).lstrip("/")
         reasons = filter(None, map(why_name_aside, name.split("/")))
-        if reason := next(reasons, None if facts["size"] else "empty"):
+        if reason := next(reasons, "empty" if facts.get("size") == 0 else None):
             aside.add(reason, name)
             continue
         stamps[name] = _stamp_object(address, facts)

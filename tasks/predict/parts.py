@@ -2,7 +2,8 @@
 
 A part's name holds its number, how many there are, and a key of what went in: the model's version
 and each image's name and stamp. A part that is there and whose images are unchanged is kept; the
-others are cut into new ones. The list of the parts is written last.
+others are cut into new ones. Images that couldn't be read, and those of which nothing tells whether
+they have changed, are read every time, in parts of their own. The list of parts is written last.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from tasks.core.files import remove, write_json
@@ -21,7 +23,7 @@ from tasks.predict.classify import Summary, classify_into, read_summary
 from tasks.predict.images import Files, Listing
 from tasks.predict.model import Model, load_model
 from tasks.predict.parameters import PredictParameters
-from tasks.predict.table import read_names
+from tasks.predict.table import read_errors
 from tasks.runner.errors import InputError
 from tasks.runner.lock import hold_run
 from tasks.runner.parts import is_elsewhere, run_parts
@@ -198,21 +200,31 @@ def make_plan(folder: Path, images: Listing, *, version: str, size: int) -> Plan
         raise InputError(f"{len(names) - len(places):,} images have the name of another one")
     parts: dict[int, Path | Part] = {}  # by the place of the first image
     taken: set[int] = set()
+    unsettled = {place for place, stamp in enumerate(stamps) if not stamp}
     for path in _find_parts(folder):
-        held = [places.get(name, -1) for name in read_names(path)]
-        if not held:
-            remove(path)  # broken, and a new one may have its name
-        if not held or -1 in held or not taken.isdisjoint(held):
+        errors = read_errors(path)
+        held = [places.get(name, -1) for name in errors]
+        unread = [name for name, error in errors.items() if _may_pass(name, error)]
+        unsettled.update(places[name] for name in unread if name in places)
+        if not held or not unsettled.isdisjoint(held):
+            remove(path)  # broken or not to be kept, and a new one may have its name
+        elif -1 in held or not taken.isdisjoint(held):
             continue
-        if f"-{key_of(version, names, stamps, held)}." in path.name:
+        elif f"-{key_of(version, names, stamps, held)}." in path.name:
             parts[min(held)] = path
             taken.update(held)
     free = [place for place in range(len(names)) if place not in taken]
-    for cut in images.cut(free, size):
+    settled = [place for place in free if place not in unsettled]
+    for cut in chain(images.cut(settled, size), images.cut(sorted(unsettled), size)):
         held = [places[in_utf8(name)] for name in cut.names]
         key = key_of(version, names, stamps, held)
         parts[held[0]] = Part(folder, key, cut)
     return Plan(*_number(folder, [parts[first] for first in sorted(parts)]))
+
+
+def _may_pass(name: str, error: str | None) -> bool:
+    """Whether an error isn't of the image's bytes: of the disk, of a permission, of its absence."""
+    return error is not None and error.startswith(f"{name} can't be read")
 
 
 def _number(folder: Path, parts: Sequence[Path | Part]) -> tuple[list[Path], list[Part]]:

@@ -16,6 +16,7 @@ from tasks.runner.lock import hold_output
 
 ENDINGS = (".parquet", ".csv")
 _FIRST = ("image", "label", "confidence")  # columns
+_ERROR = "error"
 _NOTE = "predictions"
 
 
@@ -29,7 +30,7 @@ def make_schema(classes: tuple[str, ...]) -> pa.Schema:
             pa.field("confidence", pa.float32()),
             *probabilities,
             pa.field("model", pa.string()),
-            pa.field("error", pa.string()),
+            pa.field(_ERROR, pa.string()),
         ]
     )
 
@@ -152,8 +153,8 @@ def read_note(path: Path) -> dict[str, Any]:
     return json.loads(read_metadata(path).metadata[_NOTE.encode()])
 
 
-def read_names(path: Path) -> list[str]:
-    """The names of the images in a Parquet table of predictions; none if it is broken.
+def read_errors(path: Path) -> dict[str, str | None]:
+    """Each image of a Parquet table of predictions, and its error; none if the table is broken.
 
     A table without its note is broken, too: who copies one by other programs may lose that.
     """
@@ -162,7 +163,9 @@ def read_names(path: Path) -> list[str]:
     try:
         with ParquetFile(path) as file:
             if _NOTE.encode() not in (file.metadata.metadata or {}):
-                return []
-            return file.read([_FIRST[0]]).column(0).to_pylist()
+                return {}
+            rows = file.read([_FIRST[0], _ERROR])
+            names, errors = (rows.column(name).to_pylist() for name in rows.column_names)
+            return dict(zip(names, errors, strict=True))
     except (OSError, pa.ArrowException):
-        return []
+        return {}

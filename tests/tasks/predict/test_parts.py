@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from tasks.images.errors import ImageError
+from tasks.images.files import read_file
 from tasks.predict.attempts import attempt
 from tasks.predict.classify import Summary
 from tasks.predict.images import Files, open_images
@@ -123,6 +125,41 @@ def test_only_images_that_were_added_changed_or_lost_their_part_are_classified(
     table = parquet.read_table(tmp_path / "table.parquet")
     assert whole.num_images == 38
     assert read(output).sort_by("image").equals(table.sort_by("image"))
+
+
+def test_an_image_that_could_not_be_read_is_read_again_and_only_that(
+    folder: Path, tmp_path: Path, model: Model
+) -> None:
+    """Its stamp is the same: what was wrong is the disk, a permission, or that it wasn't there."""
+    output = tmp_path / "parts"
+    names = [file.name for file in sorted(folder.iterdir())]
+    table = tmp_path / "images" / "table.csv"
+    table.write_text("path\n" + "\n".join([*names, "later.npy"]) + "\n")
+    for counts in ([0, 10, 10, 10, 6, 1], [36, 1]):
+        summary, found = classify(table, output, model)
+        assert (summary.num_errors, found) == (2, counts)
+    (folder / "later.npy").write_bytes((folder / "03.npy").read_bytes())
+    summary, found = classify(table, output, model)
+    assert (summary.num_errors, found) == (1, [36, 1])
+    assert classify(table, output, model)[1] == [37]
+
+
+def test_an_error_of_the_disk_is_forgotten_when_it_is_mended(
+    folder: Path, tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "parts"
+
+    def fail(path: Path, *, name: str, follow_links: bool) -> bytes:
+        if name == "05.npy":
+            raise ImageError(name, "can't be read", ": Input/output error")
+        return read_file(path, name=name, follow_links=follow_links)
+
+    monkeypatch.setattr("tasks.images.sources.read_file", fail)
+    assert classify(folder, output, model)[0].num_errors == 2
+    monkeypatch.undo()
+    summary, counts = classify(folder, output, model)
+    assert (summary.num_errors, counts) == (1, [26, 9, 1])
+    assert classify(folder, output, model)[1] == [36]
 
 
 def test_another_version_makes_all_parts_anew_and_a_broken_part_is_made_again(
