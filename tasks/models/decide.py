@@ -33,6 +33,7 @@ from tasks.models.gate import (
 from tasks.models.parameters import GateParameters
 from tasks.models.store import (
     CHAMPIONS,
+    DecidedMeanwhileError,
     Event,
     Pending,
     Record,
@@ -66,32 +67,40 @@ def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "g
             test images; or the champion can't be used, and nobody promotes in its place.
 
     """
+    try:
+        verdict = _decide(limits, because, by)
+    except DecidedMeanwhileError:
+        if because is not None:
+            raise
+        verdict = _decide(limits, because, by)  # somebody was quicker: by what holds now
+    write_json(VERDICT, asdict(verdict))
+    write_text(VERDICT_TEXT, to_markdown(verdict))
+    return verdict
+
+
+def _decide(limits: GateParameters, because: str | None, by: str) -> Verdict:
     version, metrics = _read_candidate()
     record = begin_record() if because else read_record()
     champion = _find_champion(record, by_person=because is not None)
     if isinstance(champion, Path) and champion.name == version:
-        verdict = unchanged(version)
-    else:
-        from tasks.models.data import describe_data  # imports pandas
+        return unchanged(version)
+    from tasks.models.data import describe_data  # imports pandas
 
-        _read_predicted(paths.PREDICTIONS)  # which are kept with what is promoted
-        images = describe_data()
-        if isinstance(champion, Path):
-            rival, changes = _compare(champion, metrics, images)
-        else:
-            rival, changes = champion, ()
-        verdict = judge(
-            version,
-            metrics,
-            rival,
-            champion=record.current,
-            withdrawn=record.withdrawn.get(version),
-            limits=limits,
-        )
-        verdict = _follow_up(replace(verdict, changes=changes), images, limits, because, by)
-    write_json(VERDICT, asdict(verdict))
-    write_text(VERDICT_TEXT, to_markdown(verdict))
-    return verdict
+    _read_predicted(paths.PREDICTIONS)  # which are kept with what is promoted
+    images = describe_data()
+    if isinstance(champion, Path):
+        rival, changes = _compare(champion, metrics, images)
+    else:
+        rival, changes = champion, ()
+    verdict = judge(
+        version,
+        metrics,
+        rival,
+        champion=record.current,
+        withdrawn=record.withdrawn.get(version),
+        limits=limits,
+    )
+    return _follow_up(replace(verdict, changes=changes), images, limits, because, by)
 
 
 def promote_by_person(
@@ -234,7 +243,7 @@ def _follow_up(
     files = [*sorted(paths.CANDIDATE.iterdir()), paths.EVALUATION, paths.PREDICTIONS, kept]
     told = describe(verdict)
     if because is None and limits.promotes == "after_approval":
-        let_wait(Pending(verdict.version, now(), told), files)
+        let_wait(Pending(verdict.version, now(), told), files, champion=verdict.champion)
         return replace(verdict, decision="pending")
     what = "promoted" if verdict.decision == "accepted" else "overridden"
     reason = f"{because} (the gate: {told})" if because else told

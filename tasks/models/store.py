@@ -88,6 +88,10 @@ class Record:
         return self.pending.version if self.pending else None
 
 
+class DecidedMeanwhileError(InputError):
+    """Since a model was judged, somebody has decided on it, or on the champion."""
+
+
 class LostRecordError(InputError):
     """The record is damaged, or missing where there are versions."""
 
@@ -151,10 +155,7 @@ def promote(event: Event, files: Iterable[Path] | None, folder: Path = CHAMPIONS
         if event.version == record.current and not find_damage(folder / event.version):
             raise InputError(f"{event.version} is the champion already")
         if event.replaced != record.current:
-            raise InputError(
-                f"The champion changed meanwhile: {record.current} for {event.replaced}. Have the"
-                " candidate judged again: pipeline gate"
-            )
+            raise DecidedMeanwhileError(_tell_change(record, event.replaced))
         if files is not None:
             _copy(files, event.version, record, folder)
         elif damage := find_damage(folder / event.version):
@@ -162,14 +163,31 @@ def promote(event: Event, files: Iterable[Path] | None, folder: Path = CHAMPIONS
         return _follow(record, event, folder)
 
 
-def let_wait(pending: Pending, files: Iterable[Path], folder: Path = CHAMPIONS) -> Pending:
+def let_wait(
+    pending: Pending, files: Iterable[Path], *, champion: str | None, folder: Path = CHAMPIONS
+) -> Pending:
     """Keeps an accepted model until a person decides, instead of one that has waited so far.
+
+    Args:
+        pending: the model.
+        files: what to copy, the model and its card among it.
+        champion: with which it was compared.
 
     Returns:
         What waits now: since when it did before, if it is the same model.
 
+    Raises:
+        DecidedMeanwhileError: another one is the champion now, or the model was declined.
+
     """
     with _changing(folder) as record:
+        if champion != record.current:
+            raise DecidedMeanwhileError(_tell_change(record, champion))
+        if reason := record.withdrawn.get(pending.version):
+            raise DecidedMeanwhileError(
+                f"{pending.version} was taken back meanwhile: {reason}. Have the candidate judged"
+                " again: pipeline gate"
+            )
         _copy(files, pending.version, record, folder)
         if record.pending and record.pending.version == pending.version:
             pending = replace(pending, time=record.pending.time)
@@ -177,6 +195,13 @@ def let_wait(pending: Pending, files: Iterable[Path], folder: Path = CHAMPIONS) 
         _write(following, folder)
         _forget(record.waiting, following, folder)
         return pending
+
+
+def _tell_change(record: Record, champion: str | None) -> str:
+    return (
+        f"The champion changed meanwhile: {record.current} for {champion}. Have the candidate"
+        " judged again: pipeline gate"
+    )
 
 
 def decline(event: Event, folder: Path = CHAMPIONS) -> None:

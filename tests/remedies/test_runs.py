@@ -22,7 +22,15 @@ from tasks.core import paths
 from tasks.core.choice import hold_out
 from tasks.models.card import version_of
 from tasks.models.decide import now
-from tasks.models.store import CHAMPIONS, Event, promote, read_record
+from tasks.models.store import (
+    CHAMPIONS,
+    Event,
+    Pending,
+    decline,
+    let_wait,
+    promote,
+    read_record,
+)
 from tasks.runner.errors import InputError, NetworkError
 from tests.conftest import environment, read_small_parameters, write_parameters
 from tests.faults.rig import Reference, copy_workspace
@@ -470,6 +478,18 @@ def a_champion_that_changed(root: Path) -> Iterator[str]:
     seen = caught(promote, event, files)
     yield seen
     me.do(told_after(seen, "judged again: "))
+
+
+@follows("was taken back meanwhile: …. Have the candidate judged again")
+def a_model_that_was_declined_meanwhile(root: Path) -> Iterator[str]:
+    files = sorted((root / paths.CANDIDATE).iterdir())
+    version = version_of(root / paths.CANDIDATE)
+    pending = Pending(version, now(), "good")
+    let_wait(pending, files, champion=None)
+    decline(Event("declined", version, None, now(), "ann", "no"))
+    seen = caught(let_wait, pending, files, champion=None)
+    yield seen
+    assert "taken back before: declined: no" in me.refused(told_after(seen, "judged again: "))
 
 
 # Predictions and drift.

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tasks.core.dataset import Selection, SplitName, save_splits
 from tasks.core.seal import seal
 from tasks.evaluate import stage as evaluate
 from tasks.images.statistics import hash_images
+from tasks.models import decide
 from tasks.models.card import version_of
 from tasks.models.data import describe_data, tell_changes
 from tasks.models.decide import VERDICT_TEXT, promote_by_person, run_gate
@@ -80,6 +82,24 @@ def change_model(**card: object) -> None:
 def judge(limits: GateParameters = LIMITS) -> Verdict:
     evaluate.main()
     return run_gate(limits)
+
+
+def test_a_decision_while_the_candidate_is_judged_stands(
+    data: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert judge(AFTER_APPROVAL).decision == "pending"
+
+    def decide_meanwhile(*arguments: Any) -> Verdict:
+        monkeypatch.undo()
+        monkeypatch.chdir(here)
+        promote_by_person(AFTER_APPROVAL, because="it is good", by="ann")
+        return follow_up(*arguments)
+
+    here, follow_up = Path.cwd(), decide._follow_up
+    monkeypatch.setattr(decide, "_follow_up", decide_meanwhile)
+    assert judge(AFTER_APPROVAL).decision == "unchanged"
+    record = read_record()
+    assert (record.current, record.waiting) == (version_of(paths.CANDIDATE), None)
 
 
 def test_without_a_candidate_one_line_says_how_to_get_one(

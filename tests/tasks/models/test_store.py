@@ -14,6 +14,7 @@ import pytest
 
 from tasks.models.card import version_of
 from tasks.models.store import (
+    DecidedMeanwhileError,
     Event,
     Pending,
     Record,
@@ -338,6 +339,25 @@ def test_a_first_promotion_that_was_killed_before_its_record_is_no_lost_record(
     assert promote_content(b"first", champions) == read_record(champions).current
 
 
+@pytest.mark.parametrize("decision", ["approved", "declined", "another"])
+def test_nothing_waits_on_which_somebody_has_decided_since_it_was_judged(
+    champions: Path, decision: str
+) -> None:
+    first = promote_content(b"first", champions)
+    version = wait_with(b"second", champions)
+    if decision == "approved":
+        approve(version, champions)
+    elif decision == "declined":
+        decline(Event("declined", version, None, NOON, "ann", "no"), champions)
+    else:
+        promote_content(b"third", champions)
+    before = read_record(champions)
+    files = write_candidate(champions.parent / "candidate", b"second")
+    with pytest.raises(DecidedMeanwhileError, match=r"meanwhile.*pipeline gate"):
+        let_wait(Pending(version, NOON, "good"), files, champion=first, folder=champions)
+    assert read_record(champions) == before
+
+
 def test_a_copy_under_another_name_is_no_version(champions: Path) -> None:
     version = promote_content(b"first", champions)
     (champions / version).rename(champions / "abc")
@@ -348,7 +368,8 @@ def test_a_copy_under_another_name_is_no_version(champions: Path) -> None:
 def wait_with(content: bytes, champions: Path, time: str = NOON) -> str:
     files = write_candidate(champions.parent / "candidate", content)
     version = version_of(files[0].parent)
-    let_wait(Pending(version, time, "accepted: good"), files, champions)
+    champion = read_record(champions).current
+    let_wait(Pending(version, time, "accepted: good"), files, champion=champion, folder=champions)
     return version
 
 
