@@ -15,7 +15,7 @@ from flows.parameters import FlowParameters, name_scheduler
 from flows.verdict import gate
 from tasks.runner.errors import NetworkError
 from tasks.runner.lock import hold_run
-from workspace.archive import keeping
+from workspace.archive import keeping, recorded_parameters
 from workspace.check import check
 from workspace.elsewhere import update
 from workspace.graph import Outcome, StageFailedError, read_stages
@@ -65,6 +65,7 @@ def pipeline() -> dict[str, Outcome]:
             )
             outcomes[stage.name] = log.outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
+        log.has_results = True
         changed = {name for name, outcome in outcomes.items() if outcome != "unchanged"}
         due = is_due(root, hours=wanted.verify_hours)
         require_recorded_bytes(root, None if due else changed)
@@ -72,7 +73,8 @@ def pipeline() -> dict[str, Outcome]:
         verdict = gate(parameters["gate"], report, return_state=True).result()
         show_summary(outcomes, seconds, verdict, report=report)
         if any(targets.values()):
-            make_task(_publish, "publish", "publish", wanted)(targets)
+            recorded = recorded_parameters(root, log)
+            make_task(_publish, "publish", "publish", wanted)(targets, recorded)
     return outcomes
 
 
@@ -111,8 +113,8 @@ def _sync(address: str) -> None:
     sync_archive(address, on_line=get_run_logger().info)
 
 
-def _publish(targets: dict[str, str | None]) -> None:
-    publish(Path.cwd(), **targets, on_line=get_run_logger().info)
+def _publish(targets: dict[str, str | None], parameters: bytes) -> None:
+    publish(Path.cwd(), **targets, parameters=parameters, on_line=get_run_logger().info)
 
 
 def _update(

@@ -13,6 +13,7 @@ from flows.prefect_process import find_server, require_settings
 from tasks.core import paths
 from tasks.models.card import version_of
 from tasks.models.store import CHAMPIONS, read_record
+from workspace.archive import ARCHIVE, is_kept
 from workspace.check import check
 from workspace.graph import Outcome, read_stages
 from workspace.verify import is_due, require_sound_lists
@@ -39,6 +40,9 @@ def look(root: Path, flow: FlowParameters) -> dict[str, Outcome] | None:
     require_sound_lists(root)
     stages = read_stages(root)
     champion = read_record(root / CHAMPIONS).current
-    if any(stage.reasons for stage in stages) or champion != version_of(root / paths.CANDIDATE):
+    candidate = version_of(root / paths.CANDIDATE)
+    if any(stage.reasons for stage in stages) or champion != candidate:
+        return None
+    if not is_kept(candidate, root / ARCHIVE):
         return None
     return {stage.name: "unchanged" for stage in stages}

@@ -82,6 +82,19 @@ PROMISES = {
     ),
     "adds a folder to `archive/`": "test_a_run_is_kept_as_it_was_whatever_comes_after",
     "A failed run leaves its reason": "test_a_failed_run_leaves_its_reason_and_no_earlier_report",
+    "one that fails after its last stage, as at a push, the results, too": (
+        "test_what_fails_after_the_last_stage_leaves_the_report_with_the_reason"
+    ),
+    "the run that made its model was killed before it was kept": (
+        "test_a_model_whose_run_was_killed_before_it_was_kept_is_kept_by_the_next"
+    ),
+    "Parameters are those that the stages had": (
+        "test_parameters_are_those_that_the_run_had_whatever_is_edited_meanwhile"
+    ),
+    "as long as `champion.json` is lost": (
+        "test_without_the_record_of_champions_no_run_is_removed"
+    ),
+    "but not images": "test_images_that_nobody_gave_to_git_are_not_committed",
     "say what stays": "test_runs_beyond_a_number_or_an_age_go_but_never_the_champions",
     "on the test images that both had": (
         "test_on_other_images_the_shared_ones_are_compared_and_what_came_and_went_is_told"

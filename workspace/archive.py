@@ -9,18 +9,20 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from ruamel.yaml import YAML, YAMLError
 
 from tasks.core import paths
 from tasks.core.files import replacing, write_json
-from tasks.core.parameters import PARAMETERS_PATH, read_content
+from tasks.core.parameters import PARAMETERS_PATH
 from tasks.models.card import version_of
 from tasks.models.decide import VERDICT, VERDICT_TEXT
 from tasks.models.store import CHAMPIONS, Record, read_record
@@ -30,6 +32,7 @@ from workspace.git import git
 ARCHIVE = Path("archive")
 RECORD_NAME = "run.json"
 CHANGES_NAME = "changes.html"
+_PARAMETERS = str(PARAMETERS_PATH)
 _KEPT = (
     paths.REPORT_PAGE,
     paths.REPORT_TEXT,
@@ -41,9 +44,8 @@ _KEPT = (
     paths.VALIDATION_PAGE,
     VERDICT,
     VERDICT_TEXT,
-    PARAMETERS_PATH,
-    Path("dvc.lock"),
 )
+_LOCK = Path("dvc.lock")
 
 
 @dataclass(frozen=True)
@@ -95,16 +97,20 @@ class Run:
 _RUN = TypeAdapter(Run)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Log:
     """What a run notes while it goes on.
 
     Attributes:
+        parameters: what params.yaml said when it began; people edit it for the next run.
         started: in UTC.
+        has_results: whether every stage is up to date: what fails then is about what they gave.
 
     """
 
+    parameters: bytes
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    has_results: bool = False
     outcomes: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -116,10 +122,12 @@ class Log:
 
 @contextmanager
 def keeping(root: Path, *, keep_runs: int | None, keep_days: float | None) -> Iterator[Log]:
-    """Keeps what the block does, if it changed something or failed; renews the overview."""
+    """Keeps what the block does, if it is news; renews the overview."""
     from workspace.overview import write_overview
 
-    log, clock = Log(), time.monotonic()
+    path = root / PARAMETERS_PATH
+    log, clock = Log(path.read_bytes() if path.is_file() else b""), time.monotonic()
+    champion = find_record(root).current
     failure: str | None = None
     try:
         yield log
@@ -127,11 +135,27 @@ def keeping(root: Path, *, keep_runs: int | None, keep_days: float | None) -> It
         failure = str(error) or type(error).__name__
         raise
     finally:
-        if failure is not None or any(outcome != "unchanged" for outcome in log.outcomes.values()):
+        archive, now = root / ARCHIVE, datetime.now(UTC)
+        has_run = any(outcome != "unchanged" for outcome in log.outcomes.values())
+        if (
+            failure is not None
+            or has_run
+            or find_record(root).current != champion
+            # The run that made it was killed before it was kept.
+            or not is_kept(_find_candidate(root), archive)
+        ):
             keep_run(root, log, seconds=time.monotonic() - clock, failure=failure)
-            archive, now = root / ARCHIVE, datetime.now(UTC)
-            remove_old_runs(archive, keep_runs=keep_runs, keep_days=keep_days, now=now)
+            with suppress(InputError):  # without the record, nobody knows what is in use
+                record = read_record(root / CHAMPIONS)
+                limits = {"keep_runs": keep_runs, "keep_days": keep_days}
+                in_use = list(filter(None, (record.current, record.waiting)))
+                remove_old_runs(archive, **limits, in_use=in_use, now=now)
             write_overview(archive)
+
+
+def is_kept(candidate: str | None, archive: Path = ARCHIVE) -> bool:
+    """Whether the results of a model are in the archive, or there is no model."""
+    return candidate is None or any(run.candidate == candidate for run in read_runs(archive))
 
 
 def keep_run(root: Path, log: Log, *, seconds: float, failure: str | None) -> Run:
@@ -139,13 +163,14 @@ def keep_run(root: Path, log: Log, *, seconds: float, failure: str | None) -> Ru
     run = describe_run(root, log, seconds=seconds, failure=failure)
     with replacing(root / ARCHIVE / run.name) as folder:
         folder.mkdir()
-        for path in _KEPT:
+        (folder / PARAMETERS_PATH.name).write_bytes(recorded_parameters(root, log))
+        for path in (_LOCK, *_KEPT):
             # What a run didn't come to describes an earlier one.
-            is_old = failure is not None and path.suffix not in (".yaml", ".lock")
+            is_old = not log.has_results and path != _LOCK
             is_old |= run.decision is None and path in (VERDICT, VERDICT_TEXT)
             if (root / path).is_file() and not is_old:
                 shutil.copyfile(root / path, folder / path.name)
-        if failure is None:
+        if log.has_results:
             _keep_images(root, folder, run)
             _show_changes(root, folder, run)
         write_json(folder / RECORD_NAME, asdict(run))
@@ -185,10 +210,10 @@ def _show_changes(root: Path, folder: Path, run: Run) -> None:
 
 def describe_run(root: Path, log: Log, *, seconds: float, failure: str | None) -> Run:
     """What is known of a run that has just ended."""
-    metrics = {} if failure else _read_json(root / paths.EVALUATION)
-    candidate = _find_candidate(root)
+    metrics = _read_json(root / paths.EVALUATION) if log.has_results else {}
+    candidate = _find_candidate(root) if log.has_results else None
     verdict = _read_json(root / VERDICT)
-    if failure or verdict.get("version") != candidate:
+    if not candidate or verdict.get("version") != candidate:
         verdict = {}  # it is about an earlier model
     images: dict[str, int] = {}
     for row in _read_json(root / paths.VALIDATION).get("counts", []):
@@ -212,11 +237,38 @@ def describe_run(root: Path, log: Log, *, seconds: float, failure: str | None) -
         decision=verdict.get("decision"),
         champion=champions.current,
         pending=champions.waiting,
-        candidate=None if failure else candidate,
-        parameters=_read_parameters(root / PARAMETERS_PATH),
+        candidate=candidate,
+        parameters=_flatten_yaml(recorded_parameters(root, log)),
         code=code,
         data=data,
     )
+
+
+def recorded_parameters(root: Path, log: Log) -> bytes:
+    """params.yaml as the stages of a run had it.
+
+    That is what it said when the run began, but for what was edited before a stage had begun.
+    """
+    from workspace.repository import read_lock  # imports DVC
+
+    reader = YAML()  # keeps comments and order
+    reader.preserve_quotes = True
+    try:
+        content, lock = reader.load(log.parameters), read_lock(root)
+    except (YAMLError, InputError):  # which is why the run has failed
+        return log.parameters
+    recorded = {
+        name: values
+        for stage in log.outcomes
+        for name, values in lock.get(stage, {}).get("params", {}).get(_PARAMETERS, {}).items()
+    }
+    edited = {name: values for name, values in recorded.items() if content.get(name) != values}
+    if not edited:
+        return log.parameters
+    content.update(edited)
+    output = BytesIO()
+    reader.dump(content, output)
+    return output.getvalue()
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -255,16 +307,20 @@ def read_run(folder: Path) -> Run:
 
 
 def remove_old_runs(
-    archive: Path, *, keep_runs: int | None, keep_days: float | None, now: datetime
+    archive: Path,
+    *,
+    keep_runs: int | None,
+    keep_days: float | None,
+    in_use: Collection[str],
+    now: datetime,
 ) -> list[str]:
-    """Removes runs beyond a number or an age; those of the champion, and of what waits, stay.
+    """Removes runs beyond a number or an age; those of models that are in use stay.
 
     Returns:
         The names of what was removed.
 
     """
     runs = read_runs(archive)
-    in_use = {runs[-1].champion, runs[-1].pending} - {None} if runs else set()
     kept = {run.name for run in (runs[-keep_runs:] if keep_runs is not None else runs)}
     if keep_days is not None:
         oldest = (now - timedelta(days=keep_days)).isoformat(timespec="seconds")
@@ -299,11 +355,12 @@ def _find_candidate(root: Path) -> str | None:
         return None
 
 
-def _read_parameters(path: Path) -> dict[str, Any]:
+def _flatten_yaml(content: bytes) -> dict[str, Any]:
     try:
-        return flatten(read_content(path))
-    except InputError:  # edited during the run: the copy shows how
+        values = YAML(typ="safe").load(content)
+    except YAMLError:  # the copy shows how
         return {}
+    return flatten(values) if isinstance(values, dict) else {}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

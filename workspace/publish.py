@@ -47,11 +47,19 @@ def require_remote(name: str, root: Path) -> None:
 
 
 def publish(
-    root: Path, *, push_to: str | None, commit_to: str | None, on_line: Callable[[str], None]
+    root: Path,
+    *,
+    push_to: str | None,
+    commit_to: str | None,
+    parameters: bytes | None = None,
+    on_line: Callable[[str], None],
 ) -> None:
-    """Commits and pushes what params.yaml asks for; a failed push leaves the commit made."""
+    """Commits and pushes what params.yaml asks for; a failed push leaves the commit made.
+
+    `parameters` is what params.yaml said when the results were made; None if it says so still.
+    """
     if commit_to is not None:
-        commit = commit_results(commit_to, root)
+        commit = commit_results(commit_to, root, parameters=parameters)
         on_line(f"{commit_to} is at {commit}")
     if push_to is not None:
         on_line(f"pushing to the remote {push_to}")

@@ -39,6 +39,7 @@ def main() -> int:
                 )
             else:
                 log.outcomes[stage.name] = "unchanged"
+        log.has_results = True
     verify(root)
     outcome = status.main()
     if read_record().current is None and paths.CANDIDATE.is_dir():

@@ -7,10 +7,12 @@ metrics. Neither the branch that is checked out, nor its files, nor its index ar
 import tempfile
 from pathlib import Path
 
+from tasks.core.parameters import PARAMETERS_PATH, read_content
 from tasks.runner.errors import InputError
 from workspace.git import can_git, git
 from workspace.repository import open_dvc
 
+_PARAMETERS = str(PARAMETERS_PATH)
 _KEY = "params.yaml: flow.commit_to"
 
 
@@ -32,8 +34,10 @@ def require_possible_branch(branch: str, root: Path) -> None:
         _require_signature(root)
 
 
-def commit_results(branch: str, root: Path) -> str:
+def commit_results(branch: str, root: Path, *, parameters: bytes | None = None) -> str:
     """Commits what Git tracks, and the outputs that live in Git, to a branch.
+
+    `parameters` is what params.yaml said when the results were made; None if it says so still.
 
     Its first parent is the result before, its second the commit from which this one was made. Where
     the branch holds these very files already, nothing is committed. Gives the commit at which the
@@ -42,7 +46,7 @@ def commit_results(branch: str, root: Path) -> str:
     reference = f"refs/heads/{branch}"
     before = git("for-each-ref", "--format=%(objectname)", reference, root=root)
     head = git("rev-parse", "HEAD", root=root)
-    tree = _write_tree(root)
+    tree = _write_tree(root, parameters)
     if before and tree == git("rev-parse", f"{before}^{{tree}}", root=root):
         return before
     edited = _edited_files(tree, root)
@@ -62,16 +66,19 @@ def files_in_git(root: Path) -> list[str]:
 
 
 def _paths_of(root: Path) -> tuple[list[str], list[str]]:
-    """The outputs that live in Git; and what stages read that no stage writes."""
+    """The outputs that live in Git; and what stages read that no stage writes, images apart."""
     with open_dvc(root) as repository:
         index = repository.index
         outputs = {str(out) for out in index.outs}
         in_git = sorted(str(out) for out in index.outs if not out.use_cache)
         read = sorted({str(dep) for dep in index.deps if dep.is_in_repo} - outputs)
-    return in_git, [path for path in read if not path.startswith("params.yaml")]
+    # Images aren't Git's, unless somebody has added them: they may be many, and nobody else's.
+    images = read_content(root / _PARAMETERS)["ingest"]["path"]
+    apart = {(root / path).resolve() for path in (_PARAMETERS, images)}
+    return in_git, [path for path in read if (root / path).resolve() not in apart]
 
 
-def _write_tree(root: Path) -> str:
+def _write_tree(root: Path, parameters: bytes | None) -> str:
     """The tree of what Git tracks as it lies there, with code that was never added."""
     outputs, inputs = _paths_of(root)
     with tempfile.TemporaryDirectory() as folder:
@@ -84,6 +91,14 @@ def _write_tree(root: Path) -> str:
         for path in filter(lambda path: (root / path).exists(), inputs):
             if not can_git("check-ignore", "--quiet", "--", path, root=root):
                 git("add", "--", path, root=root, environment=index)
+        if parameters is not None and can_git(
+            "ls-files", "--error-unmatch", _PARAMETERS, root=root
+        ):
+            recorded = Path(folder) / _PARAMETERS
+            recorded.write_bytes(parameters)
+            content = git("hash-object", "-w", "--", str(recorded), root=root)
+            entry = f"100644,{content},{git('rev-parse', '--show-prefix', root=root)}{_PARAMETERS}"
+            git("update-index", "--cacheinfo", entry, root=root, environment=index)
         return git("write-tree", root=root, environment=index)
 
 

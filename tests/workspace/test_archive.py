@@ -1,20 +1,33 @@
 """Every run is kept, whole, and seen over time."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tasks.models.card import version_of
 from tasks.runner.errors import InputError
 from tests.conftest import write_parameters
-from workspace.archive import ARCHIVE, Log, Run, find_run, keep_run, read_runs, remove_old_runs
+from workspace.archive import (
+    ARCHIVE,
+    Log,
+    Run,
+    find_run,
+    flatten,
+    keep_run,
+    keeping,
+    read_runs,
+    remove_old_runs,
+)
 from workspace.compare import describe_change
 from workspace.overview import write_overview
 
 START = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)
+KEEP_ALL = {"keep_runs": None, "keep_days": None}
 CLASSES = ("cat", "dog <script>")
 
 
@@ -45,8 +58,14 @@ def measure(root: Path, accuracy: float, *, images: int = 100) -> None:
     (root / "reports" / "verdict.json").write_text(json.dumps(verdict))
 
 
+def candidate(root: Path) -> str:
+    return version_of(root / "models" / "candidate")
+
+
 def keep(root: Path, day: int, failure: str | None = None) -> Run:
     log = Log(
+        (root / "params.yaml").read_bytes(),
+        has_results=failure is None,
         started=START + timedelta(days=day),
         outcomes={"ingest": "unchanged", "train": "ran"},
         reasons={"ingest": (), "train": ("parameter train.epochs: 4 → 6",)},
@@ -75,6 +94,75 @@ def test_a_failed_run_leaves_its_reason_and_no_earlier_report(root: Path) -> Non
     assert (failed.accuracy, failed.decision) == (None, None)
 
 
+def test_what_fails_after_the_last_stage_leaves_the_report_with_the_reason(root: Path) -> None:
+    with pytest.raises(InputError, match="no remote"), keeping(root, **KEEP_ALL) as log:
+        log.outcomes["train"] = "ran"
+        log.has_results = True
+        raise InputError("no remote")
+    (run,) = read_runs(root / ARCHIVE)
+    assert (run.failure, run.decision, run.candidate) == ("no remote", "accepted", candidate(root))
+    assert (root / ARCHIVE / run.name / "report.html").read_text() == "<p>first</p>"
+    assert f"{run.name}/report.html" in (root / ARCHIVE / "index.html").read_text("utf-8")
+    with keeping(root, **KEEP_ALL) as log:
+        log.outcomes["train"] = "unchanged"
+        log.has_results = True
+    assert len(read_runs(root / ARCHIVE)) == 1
+
+
+def test_a_model_whose_run_was_killed_before_it_was_kept_is_kept_by_the_next(root: Path) -> None:
+    for _ in range(2):
+        with keeping(root, **KEEP_ALL) as log:
+            log.outcomes["train"] = "unchanged"
+            log.has_results = True
+    assert [run.candidate for run in read_runs(root / ARCHIVE)] == [candidate(root)]
+
+
+def test_a_run_in_which_only_the_champion_changed_is_kept(root: Path) -> None:
+    keep(root, 0)
+    with keeping(root, **KEEP_ALL) as log:
+        log.outcomes["train"] = "unchanged"
+        log.has_results = True
+        record = json.dumps({"current": "a" * 12})
+        (root / "models" / "champion").mkdir()
+        (root / "models" / "champion" / "champion.json").write_text(record)
+    assert [run.champion for run in read_runs(root / ARCHIVE)] == [None, "a" * 12]
+
+
+def test_without_the_record_of_champions_no_run_is_removed(root: Path) -> None:
+    for day in range(3):
+        keep(root, day)
+    (root / "models" / "champion" / "c0ffee").mkdir(parents=True)
+    with keeping(root, keep_runs=1, keep_days=1.0) as log:
+        log.outcomes["train"] = "ran"
+    assert len(read_runs(root / ARCHIVE)) == 4
+    shutil.rmtree(root / "models" / "champion")
+    with keeping(root, keep_runs=1, keep_days=None) as log:
+        log.outcomes["train"] = "ran"
+    assert len(read_runs(root / ARCHIVE)) == 1
+
+
+def test_parameters_are_those_that_the_run_had_whatever_is_edited_meanwhile(
+    root: Path, small_parameters: dict
+) -> None:
+    """`gate` is edited too late to count; `train` before that stage began, as dvc.lock says."""
+    edited = {name: dict(values) for name, values in small_parameters.items()}
+    edited["train"]["epochs"] = 7
+    with keeping(root, **KEEP_ALL) as log:
+        edited["gate"]["keep"] = 9
+        write_parameters(root, edited)
+        params = {"params.yaml": {"train": edited["train"]}}
+        lock = {"schema": "2.0", "stages": {"train": {"cmd": "x", "params": params}}}
+        with (root / "dvc.lock").open("w") as file:
+            YAML(typ="safe").dump(lock, file)
+        log.outcomes |= {"ingest": "ran", "train": "ran"}
+        log.has_results = True
+    (run,) = read_runs(root / ARCHIVE)
+    assert run.parameters["train.epochs"] == 7
+    assert run.parameters["gate.keep"] == small_parameters["gate"]["keep"] != 9
+    copy = YAML(typ="safe").load(root / ARCHIVE / run.name / "params.yaml")
+    assert flatten(copy) == run.parameters
+
+
 def test_a_broken_dvc_lock_does_not_hide_why_a_run_has_failed(root: Path) -> None:
     (root / "dvc.lock").write_text("<<<<<<< HEAD\nschema: '2.0'\n")
     failed = keep(root, 0, failure="dvc.lock can't be read")
@@ -94,14 +182,15 @@ def test_runs_beyond_a_number_or_an_age_go_but_never_the_champions(root: Path) -
     (root / ARCHIVE / runs[0].name / "run.json").write_text(
         json.dumps(first | {"candidate": "c" * 12})
     )
-    last = json.loads((root / ARCHIVE / runs[4].name / "run.json").read_text())
-    (root / ARCHIVE / runs[4].name / "run.json").write_text(
-        json.dumps(last | {"champion": "c" * 12})
-    )
-    now = START + timedelta(days=5)
-    assert remove_old_runs(root / ARCHIVE, keep_runs=None, keep_days=None, now=now) == []
-    assert remove_old_runs(root / ARCHIVE, keep_runs=3, keep_days=None, now=now) == [runs[1].name]
-    assert remove_old_runs(root / ARCHIVE, keep_runs=None, keep_days=2.5, now=now) == [runs[2].name]
+
+    def remove(keep_runs: int | None, keep_days: float | None) -> list[str]:
+        limits = {"keep_runs": keep_runs, "keep_days": keep_days}
+        now = START + timedelta(days=5)
+        return remove_old_runs(root / ARCHIVE, **limits, in_use=["c" * 12], now=now)
+
+    assert remove(None, None) == []
+    assert remove(3, None) == [runs[1].name]
+    assert remove(None, 2.5) == [runs[2].name]
     assert [run.name for run in read_runs(root / ARCHIVE)] == [
         runs[0].name,
         runs[3].name,
@@ -115,7 +204,7 @@ def test_what_is_no_run_is_neither_shown_nor_removed(root: Path) -> None:
     mine.mkdir()
     (mine / "run.json").write_text("{}")
     assert len(read_runs(root / ARCHIVE)) == 1
-    remove_old_runs(root / ARCHIVE, keep_runs=0, keep_days=None, now=START)
+    remove_old_runs(root / ARCHIVE, keep_runs=0, keep_days=None, in_use=[], now=START)
     assert mine.exists()
 
 

@@ -1,15 +1,17 @@
 """Results go where params.yaml says, and nowhere else: real Git, real DVC, a real S3 server."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
 from moto.server import ThreadedMotoServer
+from ruamel.yaml import YAML
 
 from tasks.runner.errors import InputError, NetworkError
-from tests.conftest import PROJECT, environment
+from tests.conftest import PROJECT, environment, write_parameters
 from tests.faults.rig import Reference, copy_workspace
 from workspace.publish import publish, require_publishable
 from workspace.results import commit_results, files_in_git
@@ -85,6 +87,28 @@ def test_a_commit_checks_out_to_a_workspace_with_nothing_to_run(root: Path) -> N
         ["dvc", "status"], cwd=root, env=environment(), check=True, capture_output=True, text=True
     ).stdout
     assert "up to date" in found
+
+
+def test_a_commit_holds_the_parameters_that_made_it_whatever_was_edited_since(root: Path) -> None:
+    recorded = (root / "params.yaml").read_bytes()
+    edited = recorded.decode().replace("epochs: 1", "epochs: 2")
+    (root / "params.yaml").write_text(edited)
+    assert edited.encode() != recorded
+    commit = commit_results("results", root, parameters=recorded)
+    assert git("show", f"{commit}:params.yaml", root=root).encode() == recorded
+
+
+def test_images_that_nobody_gave_to_git_are_not_committed(root: Path) -> None:
+    shutil.copytree(root / "data" / "source", root / "data" / "mine")
+    parameters = YAML(typ="safe").load(root / "params.yaml")
+    parameters["ingest"]["path"] = "data/mine"
+    write_parameters(root, parameters)
+    commit = commit_results("results", root)
+    assert "data/mine" not in git("ls-tree", "-r", "--name-only", commit, root=root)
+    git("add", "--force", "data/mine", root=root)
+    git("commit", "-qm", "mine", root=root)
+    commit = commit_results("results", root)
+    assert "data/mine" in git("ls-tree", "-r", "--name-only", commit, root=root)
 
 
 def test_the_same_results_are_committed_once(root: Path) -> None:
