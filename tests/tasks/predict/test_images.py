@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -202,3 +205,23 @@ def test_a_folder_that_a_worker_does_not_see_is_no_row_of_errors(
     pictures.rename(pictures.with_name("elsewhere"))
     with pytest.raises(InputError, match="Expected a folder that all machines share"):
         read(listing)
+
+
+@pytest.fixture
+def web(pictures: Path) -> Iterator[str]:
+    """The address of the pictures on a web server, which says nothing of when they changed."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(pictures))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_an_image_on_the_web_is_read_by_address_and_its_state_isnt_known(
+    web: str, pictures: Path, model: Model
+) -> None:
+    name = next(path.name for path in sorted(pictures.iterdir()) if path.suffix == ".png")
+    listing = open_images(f"{web}/{name}", model.policy)
+    assert (listing.names, listing.stamps) == ([name], [""])
+    here = read(open_images(str(pictures / name), model.policy))
+    np.testing.assert_array_equal(read(listing).pixels, here.pixels)
