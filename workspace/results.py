@@ -7,7 +7,7 @@ metrics. Neither the branch that is checked out, nor its files, nor its index ar
 import tempfile
 from pathlib import Path
 
-from tasks.core.parameters import PARAMETERS_PATH, read_content
+from tasks.core.parameters import PARAMETERS_PATH, read_yaml
 from tasks.runner.errors import InputError
 from workspace.git import can_git, git
 from workspace.repository import open_dvc
@@ -73,8 +73,8 @@ def _paths_of(root: Path) -> tuple[list[str], list[str]]:
         in_git = sorted(str(out) for out in index.outs if not out.use_cache)
         read = sorted({str(dep) for dep in index.deps if dep.is_in_repo} - outputs)
     # Images aren't Git's, unless somebody has added them: they may be many, and nobody else's.
-    images = read_content(root / _PARAMETERS)["ingest"]["path"]
-    apart = {(root / path).resolve() for path in (_PARAMETERS, images)}
+    ingest = (read_yaml(root / _PARAMETERS) or {}).get("ingest", {})
+    apart = {(root / path).resolve() for path in (_PARAMETERS, ingest.get("path", _PARAMETERS))}
     return in_git, [path for path in read if (root / path).resolve() not in apart]
 
 
