@@ -53,10 +53,11 @@ class Cost(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of made-up set: what writes so many into a folder, its path there, a batch's size."""
+    """A kind of made-up set: what writes so many into a folder, and where there; its recipe."""
 
     write: Callable[[Path, int], None]
     path: str
+    size: tuple[int, int]
     batch_size: int
 
 
@@ -103,7 +104,8 @@ def run_stages(kind: str, number: int, workspace: Path) -> Iterator[Cost]:
     made_up.write(workspace / "sample", _SAMPLE)
     proposal = workspace / "proposal.yaml"
     proposal.unlink(missing_ok=True)
-    propose(str(workspace / "sample" / made_up.path), proposal, Options())
+    options = Options(size=made_up.size)
+    propose(str(workspace / "sample" / made_up.path), proposal, options)
     made_up.write(workspace / "images", number)
     write_parameters(workspace, proposal, made_up)
     for stage in _STAGES:
@@ -116,8 +118,10 @@ def write_parameters(workspace: Path, proposal: Path, made_up: Kind) -> None:
     parameters = reader.load(proposal.read_text(encoding="utf-8"))
     parameters["data"] |= {"train_images": None, "test_images": None}
     parameters["ingest"]["path"] = str(Path("images") / made_up.path)
-    # The most even of many images is more even than that of the sample.
-    parameters["validate"] |= {"min_spread": 1.0, "accepted_labels": None}
+    # The most even and the brightest image of a set are others than those of the sample.
+    parameters["validate"] |= {"min_spread": 1.0, "min_highest": 128, "accepted_labels": None}
+    # Of few images, those that are chosen to test on are less even.
+    parameters["validate"] |= {"share_tolerance": 0.5, "max_divergence": 1.0}
     parameters["train"] |= {"architecture": "light", "epochs": 1}
     parameters["train"] |= {"batch_size": made_up.batch_size}
     with (workspace / "params.yaml").open("w", encoding="utf-8") as file:
@@ -198,8 +202,8 @@ def _read_memory(process: int) -> dict[str, int]:
 
 
 KINDS = {
-    "photographs": Kind(write_photographs, "", 32),
-    "npz": Kind(write_npz, "images.npz", 256),
+    "photographs": Kind(write_photographs, "", (_SIDE, _SIDE), 32),
+    "npz": Kind(write_npz, "images.npz", (_SMALL_SIDE, _SMALL_SIDE), 256),
 }
 
 if __name__ == "__main__":
