@@ -41,13 +41,15 @@ class Fault(NamedTuple):
 class Collection:
     """The n images that could be read, in the source's order, mapped into memory, and the others.
 
-    `is_test` is (n,) bool, `contents` (n, 2) uint64, a hash of the pixels. Images that were
-    published as a whole have no names.
+    `is_test` is (n,) bool, `contents` (n, 2) uint64, a hash of the pixels. `has_test` says whether
+    the source has test images of its own, also if none can be used. Images that were published as a
+    whole have no names.
     """
 
     names: list[str]
     whole: ImageSplit
     is_test: np.ndarray
+    has_test: bool
     contents: np.ndarray
     faults: list[Fault]
 
@@ -73,9 +75,11 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
     labels, is_test, digests = array("q"), bytearray(), bytearray()
     faults: list[Fault] = []
     num_read_here = 0
+    has_test = False
     with spool.open("wb") as file:
         for part in show_progress(parts, what="reading", total=source.num_images):
             for entry, loaded in zip(given.popleft(), part, strict=True):
+                has_test |= entry.split == "test"
                 if isinstance(loaded, ImageError) and is_elsewhere():
                     # Another machine may not have the file, which is no fault of the image.
                     loaded = _load(entry, shape)
@@ -101,6 +105,7 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
         names=names,
         whole=ImageSplit(images, np.array(labels, np.uint8)),
         is_test=np.frombuffer(is_test, bool),
+        has_test=has_test,
         contents=np.frombuffer(digests, np.uint64).reshape(-1, 2),
         faults=faults,
     )
@@ -128,7 +133,12 @@ def arrange(
         order = order[~np.isin(order, list(contradictions))]
         _check_classes(labels[order].tolist(), faults, classes)
     is_test = collection.is_test[order]
-    if source.choice and not is_test.any():
+    if collection.has_test and not is_test.any():
+        lines = ["None of the source's own test images can be used. Of all images, these can't:"]
+        lines += tally(faults).describe()
+        lines.append("Mend them; without such a part, test images are chosen from the others")
+        raise InputError("\n".join(lines))
+    if source.choice and not collection.has_test:
         contents = (collection.contents[row].tobytes() for row in order)
         is_test = hold_out(
             rank_by_content(contents, seed=source.choice.test_seed, purpose=b"test"),

@@ -6,6 +6,7 @@ PyArrow reads them, in bounded memory; the cells of CSV are text, whatever they 
 import codecs
 import csv
 import json
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -144,7 +145,9 @@ def as_text(value: object) -> str | None:
 
 def _find_delimiter(path: Path) -> str:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        line = file.readline()
+        line = re.sub(r'"[^"]*"', "", file.readline())
+    if path.suffix.lower() == ".tsv" and "\t" in line:
+        return "\t"
     return max(_DELIMITERS, key=line.count)
 
 

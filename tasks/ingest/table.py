@@ -8,6 +8,7 @@ import glob
 import math
 import operator
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -91,9 +92,26 @@ def find_tables(source: TableParameters) -> Iterator[tuple[str, Path]]:
 
 
 def pixel_columns(names: Iterable[str], pattern: str, *, others: Iterable[str | None]) -> list[str]:
-    """The columns of pixels: those of a pattern with `*`, but for the others, or the one column."""
+    """The columns of pixels: those of a pattern with `*`, but for the others, or the one column.
+
+    They stand in the order of their numbers, of which pixel10 comes after pixel2.
+
+    Raises:
+        InputError: their order isn't that of their numbers, which say more than a pixel's place.
+
+    """
     wanted = _only_stars(pattern)
-    return [name for name in names if fnmatchcase(name, wanted) and name not in others]
+    found = [name for name in names if fnmatchcase(name, wanted) and name not in others]
+    numbers = {name: [int(digits) for digits in re.findall(r"\d+", name)] for name in found}
+    ordered = sorted(found, key=lambda name: numbers[name])
+    kinds = {(re.sub(r"\d+", "", name), len(numbers[name])) for name in found}
+    if ordered != found and kinds != {(min(kinds)[0], 1)}:
+        raise InputError(
+            f"The columns {pattern} of pixels aren't in the order of their numbers: {found[0]},"
+            f" {found[1]}, …; expected {ordered[0]}, {ordered[1]}, …: row by row, and the channels"
+            " of a pixel beside each other. Order them so"
+        )
+    return ordered
 
 
 def list_files(source: TableParameters, table: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -128,21 +146,25 @@ def _only_stars(pattern: str) -> str:
 
 
 def parse_pixels(cells: Any, *, shape: tuple[int, int, int], name: str) -> np.ndarray:
-    """(height, width, channels) uint8 of one image, from cells of a pixel each, or from one."""
+    """(height, width, channels) uint8 of one image, from cells of a pixel each, or from one.
+
+    That one holds them one after another, or nested as height, width and, of colour, channels.
+    """
     if isinstance(cells, np.ndarray):
         return cells.reshape(shape)
     cell: Any = cells if len(cells) > 1 else cells[0]
     if isinstance(cell, str):
         cell = cell.strip("[]() \n").replace(",", " ").split()
-    is_text = len(cell) > 0 and isinstance(cell[0], str)
-    values = cell if is_text else np.ravel(np.asarray(cell)).tolist()
-    if len(values) != math.prod(shape):
-        raise ImageError(
-            name, "has another number of pixels", f": {len(values):,}; expected {shape}"
-        )
+    found = np.array(cell, object)  # whose numbers stay what they are
+    flat = (math.prod(shape),)
+    if found.shape not in (flat, shape, *([shape[:2]] if shape[2] == 1 else [])):
+        seen = " × ".join(map(str, found.shape)) or repr(cell)[:40]
+        expected = f": {seen}; expected {flat[0]}, or {' × '.join(map(str, shape))}"
+        raise ImageError(name, "has pixels of another number or shape", expected)
+    values = found.ravel().tolist()
     try:
         # int() would cut the number 0.5 down to 0.
-        pixels = bytes(map(int if is_text else operator.index, values))
+        pixels = bytes(map(int if isinstance(values[0], str) else operator.index, values))
     except (ValueError, TypeError) as error:
         raise ImageError(
             name, "holds a pixel that is no whole number from 0 to 255", f": {error}"
@@ -182,11 +204,10 @@ def _load_images(
             yield partial(_decode, read, name, policy)
         return
     numbers = count(1)
-    columns = pixel_columns(
-        column_names(table, header=source.header),
-        source.image_column,
-        others=(source.label_column, source.split_column),
-    )
+    names = column_names(table, header=source.header)
+    others = (source.label_column, source.split_column)
+    # A misspelt one is missing in words.
+    columns = pixel_columns(names, source.image_column, others=others) or [source.image_column]
     for batch in read_batches(table, columns, header=source.header):
         whole = as_pixels(batch) if len(batch) == math.prod(policy.shape) else None
         rows = zip(*(column.to_pylist() for column in batch), strict=True)

@@ -25,7 +25,7 @@ from tasks.ingest.rows import TABLE_ENDINGS, class_names
 from tasks.ingest.source import PARTS, Part
 from tasks.propose.options import Options
 from tasks.propose.pictures import CHOICE, EXACT, choose_policy
-from tasks.propose.tables import count_pixels, find_tables, understand_tables
+from tasks.propose.tables import find_tables, shape_of_pixels, understand_tables
 from tasks.runner.errors import InputError
 
 _FEWEST_CLASSES, _MOST_CLASSES = 2, 256
@@ -265,20 +265,33 @@ def _understand_table(path: Path, options: Options) -> Candidate:
     files = (file for each in tables for file in table.list_files(source, each))
     look = partial(choose_policy, files, options)
     if source.images == "pixels":
-        look = partial(_shape_of_pixels, count_pixels(source, tables[0]), options)
+        look = partial(_understand_pixels, shape_of_pixels(source, tables[0]), options)
     return Candidate(classes, source, lines, look)
 
 
-def _shape_of_pixels(number: int, options: Options) -> tuple[ImagePolicy, list[str]]:
-    """That of images of so many pixels, if they are square, or as an option says."""
-    for channels in (options.channels,) if options.channels else (1, 3):
-        height, width = options.size or (isqrt(number // channels),) * 2
-        if height * width * channels == number:
-            return _exactly(height, width, channels)
-    raise InputError(
-        f"An image has {number:,} pixels, which is no square of {options.channels or '1 or 3'}"
-        " channels. Say how high and wide: --size 28x20"
-    )
+def _understand_pixels(shape: tuple[int, ...], options: Options) -> tuple[ImagePolicy, list[str]]:
+    """The size of images whose pixels are nested as they are, or that are so many, and square."""
+    if len(shape) == 1:
+        for channels in (options.channels,) if options.channels else (1, 3):
+            height, width = options.size or (isqrt(shape[0] // channels),) * 2
+            if height * width * channels == shape[0]:
+                return _exactly(height, width, channels)
+        raise InputError(
+            f"An image has {shape[0]:,} pixels, which is no square of"
+            f" {options.channels or '1 or 3'} channels. Say how high and wide: --size 28x20"
+        )
+    height, width, channels = (*shape, 1)[:3]
+    if len(shape) > 3 or channels not in (1, 3):
+        raise InputError(
+            f"An image is nested as {' × '.join(map(str, shape))}; expected height × width, or"
+            " height × width × channels, of which there are 1 or 3. Write it so"
+        )
+    if (options.size or shape[:2], options.channels or channels) != (shape[:2], channels):
+        raise InputError(
+            f"An image is nested as {' × '.join(map(str, shape))}; --size and --channels say"
+            " something else. Leave them out"
+        )
+    return _exactly(height, width, channels)
 
 
 def _exactly(height: int, width: int, channels: Literal[1, 3]) -> tuple[ImagePolicy, list[str]]:

@@ -3,7 +3,8 @@
 import os
 import re
 from collections import Counter
-from itertools import islice
+from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -65,23 +66,32 @@ def understand_tables(
     root = path.parent if path.is_file() else path
     parts, lines = _split_into_parts(root, found)
     first = next(iter(parts.values()))[0]
-    header = not _is_data(first, first_row(first))
+    files = _by_name(first.parent)
+    header = not _is_data(first, files)
     names = column_names(first, header=header)
     lines.append(f"columns: {_shorten(names)}" + ("" if header else " (there is no header)"))
     sample = list(islice(read_rows(first, names, header=header), _SAMPLE))
     if not sample:
         raise InputError(f"{first} has no rows; expected one for each image")
     by_name = dict(zip(names, zip(*sample, strict=True), strict=True))
-    images = _find_images(first, by_name, options)
+    images = _find_images(first, by_name, files, options)
     pattern = images["image_column"]
     pixels = pixel_columns(names, pattern, others=(options.label_column,))
     if not header and len(pixels) > 1 and not options.label_column:
         raise _ask(first, "labels", names, "--label-column")
     others = [name for name in names if name not in pixels]
-    parts, values = _count(parts, others, header=header, lines=lines)
-    split = _find_split(first, values, options, has_parts=len(parts) > 1)
-    label = _find_labels(first, values, split["split_column"], options)
-    if not values[label]:
+    counts = {table: _count(table, others, header=header) for table in chain(*parts.values())}
+    values = {name: _add(counts.values(), name) for name in others}
+    splits = _split_columns(first, values, options)
+    label = _find_labels(first, values, splits, options)
+    parts, aside = _leave_aside(parts, counts, {label} | {pattern} & values.keys())
+    split = _find_split(first, values, splits, options, has_parts=len(parts) > 1)
+    if split["split_column"]:
+        parts, more = _leave_aside(parts, counts, {split["split_column"]})
+        aside += more
+    lines += aside
+    labels = _add((counts[table] for table in chain(*parts.values())), label)
+    if not labels:
         raise InputError(
             f"{first}: the column {label} holds lists or records; expected one name or number per"
             " image. Another one? --label-column"
@@ -108,18 +118,18 @@ def understand_tables(
         f"labels: the column {label} (--label-column)",
         f"parts: {source.split_column or 'no column'} (--split-column)",
     ]
-    return source, values[label], lines
+    return source, labels, lines
 
 
-def count_pixels(source: TableParameters, table: Path) -> int:
-    """How many pixels the first image of a table of pixels has, channels included."""
+def shape_of_pixels(source: TableParameters, table: Path) -> tuple[int, ...]:
+    """That of the first image of a table of pixels: nested as it is there, or their number."""
     others = (source.label_column, source.split_column)
     names = column_names(table, header=source.header)
     columns = pixel_columns(names, source.image_column, others=others)
     if len(columns) > 1:
-        return len(columns)
+        return (len(columns),)
     ((cell,),) = islice(read_rows(table, columns, header=source.header), 1)
-    return len(re.findall(r"\d+", str(cell)))
+    return np.shape(np.array(re.findall(r"\d+", cell) if isinstance(cell, str) else cell, object))
 
 
 def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
@@ -148,17 +158,36 @@ def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
     return {part: parts[part] for part in ("train", "test") if part in parts}, lines
 
 
-def _is_data(table: Path, row: list[str]) -> bool:
-    """Whether the first row is no header: it names a file, or holds nothing but numbers."""
+def _is_data(table: Path, files: dict[str, Path]) -> bool:
+    """Whether the first row is no header.
+
+    It holds pixels, a number twice, or, in some column, what the second row holds there: a file
+    that is named in the same way, or the very same words.
+    """
     if kind_of(table) != "CSV":
         return False
-    if any(_is_file(table.parent, cell) for cell in row):
-        return True
+    row = first_row(table)
     numbers = [cell for cell in row if re.fullmatch(r"-?\d+(\.\d+)?", cell.strip())]
-    return len(numbers) == len(row) and len(set(row)) < len(row)
+    if len(set(numbers)) < len(numbers) or any(map(_are_pixels, row)):
+        return True
+    if len(set(row)) < len(row):
+        return False  # a header that is refused in words
+    rows = list(islice(read_rows(table, row, header=True), _SAMPLE))
+    return any(
+        name and (name in cells or _names_file(table, name, cells[0], files))
+        for name, cells in zip(row, zip(*rows, strict=True), strict=False)
+    )
 
 
-def _find_images(table: Path, sample: Cells, options: Options) -> dict[str, Any]:
+def _names_file(table: Path, first: str, second: str | None, files: dict[str, Path]) -> bool:
+    """Whether the first cell of a column names a file, in the same way as the second."""
+    way = _find_file(table, first, files)
+    return way is not None and way == _find_file(table, as_text(second) or "", files)
+
+
+def _find_images(
+    table: Path, sample: Cells, files: dict[str, Path], options: Options
+) -> dict[str, Any]:
     """The column that holds paths, files or pixels."""
     columns = {name: [cell for cell in cells if cell is not None] for name, cells in sample.items()}
     wanted = options.path_column
@@ -172,7 +201,7 @@ def _find_images(table: Path, sample: Cells, options: Options) -> dict[str, Any]
         large = [wanted]
     kinds = dict.fromkeys(large, ("pixels", "{}")) or _find_cells(columns)
     if not kinds:
-        kinds = {name: ("files", path) for name, path in _find_files(table, columns).items()}
+        kinds = {name: ("files", path) for name, path in _find_files(table, columns, files).items()}
     if not kinds:
         first = {name: str(cells[0])[:40] for name, cells in islice(sample.items(), _SHOWN)}
         raise InputError(
@@ -206,12 +235,19 @@ def _are_pixels(cell: object) -> bool:
     return _PIXELS.fullmatch(str(cell)) is not None
 
 
-def _find_files(table: Path, columns: dict[str, list[Any]]) -> dict[str, str]:
+def _by_name(folder: Path) -> dict[str, Path]:
+    """The files in a folder, by their names with the ending and without."""
+    return {
+        normalize("NFC", name): file
+        for file in list_files(folder).files
+        for name in (file.stem, file.name)
+    }
+
+
+def _find_files(
+    table: Path, columns: dict[str, list[Any]], files: dict[str, Path]
+) -> dict[str, str]:
     """The columns whose values name files, and how: `{}` is the value."""
-    by_name: dict[str, Path] = {}
-    for file in list_files(table.parent).files:
-        for name in (file.stem, file.name):
-            by_name[normalize("NFC", name)] = file
     texts = {
         name: [normalize("NFC", as_text(cell) or "").replace("\\", "/") for cell in cells]
         for name, cells in columns.items()
@@ -221,18 +257,18 @@ def _find_files(table: Path, columns: dict[str, list[Any]]) -> dict[str, str]:
     several = {name: cells for name, cells in texts.items() if len(set(cells)) > len(cells) / 2}
     found: dict[str, str] = {}
     for name, cells in (several or texts).items():
-        templates = Counter(filter(None, (_find_file(table, cell, by_name) for cell in cells)))
+        templates = Counter(filter(None, (_find_file(table, cell, files) for cell in cells)))
         if templates:
             found[name] = templates.most_common(1)[0][0]
     return found
 
 
-def _find_file(table: Path, text: str, by_name: dict[str, Path]) -> str | None:
+def _find_file(table: Path, text: str, files: dict[str, Path]) -> str | None:
     """How a cell names a file; its path may begin with the name of the table's folder itself."""
     for above in ("", "../", "../../"):
         if _is_file(table.parent, f"{above}{text}"):
             return f"{above}{{}}"
-    file = by_name.get(text.rpartition("/")[2])
+    file = files.get(text.rpartition("/")[2])
     relative = normalize("NFC", file.relative_to(table.parent).as_posix()) if file else ""
     if not text or text not in relative:
         return None
@@ -245,48 +281,65 @@ def _is_file(folder: Path, name: str) -> bool:
     return bool(name) and os.path.isfile(find_file(folder, name))  # noqa: PTH113 - a Path's own raises
 
 
-def _count(
-    parts: Parts, columns: list[str], *, header: bool, lines: list[str]
-) -> tuple[Parts, Counts]:
-    """The values of columns that may hold labels or splits; tables that lack one are left aside."""
-    values: Counts = {name: Counter() for name in columns}
+def _count(table: Path, columns: list[str], *, header: bool) -> Counts:
+    """The values of those columns that the table has, and that may hold labels or splits."""
+    there = set(column_names(table, header=header))
+    values: Counts = {name: Counter() for name in columns if name in there}
+    for row in read_rows(table, list(values), header=header):
+        for counts, cell in zip(values.values(), row, strict=True):
+            # What has so many values is neither a label nor a split.
+            if len(counts) <= _MOST_VALUES and not isinstance(cell, list | dict | bytes):
+                counts[as_text(cell)] += 1
+    return values
+
+
+def _add(tables: Iterable[Counts], column: str) -> Counter[str | None]:
+    """How often each value of a column occurs in several tables."""
+    return sum((values.get(column, Counter()) for values in tables), Counter())
+
+
+def _leave_aside(
+    parts: Parts, counts: dict[Path, Counts], needed: set[str]
+) -> tuple[Parts, list[str]]:
+    """The tables that have the columns that are needed, and what to tell of the others."""
     kept: Parts = {}
+    lines = []
     for part, tables in parts.items():
         for table in tables:
-            missing = set(columns) - set(column_names(table, header=header))
-            if missing and kept:
+            if missing := needed - counts[table].keys():
                 lines.append(f"left aside: {table.name}, which has no column {min(missing)}")
-                continue
-            kept.setdefault(part, []).append(table)
-            for row in read_rows(table, columns, header=header):
-                for name, cell in zip(columns, row, strict=True):
-                    # What has so many values is neither a label nor a split.
-                    if len(values[name]) <= _MOST_VALUES and not isinstance(
-                        cell, list | dict | bytes
-                    ):
-                        values[name][as_text(cell)] += 1
-    return kept, values
+            else:
+                kept.setdefault(part, []).append(table)
+    return kept, lines
+
+
+def _split_columns(table: Path, values: Counts, options: Options) -> list[str]:
+    """The columns that may hold the parts."""
+    wanted = options.split_column
+    if wanted == "none":
+        return []
+    if wanted not in (None, *values):
+        raise _ask(table, "splits", list(values), "--split-column")
+    if wanted is not None:
+        return [wanted]
+    return [name for name in values if _SPLITS.fullmatch(_plain(name))] or [
+        name
+        for name, counts in values.items()
+        if not _LABELS.fullmatch(_plain(name))
+        and name != options.label_column
+        and {str(value).lower() for value in counts} <= _WORDS.keys()
+    ]
 
 
 def _find_split(
-    table: Path, values: Counts, options: Options, *, has_parts: bool
+    table: Path, values: Counts, columns: list[str], options: Options, *, has_parts: bool
 ) -> dict[str, Any]:
     """The column that holds the parts, and what its values mean."""
-    wanted = options.split_column
-    if wanted not in (None, "none", *values):
-        raise _ask(table, "splits", list(values), "--split-column")
-    candidates = [wanted]
-    if wanted is None:
-        candidates = [name for name in values if _SPLITS.fullmatch(_plain(name))] or [
-            name
-            for name, counts in values.items()
-            if not _LABELS.fullmatch(_plain(name))
-            and name != options.label_column
-            and {str(value).lower() for value in counts} <= _WORDS.keys()
-        ]
-    if wanted == "none" or not candidates or (wanted is None and has_parts):
+    if not columns or (options.split_column is None and has_parts):
+        if options.test_values:
+            raise InputError("--test-values are those of a column. Which? --split-column NAME")
         return {"split_column": None, "split_values": None}
-    (name, *more) = map(str, candidates)
+    (name, *more) = columns
     meaning = None if more else _read_meaning(name, values[name], options)
     if meaning is None:
         shown = _shorten([str(value) for value in values[name]])
@@ -304,7 +357,13 @@ def _read_meaning(
     """The part that each value of a column stands for; None if that can't be known."""
     found = sorted(value for value in counts if value is not None)
     if options.test_values:
-        return {value: "test" if value in options.test_values else "train" for value in found}
+        tests = {as_text(value) for value in options.test_values}
+        if not tests < set(found):
+            raise InputError(
+                f"--test-values {' '.join(options.test_values)}: the column {name} holds"
+                f" {_shorten(found)}. Expected some of those, and not all"
+            )
+        return {value: "test" if value in tests else "train" for value in found}
     if len(found) == len(counts) and all(value.lower() in _WORDS for value in found):
         return {value: _WORDS[value.lower()] for value in found}
     words = _plain(name).split()
@@ -315,12 +374,14 @@ def _read_meaning(
     return None
 
 
-def _find_labels(table: Path, values: Counts, split: str | None, options: Options) -> str:
+def _find_labels(table: Path, values: Counts, splits: list[str], options: Options) -> str:
     if options.label_column is not None:
         if options.label_column not in values:
             raise _ask(table, "labels", list(values), "--label-column")
         return options.label_column
-    others = [name for name in values if name != split and not _plain(name).startswith("unnamed")]
+    others = [
+        name for name in values if name not in splits and not _plain(name).startswith("unnamed")
+    ]
     named = [name for name in others if _LABELS.fullmatch(_plain(name))] or [
         name for name in others if name
     ]

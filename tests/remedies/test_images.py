@@ -413,6 +413,20 @@ def a_column_that_may_be_a_split(root: Path) -> Iterator[str]:
     me.propose(table, "--split-column none")
 
 
+@follows("Expected some of those, and not all")
+def values_that_no_row_has(root: Path) -> Iterator[str]:
+    table = write(root / "labels.csv", table_of(root, "fold"))
+    yield me.refused(me.propose, table, "--split-column fold --test-values three")
+    me.propose(table, "--split-column fold --test-values 3")
+
+
+@follows("Which? --split-column NAME")
+def values_of_no_column(root: Path) -> Iterator[str]:
+    table = write(root / "labels.csv", table_of(root, "fold"))
+    yield me.refused(me.propose, table, "--split-column none --test-values 3")
+    me.propose(table, "--split-column fold --test-values 3")
+
+
 @follows("rows have no label in the column")
 def a_column_with_hardly_a_label(root: Path) -> Iterator[str]:
     table = write(root / "labels.csv", table_of(root, "none"))
@@ -478,6 +492,16 @@ def pixels_that_are_no_square(root: Path) -> Iterator[str]:
     table = write(root / "pixels.csv", [header, *rows])
     yield me.refused(me.propose, table)
     me.propose(table, "--size 4x5")
+
+
+@follows("--size and --channels say something else. Leave them out")
+def nested_pixels(root: Path) -> Iterator[str]:
+    kinds = [CLASSES[number % 3] for number in range(60)]
+    images = [image[..., 0].tolist() for image in make_pixels(60)]
+    table = root / "pixels.parquet"
+    parquet.write_table(pa.table({"kind": kinds, "image": images}), table)
+    yield me.refused(me.propose, table, "--size 5x4")
+    me.propose(table)
 
 
 # What a proposal tells to do.

@@ -105,6 +105,18 @@ def test_given_splits_are_kept_and_val_is_trained_on(tmp_path: Path, ingest: Ing
     assert as_sets(found)["test"] == expected
 
 
+def test_given_test_images_of_which_none_can_be_used_are_not_replaced(
+    tmp_path: Path, ingest: Ingest
+) -> None:
+    save_classes(tmp_path / "animals" / "train")
+    for file in (tmp_path / "animals" / "train").glob("*/0-1.png"):
+        place = tmp_path / "animals" / "test" / file.parent.name / file.name
+        place.parent.mkdir(parents=True)
+        place.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"(?s)own test images can be used.*: 3 \("):
+        ingest(parameters(tmp_path / "animals", max_faulty_share=0.1))
+
+
 def test_what_lies_beside_the_classes_and_hidden_files_are_ignored(
     folder: Path, ingest: Ingest
 ) -> None:

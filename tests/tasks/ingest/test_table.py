@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -323,8 +324,104 @@ def test_a_pixel_that_is_none_is_a_fault_of_its_row(
 
 def test_another_number_of_pixels_is_refused(tmp_path: Path, ingest: Ingest) -> None:
     save_table(tmp_path / "a.csv", [["kind", *COLUMNS[:10]], *(row[:11] for row in as_rows())])
-    with pytest.raises(InputError, match="another number of pixels: 10; expected"):
+    with pytest.raises(InputError, match="another number or shape: 10; expected 20"):
         ingest(pixel_parameters(tmp_path, "a.csv", "pixel*"))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 5), (5, 4), (2, 10), (4, 5, 1, 1)])
+def test_pixels_nested_as_another_shape_are_refused_and_as_their_own_are_read(
+    tmp_path: Path, ingest: Ingest, shape: tuple[int, ...]
+) -> None:
+    save_table(tmp_path / "flat.csv", [["kind", *COLUMNS], *as_rows()])
+    expected = ingest(pixel_parameters(tmp_path, "flat.csv", "pixel*"))
+    for own in ((4, 5), (4, 5, 1)):
+        nested = [image.reshape(own).tolist() for image in PIXELS]
+        kinds = [row[0] for row in as_rows()]
+        parquet.write_table(pa.table({"kind": kinds, "image": nested}), tmp_path / "own.parquet")
+        assert_equal(ingest(pixel_parameters(tmp_path, "own.parquet", "image")), expected)
+    other = [image.reshape(shape).tolist() for image in PIXELS]
+    parquet.write_table(pa.table({"kind": kinds, "image": other}), tmp_path / "other.parquet")
+    seen = " × ".join(map(str, shape))
+    with pytest.raises(InputError, match=f"shape: {seen}; expected 20, or 4 × 5 × 1"):
+        ingest(pixel_parameters(tmp_path, "other.parquet", "image"))
+
+
+@pytest.mark.parametrize("cell", [None, [], [1, 2], "no pixels"])
+def test_a_cell_that_holds_no_image_is_a_fault_of_its_row(
+    tmp_path: Path, ingest: Ingest, cell: object
+) -> None:
+    images: list = [
+        " ".join(map(str, row[1:])) if isinstance(cell, str) else row[1:] for row in as_rows()
+    ]
+    images[1] = cell
+    table = pa.table({"kind": [row[0] for row in as_rows()], "image": images})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"(?s)1 of 60 images.*row 2 has pixels of another number"):
+        ingest(pixel_parameters(tmp_path, "a.parquet", "image"))
+
+
+def test_rows_of_different_lengths_are_a_fault_of_their_row(tmp_path: Path, ingest: Ingest) -> None:
+    images = [image[..., 0].tolist() for image in PIXELS]
+    images[1] = [row[:4] if number else [*row, 0] for number, row in enumerate(images[1])]
+    table = pa.table({"kind": [row[0] for row in as_rows()], "image": images})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"(?s)1 of 60 images.*row 2 has pixels of another number"):
+        ingest(pixel_parameters(tmp_path, "a.parquet", "image"))
+
+
+def test_columns_of_pixels_stand_in_the_order_of_their_numbers(
+    tmp_path: Path, ingest: Ingest
+) -> None:
+    frame = pd.DataFrame(as_rows(), columns=["kind", *COLUMNS])
+    frame.to_csv(tmp_path / "numbers.csv", index=False)
+    expected = ingest(pixel_parameters(tmp_path, "numbers.csv", "pixel*"))
+    frame.sort_index(axis="columns").to_csv(tmp_path / "letters.csv", index=False)
+    assert_equal(ingest(pixel_parameters(tmp_path, "letters.csv", "pixel*")), expected)
+    places = {
+        f"pixel{row * 5 + column}": f"{row}x{column}" for row in range(4) for column in range(5)
+    }
+    frame = frame.rename(columns=places)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    assert_equal(ingest(pixel_parameters(tmp_path, "rows.csv", "*x*")), expected)
+    frame[["kind", *sorted(places.values(), key=lambda name: name[::-1])]].to_csv(
+        tmp_path / "columns.csv", index=False
+    )
+    with pytest.raises(InputError, match="order of their numbers: 0x0, 1x0, …; expected 0x0, 0x1"):
+        ingest(pixel_parameters(tmp_path, "columns.csv", "*x*"))
+
+
+def test_the_channels_of_a_pixel_stand_beside_each_other(tmp_path: Path, ingest: Ingest) -> None:
+    images = make_pixels(60, channels=3)
+    names = [f"{colour}{number}" for number in range(20) for colour in "rgb"]
+    frame = pd.DataFrame(images.reshape(60, -1), columns=names)
+    frame.insert(0, "kind", [number % 3 for number in range(60)])
+    frame.to_csv(tmp_path / "beside.csv", index=False)
+    found = as_sets(ingest(pixel_parameters(tmp_path, "beside.csv", "*"), channels=3))
+    assert found["train"] | found["test"] == {
+        (image.tobytes(), number % 3) for number, image in enumerate(images)
+    }
+    planes = [f"{colour}{number}" for colour in "rgb" for number in range(20)]
+    frame[["kind", *planes]].to_csv(tmp_path / "planes.csv", index=False)
+    with pytest.raises(InputError, match="expected r0, g0, …: row by row, and the channels"):
+        ingest(pixel_parameters(tmp_path, "planes.csv", "*"), channels=3)
+
+
+def test_a_misspelt_column_of_pixels_is_missing(tmp_path: Path, ingest: Ingest) -> None:
+    save_table(tmp_path / "a.csv", [["kind", *COLUMNS], *as_rows()])
+    for column in ("pixels*", "pixel"):
+        with pytest.raises(InputError, match=rf"missing: {re.escape(column)}"):
+            ingest(pixel_parameters(tmp_path, "a.csv", column))
+
+
+def test_delimiters_in_quotes_or_in_the_header_of_a_tsv_do_not_count(
+    folder: Path, ingest: Ingest
+) -> None:
+    expected = ingest(parameters(folder))
+    rows = [["file", "kind", "remarks, if any, in words"], *ROWS]
+    save_table(folder / "labels.tsv", rows, delimiter="\t")
+    assert_equal(ingest(parameters(folder, tables={"train": ["labels.tsv"]})), expected)
+    save_table(folder / "labels.csv", rows, delimiter=";", quoting=csv.QUOTE_ALL)
+    assert_equal(ingest(parameters(folder)), expected)
 
 
 def in_png(image: np.ndarray) -> bytes:

@@ -12,8 +12,10 @@ from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from tasks.images.policy import ImagePolicy
 from tasks.images.sources import open_source
@@ -382,6 +384,63 @@ def test_ids_without_ending_long_captions_and_no_header_are_understood(folder: P
         *(False, "1"),
         "2",
     )
+
+
+def test_the_first_row_of_a_table_without_a_header_is_an_image(
+    folder: Path, tmp_path: Path
+) -> None:
+    root = into_one_folder(folder)
+    flat = [row[:2] for row in flat_rows()]
+    bare = [[Path(path).stem, kind] for path, kind in flat]
+    for rows in (bare, [[f"set/{path}", kind] for path, kind in flat], [row[::-1] for row in bare]):
+        write(root / "labels.csv", rows)
+        found = proposed(root)
+        assert found.ingest.header is False
+    write(root / "labels.csv", [["pictures/gone.png", "cat"], *flat])  # a class is no header
+    assert "1 of 49 images can't be used" in refused(root)
+    images = enumerate(make_pixels(60))
+    pixels = [[number % 3, " ".join(map(str, image.ravel()))] for number, image in images]
+    table = write(folder / "pixels.csv", pixels)
+    assert proposed(table, size=(4, 5)).ingest.header is False
+
+
+def test_a_column_that_only_the_training_table_has_leaves_the_test_table_in(folder: Path) -> None:
+    root = into_one_folder(folder)
+    for part in ("train", "test"):
+        rows = [row for row in flat_rows() if row[2] == part]
+        more = [["path", "label", "remark"][: 2 + (part == "train")]]
+        write(root / f"{part}.csv", [*more, *(row[: len(more[0])] for row in rows)])
+    assert proposed(root).ingest.tables == {"train": ("train.csv",), "test": ("test.csv",)}
+
+
+def test_test_values_are_values_of_a_column(folder: Path) -> None:
+    root = into_one_folder(folder)
+    rows = [[*row[:2], float(number % 5)] for number, row in enumerate(flat_rows())]
+    table = write(root / "labels.csv", [["path", "label", "fold"], *rows])
+    for value in ("4", "4.0"):
+        found = proposed(table, split_column="fold", test_values=[value])
+        assert found.ingest.split_values["4"] == "test"
+    assert "the column fold holds 0, 1, 2, 3, … (5 in all)" in refused(
+        table, split_column="fold", test_values=["4", "5"]
+    )
+    assert "not all" in refused(table, split_column="fold", test_values=list("01234"))
+    assert "--split-column" in refused(table, split_column="none", test_values=["4"])
+
+
+def test_nested_pixels_have_the_size_that_they_have(folder: Path) -> None:
+    images = make_pixels(60)
+    kinds = [CLASSES[number % 3] for number in range(60)]
+
+    def save_nested(*shape: int) -> Path:
+        nested = [image.reshape(shape).tolist() for image in images]
+        parquet.write_table(pa.table({"kind": kinds, "image": nested}), folder / "a.parquet")
+        return folder / "a.parquet"
+
+    for shape in ((2, 10), (2, 10, 1)):
+        data = proposed(save_nested(*shape)).data
+        assert (data.height, data.width, data.channels) == (2, 10, 1)
+    assert "nested as 1 × 4 × 5" in refused(save_nested(1, 4, 5))
+    assert "say something else" in refused(save_nested(4, 5), size=(5, 4))
 
 
 def test_two_tables_are_two_parts_and_others_are_left_aside(
