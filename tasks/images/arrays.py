@@ -48,13 +48,16 @@ class Array(NamedTuple):
     offset: int
     open_file: Opener
 
-    def rows(self, size: int) -> Iterator[np.ndarray]:
-        """Yields all of it, at most `size` rows at a time; a file that ends early is refused."""
+    def rows(self, size: int, *, first: int = 0) -> Iterator[np.ndarray]:
+        """Yields all from the first on, at most `size` rows at a time.
+
+        A file that ends early, or late, is refused.
+        """
         number, *inner = self.shape
         row_bytes = self.dtype.itemsize * math.prod(inner)
         with naming(self.name), self.open_file() as file:
-            file.read(self.offset)
-            for start in range(0, number, size):
+            file.seek(self.offset + first * row_bytes)
+            for start in range(first, number, size):
                 wanted = min(size, number - start)
                 content = file.read(wanted * row_bytes)
                 if len(content) < wanted * row_bytes:

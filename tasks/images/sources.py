@@ -40,11 +40,15 @@ class Images(NamedTuple):
 
 
 class Source(NamedTuple):
-    """All images of a path, at most so many at a time; aside, what nobody means as one."""
+    """The images of a path, and what nobody means as one."""
 
     num_images: int
     aside: Tally
-    batches: Callable[[int], Iterator[Images]]
+    read: Callable[[int, int], Iterator[Images]]
+
+    def batches(self, size: int, *, first: int = 0) -> Iterator[Images]:
+        """Yields all from the first on, at most so many at a time."""
+        return self.read(size, first)
 
 
 def open_source(path: Path, policy: ImagePolicy) -> Source:
@@ -90,7 +94,9 @@ def _open_pictures(
     def fetch(part: Sequence[str]) -> Iterator[bytes | InputError]:
         return (fetch_file(places[name], name) for name in part)
 
-    return Source(len(names), aside, partial(read_pictures, names, fetch, policy))
+    return Source(
+        len(names), aside, lambda size, first: read_pictures(names[first:], fetch, policy, size)
+    )
 
 
 def fetch_file(path: Path, name: str) -> bytes | InputError:
@@ -135,14 +141,13 @@ def _open_stack(array: Array, policy: ImagePolicy) -> Source:
     """A file of images of one size, one after another, that is unpacked as it is read."""
     images = _as_images(array, policy)
 
-    def batches(size: int) -> Iterator[Images]:
-        start = 0
-        for pixels in images.rows(size):
-            names = [str(start + number) for number in range(len(pixels))]
+    def read(size: int, first: int) -> Iterator[Images]:
+        for pixels in images.rows(size, first=first):
+            names = [str(first + number) for number in range(len(pixels))]
             yield Images(names, [None] * len(pixels), pixels)
-            start += len(pixels)
+            first += len(pixels)
 
-    return Source(images.shape[0], Tally(), batches)
+    return Source(images.shape[0], Tally(), read)
 
 
 def _read(name: str, content: bytes | InputError, policy: ImagePolicy) -> np.ndarray | str:

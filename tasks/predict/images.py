@@ -155,16 +155,15 @@ class Rows:
                 yield replace(self, first=self.first + chosen[start], num_images=number)
 
     def batches(self, size: int, /) -> Iterator[Images]:
-        """Reads the file from its beginning, because it may be packed."""
+        """See `Listing`."""
         source = open_source(self.path, self.policy)
-        position, end = 0, self.first + self.num_images
-        for batch in source.batches(size):
-            chosen = slice(max(0, self.first - position), max(0, end - position))
-            position += len(batch.names)
-            if names := batch.names[chosen]:
-                yield Images(names, batch.errors[chosen], batch.pixels[chosen])
+        left = self.num_images
+        for batch in source.batches(size, first=self.first):
+            if left > 0:
+                yield Images(batch.names[:left], batch.errors[:left], batch.pixels[:left])
+            left -= len(batch.names)
             # The last part reads on, so that a file with too many bytes is noticed.
-            if position >= end < source.num_images:
+            if left <= 0 and self.first + self.num_images < source.num_images:
                 return
 
 

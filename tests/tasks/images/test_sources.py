@@ -63,6 +63,9 @@ def test_a_file_of_many_images_is_known_by_its_bytes_and_read_in_batches(
     assert [len(batch.names) for batch in batches] == [32, 32, 32, 4]
     assert [name for batch in batches for name in batch.names] == [str(n) for n in range(100)]
     np.testing.assert_array_equal(np.concatenate([batch.pixels for batch in batches]), images)
+    rest = list(open_source(path, WANTED).batches(32, first=70))
+    assert [name for batch in rest for name in batch.names] == [str(n) for n in range(70, 100)]
+    np.testing.assert_array_equal(np.concatenate([batch.pixels for batch in rest]), images[70:])
 
 
 def test_a_folder_is_read_with_all_its_folders_in_the_order_of_the_names(
