@@ -1,6 +1,7 @@
 """The table of predictions: Parquet or CSV, written batch by batch, whole or not at all."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +16,17 @@ from tasks.runner.errors import InputError
 from tasks.runner.lock import hold_output
 
 ENDINGS = (".parquet", ".csv")
-_FIRST = ("image", "label", "confidence")  # columns
-_ERROR = "error"
+_PROBABILITY = "probability: "  # begins the name of a class's column
 _NOTE = "predictions"
+_HEADER = re.compile(
+    rb'"image","label","confidence"(?:,"probability: (?:[^"]|"")+")+,"model","error"\n'
+)
+_HEADER_BYTES = 2**20  # no header is longer
 
 
 def make_schema(classes: tuple[str, ...]) -> pa.Schema:
     """The columns: image, label, confidence, a probability per class, model, error."""
-    probabilities = [pa.field(f"probability: {name}", pa.float32()) for name in classes]
+    probabilities = [pa.field(f"{_PROBABILITY}{name}", pa.float32()) for name in classes]
     return pa.schema(
         [
             pa.field("image", pa.string()),
@@ -30,7 +34,7 @@ def make_schema(classes: tuple[str, ...]) -> pa.Schema:
             pa.field("confidence", pa.float32()),
             *probabilities,
             pa.field("model", pa.string()),
-            pa.field(_ERROR, pa.string()),
+            pa.field("error", pa.string()),
         ]
     )
 
@@ -109,14 +113,19 @@ def claim_table(path: Path) -> Path:
 
 
 def _is_prediction(path: Path, ending: str) -> bool:
+    """Whether a file has the columns that `open_writer` gives it, and Parquet its note."""
     try:
         if ending == ".parquet":
-            from pyarrow.parquet import read_schema
+            from pyarrow.parquet import ParquetFile
 
-            return tuple(read_schema(path).names[: len(_FIRST)]) == _FIRST
+            with ParquetFile(path) as file:
+                schema = file.schema_arrow
+                names = (name.removeprefix(_PROBABILITY) for name in schema.names[3:-2])
+                has_note = _NOTE.encode() in (file.metadata.metadata or {})
+                return has_note and schema.equals(make_schema(tuple(names)))
         with path.open("rb") as file:
-            return file.readline().startswith(",".join(f'"{name}"' for name in _FIRST).encode())
-    except (OSError, pa.ArrowException):
+            return _HEADER.match(file.read(_HEADER_BYTES)) is not None
+    except (OSError, ValueError, pa.ArrowException):
         return False
 
 
@@ -164,7 +173,7 @@ def read_errors(path: Path) -> dict[str, str | None]:
         with ParquetFile(path) as file:
             if _NOTE.encode() not in (file.metadata.metadata or {}):
                 return {}
-            rows = file.read([_FIRST[0], _ERROR])
+            rows = file.read(["image", "error"])
             names, errors = (rows.column(name).to_pylist() for name in rows.column_names)
             return dict(zip(names, errors, strict=True))
     except (OSError, pa.ArrowException):

@@ -3,20 +3,24 @@
 import csv
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
+from pyarrow import parquet
+from pyarrow.csv import write_csv
 
 from tasks.images.errors import Tally
 from tasks.images.sources import open_source
 from tasks.predict.classify import Summary, classify_into, describe_problems, describe_summary
 from tasks.predict.images import open_images
 from tasks.predict.model import Model
-from tasks.predict.table import make_schema, open_writer
+from tasks.predict.table import make_schema, open_writer, write_note
 from tasks.runner.errors import InputError
 
 
@@ -133,6 +137,62 @@ def test_what_is_there_and_is_no_table_of_predictions_is_never_touched(
     with pytest.raises(InputError, match="no table of predictions"):
         classify(pictures, other, model)
     assert other.read_text() == "file,label\na.png,cat\n"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.select(["image", "label", "confidence"]),
+        lambda table: table.drop_columns("error"),
+        lambda table: table.append_column("note", table["error"]),
+        lambda table: table.rename_columns([*table.column_names[:-2], "checked by", "error"]),
+        lambda table: table.rename_columns(
+            [*table.column_names[:3], "mine", *table.column_names[4:]]
+        ),
+    ],
+)
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_table_with_other_columns_is_never_touched(
+    ending: str,
+    change: Callable[[pa.Table], pa.Table],
+    tmp_path: Path,
+    model: Model,
+    pictures: Path,
+) -> None:
+    output = tmp_path / f"table.{ending}"
+    classify(pictures, tmp_path / "ours.parquet", model)
+    table = change(parquet.read_table(tmp_path / "ours.parquet"))
+    parquet.write_table(table, output) if ending == "parquet" else write_csv(table, output)
+    before = output.read_bytes()
+    with pytest.raises(InputError, match="no table of predictions"):
+        classify(pictures, output, model)
+    assert output.read_bytes() == before
+
+
+def test_parquet_without_the_note_or_with_other_types_is_never_touched(
+    tmp_path: Path, model: Model, pictures: Path
+) -> None:
+    output = tmp_path / "table.parquet"
+    classify(pictures, output, model)
+    table = parquet.read_table(output)
+    texts = pa.schema([(name, pa.string()) for name in table.column_names], table.schema.metadata)
+    for other in (table.replace_schema_metadata(None), table.cast(texts)):
+        parquet.write_table(other, output)
+        with pytest.raises(InputError, match="no table of predictions"):
+            classify(pictures, output, model)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_table_is_known_whatever_the_classes_are_called(ending: str, tmp_path: Path) -> None:
+    output = tmp_path / f"table.{ending}"
+    for classes in (
+        ('"', 'a "b", c'),
+        ("two\nlines", "\r"),
+        ("model", "error", "é"),
+        ("a" * 255,) * 256,
+    ):
+        with open_writer(output, make_schema(classes)) as writer:
+            write_note(writer, {})
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
