@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -25,7 +25,7 @@ from tasks.predict.model import Model, load_model
 from tasks.predict.parameters import PredictParameters
 from tasks.predict.table import read_errors
 from tasks.runner.errors import InputError
-from tasks.runner.lock import hold_run
+from tasks.runner.lock import RUN_LOCK, hold_run
 from tasks.runner.parts import is_elsewhere, run_parts
 
 LIST_NAME = "_predictions.json"
@@ -174,8 +174,7 @@ def claim_folder(folder: Path) -> Path:
 
     """
     if folder.is_dir():
-        found = {path.name for path in folder.iterdir()}
-        if not found or not found.isdisjoint({LIST_NAME, _WORK}):
+        if not any(folder.iterdir()) or _is_ours(folder):
             return folder.resolve()
     elif not os.path.lexists(folder):
         return folder.resolve()
@@ -183,6 +182,24 @@ def claim_folder(folder: Path) -> Path:
         f"{folder} is there already and leads to no folder of predictions; expected a new name, or"
         " an earlier folder of predictions. Name another, or move this one away"
     )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the list of parts is there, or the lock of a run that is at work or didn't finish."""
+    lock = {"what", "process", "since", "token"}
+    return (
+        _keys_of(folder / LIST_NAME) == {"model", "images", "errors", "parts"}
+        # A full disk leaves it empty.
+        or _keys_of(folder / _WORK / RUN_LOCK) in (lock, set())
+    )
+
+
+def _keys_of(note: Path) -> Set[str] | None:
+    """The keys of an object in JSON; none in an empty file, None if it is no such thing."""
+    try:
+        return json.loads(note.read_text(encoding="utf-8") or "{}").keys()
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
 
 
 def make_plan(folder: Path, images: Listing, *, version: str, size: int) -> Plan:

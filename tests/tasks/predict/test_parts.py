@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -207,6 +208,50 @@ def test_what_is_there_and_is_no_folder_of_predictions_is_never_touched(
         with pytest.raises(InputError, match=r"no folder of predictions.*Name another"):
             classify(folder, other, model)
     assert [file.name for file in (tmp_path / "other").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("note", "content"),
+    [
+        (LIST_NAME, "mine"),
+        (LIST_NAME, ""),
+        (LIST_NAME, '["parts"]'),
+        (LIST_NAME, '{"parts": {}}'),
+        (LIST_NAME, "[" * 100_000),
+        (".work/notes.txt", "mine"),
+        (".work/run.lock", "4711"),
+        (".work/run.lock", '{"pid": 4711}'),
+    ],
+)
+def test_a_folder_whose_note_is_of_another_program_is_never_touched(
+    folder: Path, tmp_path: Path, model: Model, note: str, content: str
+) -> None:
+    path = tmp_path / "theirs" / note
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"no folder of predictions.*Name another"):
+        classify(folder, tmp_path / "theirs", model)
+    assert path.read_text() == content
+    assert [file for file in (tmp_path / "theirs").rglob("*") if file.is_file()] == [path]
+
+
+@pytest.mark.parametrize("left", [".work/run.lock", LIST_NAME])
+def test_a_folder_is_known_by_its_list_or_by_its_lock_alone(
+    folder: Path, tmp_path: Path, model: Model, left: str
+) -> None:
+    """A run that ended early leaves no list, and who copies a folder may leave hidden ones."""
+    output = tmp_path / "parts"
+    classify(folder, output, model)
+    shutil.rmtree(output / ".work") if left == LIST_NAME else (output / LIST_NAME).unlink()
+    assert classify(folder, output, model)[1] == [36]
+
+
+def test_a_run_that_found_the_disk_full_at_its_first_byte_is_gone_on_with(
+    folder: Path, tmp_path: Path, model: Model
+) -> None:
+    (tmp_path / "parts" / ".work").mkdir(parents=True)
+    (tmp_path / "parts" / ".work" / "run.lock").touch()
+    assert classify(folder, tmp_path / "parts", model)[0].num_images == 36
 
 
 def test_a_link_that_leads_nowhere_is_no_place_for_parts(
