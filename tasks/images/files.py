@@ -94,6 +94,8 @@ def read_file(path: Path, *, name: str, follow_links: bool) -> bytes:
         if error.errno == errno.ELOOP:
             raise ImageError(name, "is a link", ", which isn't followed") from None
         raise ImageError(name, "can't be read", f": {error.strerror}") from None
+    except ValueError as error:  # a table may name what no file can be called
+        raise ImageError(name, "can't be read", f": {error}") from None
 
 
 def _walk(folder: Path, root: Path, aside: Tally) -> Iterator[Path]:

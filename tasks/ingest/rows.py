@@ -95,7 +95,9 @@ def read_batches(path: Path, columns: Sequence[str], *, header: bool) -> Iterato
 def read_rows(path: Path, columns: Sequence[str], *, header: bool) -> Iterator[tuple[Any, ...]]:
     """Some columns of a table, row by row: text from CSV, Python's values from the others."""
     for batch in read_batches(path, columns, header=header):
-        yield from zip(*(column.to_pylist() for column in batch), strict=True)
+        with _naming(path):
+            values = [column.to_pylist() for column in batch]
+        yield from zip(*values, strict=True)
 
 
 def as_pixels(columns: list[Any]) -> np.ndarray | None:
@@ -223,7 +225,8 @@ def _naming(path: Path) -> Iterator[None]:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from None
     except (ValueError, NotImplementedError) as error:
         # PyArrow's own are ValueError and NotImplementedError, too.
-        if "UTF8" in str(error) or isinstance(error, UnicodeDecodeError):
+        is_text = kind != "Parquet"
+        if is_text and ("UTF8" in str(error) or isinstance(error, UnicodeDecodeError)):
             raise InputError(
                 f"{path} isn't in UTF-8, as {kind} is expected to be: {error}."
                 f" {_to_utf8(path, 'WINDOWS-1252')}"

@@ -233,7 +233,7 @@ def _list_address(address: str, policy: ImagePolicy) -> Files:
 def _stamp(path: Path) -> str:
     try:
         status = path.lstat()
-    except OSError:
+    except (OSError, ValueError):
         return ""  # told when it is read
     return f"{path} {status.st_size} {status.st_mtime_ns}"
 
@@ -264,6 +264,8 @@ def _content(name: str, found: bytes | Exception) -> bytes:
         raise ImageError(name, "can't be read", ": there is no such object")
     if getattr(found, "errno", None) == errno.EINVAL:  # no range of bytes is in it
         raise ImageError(name, "can't be read", ": it is empty")
+    if isinstance(found, ValueError):  # no store has a thing of that name
+        raise ImageError(name, "can't be read", f": {found}")
     if isinstance(found, Exception):
         raise NetworkError(
             f"{name} can't be read: {found}. Mend this, and run this again: what is finished is"

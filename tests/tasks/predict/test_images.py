@@ -11,7 +11,9 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tasks.images.sources import Images
 from tasks.predict.images import Listing, open_images
@@ -137,6 +139,33 @@ def test_a_table_names_files_beside_it_elsewhere_or_on_a_store(
     assert [error is None for error in found.errors] == [True, True, True, False, False]
     expected = read(open_images(str(pictures), model.policy)).pixels
     np.testing.assert_array_equal(found.pixels, expected[[2, 1, 0]])
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "memory://", "http://["])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_path_that_no_file_can_have_is_a_row_with_an_error(
+    scheme: str, ending: str, pictures: Path, model: Model
+) -> None:
+    table = pictures / f"table.{ending}"
+    frame = pd.DataFrame({"path": ["a.png", f"{scheme}/a\0.png", "b.png"]})
+    if ending == "csv":
+        frame.to_csv(table, index=False)
+    elif ending == "jsonl":
+        frame.to_json(table, orient="records", lines=True)
+    else:
+        frame.to_parquet(table)
+    found = read(open_images(str(table), model.policy))
+    assert found.errors[0] is None
+    assert f"{scheme}/a\0.png can't be read: " in str(found.errors[1])
+
+
+def test_parquet_whose_text_is_not_utf_8_is_refused(tmp_path: Path, model: Model) -> None:
+    """What helps CSV would break it."""
+    text = pa.array([b"\xe9.png"]).view(pa.string())
+    parquet.write_table(pa.table({"path": text}), tmp_path / "table.parquet")
+    with pytest.raises(InputError, match=r"can't be read as Parquet: 'utf-8'") as caught:
+        open_images(str(tmp_path / "table.parquet"), model.policy)
+    assert "iconv" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
