@@ -29,7 +29,13 @@ _IMAGES_AT_ONCE = 256  # files in Parquet
 
 def kind_of(path: Path) -> str:
     """What a table is, the ending of its name says, in any case: CSV, JSON or Parquet."""
-    return _KINDS[path.suffix.lower()]
+    ending = path.suffix.lower()
+    if ending not in _KINDS:
+        raise InputError(
+            f"{path} ends in {ending or 'nothing'}; expected {', '.join(TABLE_ENDINGS)}. Unpack it,"
+            " save it as CSV in UTF-8, say, and name that in ingest.tables of params.yaml"
+        )
+    return _KINDS[ending]
 
 
 def column_names(path: Path, *, header: bool) -> list[str]:

@@ -7,6 +7,7 @@ new one without a case here fails.
 
 import contextlib
 import csv
+import gzip
 import io
 import os
 import re
@@ -471,6 +472,21 @@ def a_table_elsewhere(root: Path) -> Iterator[str]:
     me.propose(write(root / "labels.csv", table_of(root)))
     yield me.refused(me.ingest, ingest_tables={"train": ["../labels.csv"]})
     me.ingest(ingest_tables={"train": ["labels.csv"]})
+
+
+@follows("and name that in ingest.tables of params.yaml")
+def a_table_of_another_ending(root: Path) -> Iterator[str]:
+    table = write(root / "labels.csv", table_of(root))
+    me.propose(table)
+    packed = root / "labels.csv.gz"
+    packed.write_bytes(gzip.compress(table.read_bytes()))
+    table = table.rename(root / "labels.txt")
+    seen = [me.refused(me.ingest, ingest_tables={"train": [name]}) for name in ("*.txt", "*.gz")]
+    yield "".join(seen)
+    (root / "first.csv").write_bytes(gzip.decompress(packed.read_bytes()))
+    me.ingest(ingest_tables={"train": ["first.csv"]})
+    table.rename(root / "second.csv")
+    me.ingest(ingest_tables={"train": ["second.csv"]})
 
 
 @follows("Convert it: iconv -f … -t UTF-8")
