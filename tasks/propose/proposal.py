@@ -41,8 +41,10 @@ _SHOWN = 12
 
 def propose(path: str, output: Path, options: Options) -> None:
     """Describes the source, tries the stages on it, and writes what it passes."""
-    if output.exists():
+    if output.exists() or output.is_symlink():
         raise InputError(f"{output} is there already; name a file that isn't")
+    if in_utf8(path) != path:
+        raise InputError(f"{in_utf8(path)} isn't in UTF-8, as params.yaml has to be. Rename it")
     outputs = [paths.RAW, paths.PREPARED, paths.CANDIDATE]
     require_source_outside_outputs(path, outputs)
     with (

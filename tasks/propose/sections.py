@@ -1,17 +1,21 @@
 """Sections of a parameters file, with a comment for each value, put into an existing file."""
 
 import io
+import re
 from typing import Any
 
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
 # Key → value and comment; no comment where it is empty.
 Commented = dict[str, tuple[object, str]]
 
 _NO_LINE_BREAKS = 2**20
+# Whatever else a name holds, it is quoted: DVC's reader takes `[a:b]` and `[?a]` for maps.
+_PLAIN = re.compile(r"[./]*[^\W\d]([\w./ -]*[\w./-])?")
 
 
 class _Representer(RoundTripRepresenter):
@@ -43,6 +47,7 @@ def replace_sections(
     are new ones.
     """
     yaml = YAML()
+    yaml.preserve_quotes = True
     yaml.Representer = _Representer
     yaml.width = _NO_LINE_BREAKS
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -56,6 +61,9 @@ def replace_sections(
         _fill(content[name], section)
     text = io.StringIO()
     yaml.dump(content, text)
+    read = YAML(typ="safe").load(text.getvalue())
+    for name, section in (whole | values).items():
+        assert all(read[name][key] == content[name][key] for key in section)
     return text.getvalue()
 
 
@@ -68,10 +76,13 @@ def _fill(target: CommentedMap, section: Commented) -> None:
 
 def _flow(value: Any) -> Any:
     """Lists and maps on one line, as they stand in params.yaml."""
+    if isinstance(value, str) and not _PLAIN.fullmatch(value):
+        quoted = SingleQuotedScalarString if value.isprintable() else DoubleQuotedScalarString
+        return quoted(value)
     if isinstance(value, list | tuple):
-        value = CommentedSeq(value)
+        value = CommentedSeq(map(_flow, value))
         value.fa.set_flow_style()
     elif isinstance(value, dict):
-        value = CommentedMap({key: _flow(inner) for key, inner in value.items()})
+        value = CommentedMap({_flow(key): _flow(inner) for key, inner in value.items()})
         value.fa.set_flow_style()
     return value

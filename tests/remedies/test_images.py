@@ -281,6 +281,13 @@ def folders_and_a_table(root: Path) -> Iterator[str]:
 # Where the images are.
 
 
+@follows("isn't in UTF-8, as params.yaml has to be. Rename it")
+def a_folder_that_is_not_named_in_utf_8(root: Path) -> Iterator[str]:
+    latin = root.rename(root.parent / os.fsdecode(b"b\xeates"))
+    yield me.refused(me.propose, latin)
+    me.propose(latin.rename(root.parent / "bêtes"))
+
+
 @follows("which isn't a folder; mend it")
 def a_folder_that_moved(root: Path) -> Iterator[str]:
     me.propose(root)

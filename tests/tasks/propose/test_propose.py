@@ -14,9 +14,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from dvc.utils.serialize import load_yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pyarrow import parquet
 
+from tasks.core.parameters import read_yaml
 from tasks.images.policy import ImagePolicy
 from tasks.images.sources import open_source
 from tasks.propose.limits import propose_gate, propose_recipe, round_down, round_shares, round_up
@@ -29,6 +33,14 @@ from tests.fixtures.make import write_idx
 from tests.tasks.ingest.conftest import CLASSES, make_pixels, save_classes, save_image
 from tests.tasks.ingest.test_npz import save
 from workspace.check import check_parameters
+
+HOSTILE = [
+    *("a: b", "a:b", ":a", "a:", "?a", "? a", "- x", "-", "yes", "null", "true", "~", "1", "1e3"),
+    *("0x1F", "1_000", "12:30", "2024-01-01", ".inf", "#x", "a #x", "[a]", "{a}", "&a", "*a", "!a"),
+    *("%a", "@a", "`a", "'", '"', "\\", "a\tb", " a", "a ", "", "a,b", "<<", "=", "---", "|", ">"),
+    *("a\nb", "\r", "\x85", "\u2028", "\ufeff", "\x00", "\x7f", "a" * 300, "a: " * 99, "${a}"),
+    *(normalize("NFC", "é"), normalize("NFD", "é"), "\N{WAVING HAND SIGN}"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -659,6 +671,10 @@ def test_a_file_that_is_there_is_not_overwritten(folder: Path) -> None:
     with pytest.raises(InputError, match="is there already"):
         propose(str(folder), Path("proposal.yaml"), Options())
     assert Path("proposal.yaml").read_text() == "mine"
+    Path("link.yaml").symlink_to("elsewhere.yaml")
+    with pytest.raises(InputError, match="is there already"):
+        propose(str(folder), Path("link.yaml"), Options())
+    assert Path("link.yaml").is_symlink()
 
 
 def test_a_source_inside_an_output_is_refused(folder: Path) -> None:
@@ -699,6 +715,70 @@ def test_sections_and_values_are_replaced_in_place() -> None:
         "# Head.\n\na: # first\n  w: ['p, q'] # new\n  v: null # none\n\n"
         "b:\n  y: 4 # four\n  z: null # three\n"
     )
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(HOSTILE) | st.text() | st.text(":?-#[]{}&*!|>%@'\"\\\t\n ,a1~"),
+        min_size=1,
+        unique=True,
+    )
+)
+def test_every_name_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    """By our reader and by DVC's: a value of its own, in a list, or a key."""
+    path = tmp_path_factory.mktemp("names") / "params.yaml"
+    section = {"in_list": (names, "one"), "keys": ({name: name for name in names}, "two")}
+    section |= {f"value_{place}": (name, "three") for place, name in enumerate(names)}
+    template = "a:\n  x: 1\n\nb:\n  y: 2\n  kept: ['a:b', \"?a\"] # as it is\n"
+    text = replace_sections(template, whole={"a": section}, values={"b": {"y": (names, "")}})
+    path.write_text(text, "utf-8")
+    values = {key: value for key, (value, _) in section.items()}
+    expected = {"a": values, "b": {"y": names, "kept": ["a:b", "?a"]}}
+    assert read_yaml(path) == load_yaml(path) == expected
+    assert text.endswith("  kept: ['a:b', \"?a\"] # as it is\n")
+
+
+def test_plain_words_and_paths_are_not_quoted() -> None:
+    words = ["T-shirt/top", "Ankle boot", "/usr/share/sets", "../a_b.csv", "été"]
+    text = replace_sections("a:\n  x: 1\n", whole={}, values={"a": {"x": (words, "")}})
+    assert f"  x: [{', '.join(words)}]\n" in text
+
+
+def test_folders_of_any_name_are_classes(tmp_path: Path) -> None:
+    names = sorted(
+        {normalize("NFC", name) for name in HOSTILE}
+        - {"", "\x00", "a: " * 99, "a" * 300, ".inf", "~"}
+    )
+    root = tmp_path / "a: b, [#1]"
+    for seed, name in enumerate(names):
+        for number, image in enumerate(make_pixels(12, seed=seed)):
+            save_image(root / name / f"{number}.png", image)
+    found = proposed(root)
+    assert set(found.data.classes) == set(names)
+    assert (found.data.name, found.ingest.path) == (root.name, str(root))
+
+
+@pytest.mark.parametrize("word", ["a:b", "?a", "{a}", "it's", "12:30"])
+def test_columns_and_parts_of_any_name_are_kept(folder: Path, word: str) -> None:
+    root = into_one_folder(folder).rename(folder.parent / word)
+    rows = [[path, kind, word if part == "test" else "rest"] for path, kind, part in flat_rows()]
+    write(root / f"{word}.csv", [[word, f"label {word}", f"split {word}"], *rows])
+    options = {"label_column": f"label {word}", "split_column": f"split {word}"}
+    ingest = proposed(root, test_values=(word,), **options).ingest
+    assert (ingest.path, ingest.tables) == (str(root), {"train": (f"{word}.csv",)})
+    assert (ingest.image_column, ingest.label_column) == (word, f"label {word}")
+    assert ingest.split_values == {word: "test", "rest": "train"}
+
+
+def test_a_path_that_no_file_can_have_is_a_row_that_is_told(folder: Path) -> None:
+    root = into_one_folder(folder)
+    write(
+        root / "labels.csv", [["path", "label"], *(row[:2] for row in flat_rows()), ["\0", "cat"]]
+    )
+    assert r"1 rows of the table have paths that can't be used: '" in refused(root)
 
 
 @pytest.mark.parametrize(
