@@ -93,6 +93,12 @@ def _ingest(
     _print(map(tell, _report(source, faults, num_read=num_read)))
     save_splits(folder / "raw", selections, source.origin)
     splits: Splits = {name: load_split(name, folder / "raw") for name in selections}
+    if not len(splits["train"].labels):
+        raise InputError(
+            f"{ingest.path} holds {len(splits['test'].labels):,} images, all of them for the test;"
+            " expected some to train on. Add these; or, to have test images chosen, call the"
+            " folder train, or, of a table, say --split-column none"
+        )
     is_given = source.choice is None or bool(collection.is_test.any())
     return splits, (len(faults), num_read), is_given
 

@@ -278,6 +278,21 @@ def folders_and_a_table(root: Path) -> Iterator[str]:
     me.propose(root, "--format table")
 
 
+@follows("of them for the test; expected some to train on")
+def nothing_to_train_on(root: Path) -> Iterator[str]:
+    rows = table_of(root)
+    table = write(root / "labels.csv", [[*rows[0], "split"], *([*row, "test"] for row in rows[1:])])
+    seen = me.refused(me.propose, table)
+    me.propose(table, "--split-column none")
+    table.unlink()
+    only = root.parent / "only"
+    only.mkdir()
+    root.rename(only / "test")
+    yield seen + me.refused(me.propose, only)
+    (only / "test").rename(only / "train")
+    me.propose(only)
+
+
 # Where the images are.
 
 
