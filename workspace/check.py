@@ -47,6 +47,7 @@ def check_parameters(
     if faults:
         raise InputError("\n".join(faults))
     sections["validate"].expected_shares(sections["data"])
+    sections["validate"].accepted_suspicion(sections["data"])
     return sections
 
 

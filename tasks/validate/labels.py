@@ -56,7 +56,7 @@ def look_at_labels(
     given = labels[chosen].astype(np.int64)
     table = pd.DataFrame({column: [] for column in COLUMNS})
     if len(np.unique(given)) > 1:
-        components = project(training.images, chosen)
+        components = project(training.images, chosen, seed=seed)
         scores = score_held_out(components, given, num_classes=num_classes, seed=seed)
         table = _tabulate(chosen, given, scores)
     return table, _count(given, table, num_classes)
@@ -97,9 +97,10 @@ def choose_images(labels: np.ndarray, *, num_classes: int, seed: int) -> np.ndar
     return chosen[counts[labels[chosen]] >= _NUM_FOLDS]
 
 
-def project(images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def project(images: np.ndarray, chosen: np.ndarray, *, seed: int) -> np.ndarray:
     """The principal components of some images: (m, components) float64, whole numbers."""
-    sample = chosen[:: max(1, len(chosen) // _COMPONENT_IMAGES)]
+    # At random, because the order may have a rhythm.
+    sample = np.sort(np.random.default_rng(seed).permutation(chosen)[:_COMPONENT_IMAGES])
     total, products = 0.0, 0.0
     for values in _read(images, sample):
         total = total + values.sum(axis=0)
@@ -203,29 +204,31 @@ def compare_suspicions(found: Suspicion, accepted: Suspicion) -> np.ndarray:
 
 
 def _allow_for_dispersion(hits: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """How probable so many hits are in the first of two samples, if classes vary as the others do.
+    """How probable so many hits are in the first of two samples, if classes rise as others fell.
+
+    Only those that fell show how much classes vary: chance makes as many fall as rise, wrong labels
+    make them rise.
 
     Args:
         hits: (2, classes) in both samples.
         numbers: (2, classes) of which they are.
 
     Returns:
-        (classes,) float64; 0 where chance alone explains how the other classes vary.
+        (classes,) float64; 0 where chance alone explains how far classes fell.
 
     """
     total = hits.sum(axis=0)
-    # What all classes have in common, such as wrong labels in each, is no dispersion.
-    common = hits[0].sum() / max(1, total.sum())
-    strengths = _STRENGTHS[:, None]
-    likelihood = betabinom.logpmf(hits[0], total, strengths * common, strengths * (1 - common))
-    by_chance = binom.logpmf(hits[0], total, common)
-    gains = np.where(total > 0, likelihood - by_chance, 0)
-    of_others = gains.sum(axis=1, keepdims=True) - gains
-    best = of_others.argmax(axis=0)
     shares = numbers[0] / np.maximum(1, numbers.sum(axis=0))
-    strength = _STRENGTHS[best]
-    dispersed = betabinom.sf(hits[0] - 1, total, strength * shares, strength * (1 - shares))
-    return np.where(of_others.max(axis=0) > _NOTABLE_GAIN, dispersed, 0)
+    # Where all fell in common, as after a mending of labels, that is no dispersion.
+    centres = shares * min(1.0, hits[0].sum() / max(1e-9, (total * shares).sum()))
+    strengths = _STRENGTHS[:, None]
+    likelihood = betabinom.logpmf(hits[0], total, strengths * centres, strengths * (1 - centres))
+    fell = hits[0] < total * centres
+    gains = np.where(fell, likelihood - binom.logpmf(hits[0], total, centres), 0).sum(axis=1)
+    if gains.max() <= _NOTABLE_GAIN:
+        return np.zeros(len(total))
+    strength = _STRENGTHS[gains.argmax()]
+    return betabinom.sf(hits[0] - 1, total, strength * shares, strength * (1 - shares))
 
 
 def _scatter(group: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Section validate: what the data must be like."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, NonNegativeInt
+import numpy as np
+from pydantic import Field, NonNegativeInt, model_validator
 
 from tasks.core.parameters import Count, DataParameters, Fraction, Positive, Section, Seed, Share
 from tasks.runner.errors import InputError
@@ -28,6 +29,18 @@ class Suspicion(Section):
     surely_suspected: list[NonNegativeInt]
     surely_suggested: list[NonNegativeInt]
 
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        columns = list(self.model_dump().values())
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError("its lists have different lengths; expected a number for each class")
+        images, suspected, suggested, *surely = map(np.array, columns)
+        limits = (suspected, images), (suggested, images.sum() - images)
+        limits += tuple(zip(surely, (suspected, suggested), strict=True))
+        if any((part > whole).any() for part, whole in limits):
+            raise ValueError("more images are suspicious than there are, or surely so than at all")
+        return self
+
 
 class ValidateParameters(Section):
     """What the data must be like before anything is trained on it."""
@@ -50,6 +63,16 @@ class ValidateParameters(Section):
     label_significance: Share
     shown_labels: Count
     seed: Seed
+
+    def accepted_suspicion(self, data: DataParameters) -> Suspicion | None:
+        """What `accepted_labels` says of the classes that there are."""
+        accepted, num_classes = self.accepted_labels, len(data.classes)
+        if accepted and len(accepted.images) != num_classes:
+            raise InputError(
+                f"params.yaml: validate.accepted_labels is about {len(accepted.images)} classes;"
+                f" data.classes has {num_classes}. Take it from a new proposal, or set it to null"
+            )
+        return accepted
 
     def expected_shares(self, data: DataParameters) -> tuple[float, ...]:
         """The share of each class that is expected: even if none is stated."""

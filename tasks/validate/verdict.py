@@ -41,9 +41,10 @@ def validate_labels(
 
     """
     suspicious, found = look_at_labels(training, num_classes=len(data.classes), seed=limits.seed)
-    if limits.accepted_labels is None:
+    accepted = limits.accepted_suspicion(data)
+    if accepted is None:
         return suspicious, []
-    chances = compare_suspicions(found, limits.accepted_labels).min(axis=0)
+    chances = compare_suspicions(found, accepted).min(axis=0)
     table = pd.DataFrame({"split": "train", "class": data.classes, "chance": chances})
     return suspicious, judge((table, OF_LABELS), data=data, limits=limits)
 

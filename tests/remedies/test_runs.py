@@ -756,6 +756,15 @@ def shares(root: Path) -> Iterator[str]:
         me.do("pipeline check")
 
 
+@follows("Take it from a new proposal, or set it to null")
+def accepted_labels_of_other_classes(root: Path) -> Iterator[str]:
+    names = ("images", "suspected", "suggested", "surely_suspected", "surely_suggested")
+    me.set(validate={"accepted_labels": {name: [0] * 9 for name in names}})
+    yield me.refused("pipeline check") + me.refused("dvc repro validate")
+    me.set(validate={"accepted_labels": None})
+    me.do("dvc repro validate")
+
+
 # Prefect.
 
 

@@ -83,6 +83,26 @@ def test_a_rise_of_wrong_labels_in_one_class_is_noticed_in_that_class() -> None:
     assert (probabilities[:, [1, 2, 4]] > 0.01).all()
 
 
+@pytest.mark.parametrize("pairs", [[(0, 1)], [(0, 1), (2, 3)], [(0, 1), (1, 2), (2, 0)]])
+def test_wrong_labels_in_more_classes_are_no_less_noticed(pairs: list[tuple[int, int]]) -> None:
+    accepted = count(*make_images([200] * 6, 1), 6)
+    images, labels = make_images([200] * 6, 2)
+    changed = labels.copy()
+    for label, other in pairs:
+        changed[np.flatnonzero(labels == label)[:40]] = other
+    probabilities = compare_suspicions(count(images, changed, 6), accepted)
+    assert (probabilities[0, [other for _, other in pairs]] < 0.01).all()
+
+
+def test_classes_that_take_turns_are_found_as_in_any_order() -> None:
+    images, labels = make_images([12_000, 12_000], 1)
+    flipped = flip(labels, 0.02, 2)
+    for order in (np.arange(24_000), np.argsort(labels, kind="stable").reshape(2, -1).T.ravel()):
+        table = find(images[order], flipped[order], 2)
+        first = table.head(480)["position"]
+        assert (flipped != labels)[order][first].mean() > 0.75
+
+
 def test_a_few_wrong_labels_that_are_surely_wrong_are_noticed_among_many_that_may_be() -> None:
     """A dozen more at the border are nothing; a dozen that are hardly of their class are many."""
     accepted = Suspicion(
