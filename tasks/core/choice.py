@@ -24,6 +24,14 @@ def rank_by_content(contents: Iterable[bytes], *, seed: int, purpose: bytes) -> 
     return (numbers >> 11).astype(np.float64) / 2.0**53
 
 
+def _find_shared(ranks: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The ranks of contents that stand under several labels."""
+    order = np.lexsort((labels, ranks))
+    ranks, labels = ranks[order], labels[order]
+    is_other = (ranks[1:] == ranks[:-1]) & (labels[1:] != labels[:-1])
+    return np.unique(ranks[1:][is_other])
+
+
 def hold_out(
     ranks: np.ndarray,
     labels: np.ndarray,
@@ -51,17 +59,17 @@ def hold_out(
 
     """
     held_out, small = ranks < share, []
+    in_several = _find_shared(ranks, labels)
     for label, name in enumerate(classes):
         different = np.unique(ranks[labels == label])
-        if len(different) < len(uses):
-            small.append(f"class {label} ({name}) has {len(different)}")
-            continue
         by_chance = int((different < share).sum())
-        number = min(max(1, by_chance), len(different) - len(uses) + 1)
-        if number == by_chance:
-            continue
-        held_out[np.isin(ranks, different[:number])] = True
-        held_out[np.isin(ranks, different[number:])] = False
+        lacking = min(max(1, by_chance), len(different) - len(uses) + 1) - by_chance
+        # What is in other classes, too, stays where it is for their sake.
+        own = np.setdiff1d(different, in_several)
+        ready = own[own >= share] if lacking > 0 else own[own < share][::-1]
+        if len(different) < len(uses) or len(ready) < abs(lacking):
+            small.append(f"class {label} ({name}) has {len(own)}")
+        held_out[np.isin(ranks, ready[: abs(lacking)])] = lacking > 0
     if small:
         raise InputError(
             f"Each class needs {len(uses)} different images, one each to"

@@ -58,6 +58,7 @@ class Metrics(_Row):
     Attributes:
         accuracy_interval: Wilson's score interval.
         brier_score: mean square distance between probabilities and truth, 0 to 2.
+        calibration_error_by_chance: that so few images would give a calibrated classifier, too.
         classes: in the order of their numbers.
         confusion_matrix: images by true class (rows) and answer (columns).
 
@@ -75,6 +76,7 @@ class Metrics(_Row):
     macro_f1: float
     brier_score: float
     expected_calibration_error: float
+    calibration_error_by_chance: float
     calibration_bins: int
     classes: tuple[ClassMetrics, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
@@ -109,14 +111,14 @@ def measure(
 ) -> Metrics:
     """The metrics of a classifier that gave (n, classes) probabilities to images of (n,) labels.
 
-    The confidence is that of the interval around the accuracy, the bins are of the calibration
-    error.
+    The confidence is that of the interval around the accuracy, and that chance gives no greater
+    calibration error to a calibrated classifier; the bins are of that error.
     """
     # Imported late: whoever reads the figures needs none of it.
     from scipy.stats import binomtest
     from sklearn import metrics
 
-    from tasks.evaluate.tables import bin_confidences, calibration_error
+    from tasks.evaluate.tables import bin_confidences, calibration_error, chance_error
 
     every = list(range(len(classes)))
     predicted = probabilities.argmax(axis=1)
@@ -149,6 +151,7 @@ def measure(
         macro_f1=float(f1.mean()),
         brier_score=float(((distribution - np.eye(len(classes))[labels]) ** 2).sum(1).mean()),
         expected_calibration_error=calibration_error(bins),
+        calibration_error_by_chance=chance_error(bins, confidence=confidence),
         calibration_bins=num_bins,
         classes=tuple(
             ClassMetrics(**dict(zip(ClassMetrics.model_fields, row, strict=True))) for row in rows

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 
 def tabulate_predictions(
@@ -62,3 +63,15 @@ def calibration_error(bins: pd.DataFrame) -> float:
     """
     gaps = (bins["confidence"] - bins["accuracy"]).abs()
     return float(np.average(gaps, weights=bins["images"]))
+
+
+def chance_error(bins: pd.DataFrame, *, confidence: float) -> float:
+    """The calibration error that chance alone gives a calibrated model, seldom more.
+
+    Few images in a bin are never right as often as the model is sure. Whatever the gaps are, chance
+    adds no more than this to their mean, but for 1 - confidence of all test sets.
+    """
+    deviations = np.sqrt(bins["confidence"] * (1 - bins["confidence"]) * bins["images"])
+    shares = deviations / bins["images"].sum()  # of each bin's gap, half-normal by its images
+    mean = np.sqrt(2 / np.pi) * shares.sum()
+    return float(mean + ndtri(confidence) * np.sqrt((1 - 2 / np.pi) * np.square(shares).sum()))

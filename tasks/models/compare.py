@@ -125,8 +125,9 @@ def compare(
 def inferiority_p_value(change: Change, number: int, *, margin: float) -> float:
     """The chance of so good a result, or a better one, from a model that is worse by `margin`.
 
-    Tango's score test of paired shares, which keeps its promise with few images, too, and where no
-    answer changed: it then takes 268 images to show at 5% that not 0.01 of the accuracy are lost.
+    The larger one of Tango's score test of paired shares and of the exact chance that a model that
+    only loses answers loses so few: where hardly one changed, the score alone lets 7% pass at 5%.
+    Where no answer changed, it takes 299 images to show that not 0.01 of the accuracy are lost.
 
     Args:
         change: what became of the images.
@@ -142,7 +143,8 @@ def inferiority_p_value(change: Change, number: int, *, margin: float) -> float:
     constant = change.broken * margin * (1 + margin)
     share = (linear + np.sqrt(linear**2 - 8 * number * constant)) / (4 * number)
     deviation = np.sqrt(number * (2 * share - margin * (1 + margin)))
-    return float(ndtr(-(gain + number * margin) / deviation))
+    score = float(ndtr(-(gain + number * margin) / deviation))
+    return score if gain > 0 else max(score, float(bdtr(-gain, number, margin)))
 
 
 def correct_for_number(p_values: Sequence[float]) -> list[float]:

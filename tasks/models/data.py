@@ -84,8 +84,9 @@ def tell_changes(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[str]:
             yield f"{name} images: {', '.join(told)}"
         for column, statistic in _STATISTICS.items():
             mean, now = float(old[column].mean()), float(new[column].mean())
-            chance = _STANDARD_ERRORS * (1 / max(1, len(old)) + 1 / max(1, len(new))) ** 0.5
-            if abs(now - mean) > max(_NOTABLE, chance) * float(old[column].std(ddof=0)):
+            spread = float(old[column].std(ddof=0))
+            errors = (frame[column].var(ddof=0) / max(1, len(frame)) for frame in (old, new))
+            if abs(now - mean) > max(_NOTABLE * spread, _STANDARD_ERRORS * sum(errors) ** 0.5):
                 yield f"{name} images: {statistic} {mean:.4g} → {now:.4g}, on average"
 
 

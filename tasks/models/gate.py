@@ -3,14 +3,22 @@
 A pure function of what was measured; tasks/models/decide.py gives it the files, and promotes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
+from scipy.special import bdtr
 
-from tasks.evaluate.metrics import Metrics
-from tasks.models.compare import Change, ClassChange, compare, inferiority_p_value
+from tasks.evaluate.metrics import ClassMetrics, Metrics
+from tasks.models.compare import (
+    Change,
+    ClassChange,
+    compare,
+    correct_for_number,
+    inferiority_p_value,
+)
 from tasks.models.parameters import GateParameters
 
 Decision = Literal["accepted", "pending", "rejected", "unchanged"]
@@ -208,24 +216,36 @@ def _check_thresholds(metrics: Metrics, limits: GateParameters) -> Iterator[Reas
             f" {'≥' if holds else '<'} {limits.min_accuracy:.4f}",
         )
     if limits.min_recall is not None:
-        asked = limits.min_recall
-        below = [row for row in metrics.classes if not row.recall >= asked]
-        lowest = min(metrics.classes, key=lambda row: row.recall)
-        for row in below or [lowest]:
-            yield Reason(
-                not below,
-                f"{row.name} recall {row.recall:.4f} of {row.support:,} images"
-                f" {'<' if below else '≥'} {asked:.4f}"
-                + ("" if below else ", the lowest of all classes"),
-            )
+        yield from _check_recalls(metrics.classes, limits.min_recall, limits.significance)
     if limits.max_calibration_error is not None:
-        error = metrics.expected_calibration_error
-        holds = error <= limits.max_calibration_error
+        error, chance = metrics.expected_calibration_error, metrics.calibration_error_by_chance
+        holds = error <= limits.max_calibration_error + chance
         yield Reason(
             holds,
             f"expected calibration error {error:.4f} {'≤' if holds else '>'}"
-            f" {limits.max_calibration_error:.4f}",
+            f" {limits.max_calibration_error:.4f} + {chance:.4f}, which chance may add",
         )
+
+
+def _check_recalls(
+    classes: Sequence[ClassMetrics], asked: float, significance: float
+) -> Iterator[Reason]:
+    """A recall is too low if chance doesn't explain it, corrected for the number of classes."""
+    p_values = correct_for_number(
+        [float(bdtr(np.rint(row.recall * row.support), row.support, asked)) for row in classes]
+    )
+    found = sorted(
+        ((p_value, row.recall, row) for p_value, row in zip(p_values, classes, strict=True)),
+        key=itemgetter(0, 1),
+    )
+    missed = [each for each in found if not each[0] > significance]
+    for p_value, recall, row in missed or found[:1]:
+        sentence = f"{row.name} recall {recall:.4f} of {row.support:,} images"
+        sentence += f" {'≥' if recall >= asked else '<'} {asked:.4f}"
+        if recall < asked:
+            sentence += f", which chance {'does not explain' if missed else 'explains'}"
+            sentence += f" (p = {p_value:.2g})"
+        yield Reason(not missed, sentence if missed else f"{sentence}; the least favourable class")
 
 
 def _compare_with_guessing(metrics: Metrics) -> Reason:

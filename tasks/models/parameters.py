@@ -12,8 +12,8 @@ class GateParameters(Section):
 
     Attributes:
         min_accuracy: of the lower end of the accuracy's interval.
-        min_recall: of every class.
-        max_calibration_error: of the expected one.
+        min_recall: of every class; a lower one is a veto if chance doesn't explain it.
+        max_calibration_error: of the expected one, beside what chance adds to it.
         accepts: a candidate that is better than the champion, or also one that isn't worse.
         margin: of the accuracy, that a candidate must be shown not to lose to be called not worse.
         significance: a p-value as low as this is believed.

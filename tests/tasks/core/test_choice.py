@@ -67,6 +67,16 @@ def test_images_of_the_same_content_stay_together() -> None:
     assert held.tolist() == [True, True, False, False, False, False]
 
 
+@pytest.mark.parametrize("labels", [[0, 0, 1, 1], [1, 1, 0, 0]])
+def test_a_content_of_two_classes_moves_for_neither(labels: list[int]) -> None:
+    """It was moved for one class, which left the other without a held-out image."""
+    ranks = np.array([0.5, 0.6, 0.5, 0.3])
+    held = hold_out(ranks, np.array(labels), share=0.1, classes=("a", "b"), uses=("a", "b"))
+    assert held.tolist() == [False, True, False, True]
+    with pytest.raises(InputError, match=r"class [01] \([ab]\) has 0"):
+        hold_out(ranks[[0, 0, 0, 1]], np.array(labels), share=0.1, classes=("a", "b"), uses=("a",))
+
+
 def test_classes_with_too_few_different_images_are_named_together_in_one_line() -> None:
     ranks = np.array([0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     with pytest.raises(InputError) as caught:

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 
 from tasks.core.files import write_json
 from tasks.evaluate.metrics import Judged, Metrics, measure, read_earlier, read_metrics
-from tasks.evaluate.tables import bin_confidences, calibration_error, tabulate_predictions
+from tasks.evaluate.tables import (
+    bin_confidences,
+    calibration_error,
+    chance_error,
+    tabulate_predictions,
+)
 from tasks.runner.errors import InputError
 
 CLASSES = ("cat", "dog", "owl")
@@ -96,6 +102,20 @@ def test_the_calibration_error_weighs_each_bin_by_its_images() -> None:
     probabilities = answers([0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.6, 0.4])
     bins = bin_confidences(labels, probabilities, num_bins=10)
     assert calibration_error(bins) == pytest.approx((3 * 0.9 + 0.4) / 4)
+
+
+@pytest.mark.parametrize(("classes", "number"), [(3, 20), (5, 50), (10, 100), (10, 1000)])
+def test_chance_rarely_gives_a_calibrated_model_a_greater_error(classes: int, number: int) -> None:
+    """At 95%, to at most 5% of 400 test sets, and three standard errors."""
+    generator = np.random.default_rng(0)
+    greater = 0
+    for _ in range(400):
+        probabilities = softmax(generator.normal(0, 2, (number, classes)), axis=1)
+        draws = generator.random((number, 1))
+        labels = (probabilities.cumsum(axis=1) < draws).sum(axis=1).clip(max=classes - 1)
+        bins = bin_confidences(labels, probabilities, num_bins=15)
+        greater += calibration_error(bins) > chance_error(bins, confidence=0.95)
+    assert 1 <= greater <= 0.0825 * 400
 
 
 @settings(deadline=None)

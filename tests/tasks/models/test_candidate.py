@@ -252,6 +252,15 @@ def test_changed_data_are_told_in_numbers(data: dict) -> None:
     assert f"{labels[0]} → Bag" in images
 
 
+def test_one_black_pixel_is_no_change_where_there_was_none(data: dict) -> None:
+    before = describe_data()
+    training = before.index[before["split"] == "train"]
+    before.loc[training, "zero_share"] = 0.0
+    after = before.copy()
+    after.loc[training[0], "zero_share"] = 1 / 784
+    assert list(tell_changes(before, after)) == []
+
+
 @pytest.mark.parametrize("is_readable", [True, False])
 def test_a_champion_that_other_code_has_judged_is_compared_with(
     data: dict, is_readable: bool

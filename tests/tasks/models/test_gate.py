@@ -68,6 +68,7 @@ def measured(
         macro_f1=0.9,
         brier_score=0.1,
         expected_calibration_error=error,
+        calibration_error_by_chance=0.05,
         calibration_bins=15,
         classes=tuple(
             ClassMetrics(name=name, precision=0.9, recall=recall, f1=0.9, support=100)
@@ -118,8 +119,8 @@ def test_without_a_champion_the_thresholds_decide() -> None:
     assert verdict.decision == "accepted"
     assert [reason.sentence for reason in verdict.reasons] == [
         "accuracy 0.9000 [0.8500, 0.9200]: the lower end ≥ 0.8000",
-        "Shirt recall 0.8000 of 100 images ≥ 0.7000, the lowest of all classes",
-        "expected calibration error 0.0300 ≤ 0.1000",
+        "Shirt recall 0.8000 of 100 images ≥ 0.7000; the least favourable class",
+        "expected calibration error 0.0300 ≤ 0.1000 + 0.0500, which chance may add",
         "there is no champion yet: the thresholds decide",
     ]
 
@@ -128,8 +129,8 @@ def test_without_a_champion_the_thresholds_decide() -> None:
     ("metrics", "sentence"),
     [
         (measured(low=0.79), "accuracy 0.9000 [0.7900, 0.9200]: the lower end < 0.8000"),
-        (measured(shirt=0.69), "Shirt recall 0.6900 of 100 images < 0.7000"),
-        (measured(error=0.2), "error 0.2000 > 0.1000"),
+        (measured(shirt=0.5), "Shirt recall 0.5000 of 100 images < 0.7000, which chance does not"),
+        (measured(error=0.2), "error 0.2000 > 0.1000 + 0.0500"),
     ],
 )
 def test_a_missed_threshold_is_named_with_both_numbers(metrics: Metrics, sentence: str) -> None:
@@ -137,6 +138,33 @@ def test_a_missed_threshold_is_named_with_both_numbers(metrics: Metrics, sentenc
     assert verdict.decision == "rejected"
     (found,) = against(verdict)
     assert sentence in found
+
+
+@pytest.mark.parametrize(("number", "support"), [(100, 5), (30, 5), (2, 20)])
+def test_chance_alone_rarely_lets_a_recall_be_too_low(number: int, support: int) -> None:
+    """Recalls of 0.8 where 0.7 is asked: in at most 5% of 400 draws, and three standard errors."""
+    limits = NO_THRESHOLDS.model_copy(update={"min_recall": 0.7})
+    generator = np.random.default_rng(0)
+    rejected = 0
+    for _ in range(400):
+        recalls = generator.binomial(support, 0.7, number) / support
+        classes = tuple(
+            ClassMetrics(name=str(place), precision=1, recall=recall, f1=1, support=support)
+            for place, recall in enumerate(recalls.tolist())
+        )
+        metrics = measured().model_copy(update={"classes": classes})
+        rejected += (
+            verdict_on(judged([]), None, metrics=metrics, limits=limits).decision != "accepted"
+        )
+    assert rejected <= 0.0825 * 400
+
+
+def test_a_recall_that_chance_explains_is_told() -> None:
+    metrics = measured(shirt=0.69)
+    sentences = [
+        reason.sentence for reason in verdict_on(judged([]), None, metrics=metrics).reasons
+    ]
+    assert any("0.6900 of 100 images < 0.7000, which chance explains (p = " in s for s in sentences)
 
 
 def test_what_is_not_a_number_is_rejected() -> None:
