@@ -8,6 +8,7 @@ old champion or the new one.
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,12 +20,13 @@ from pydantic import TypeAdapter
 
 from tasks.core.files import remove, replacing, write_json
 from tasks.core.seal import SEAL_NAME, check_seal, read_seal, seal
-from tasks.models.card import version_of
+from tasks.models.card import CARD_NAME, MODEL_NAME, version_of
 from tasks.runner.errors import InputError
 
 CHAMPIONS = Path("models/champion")
 RECORD_NAME = "champion.json"
 _COMMAND = "pipeline champion"
+_VERSION = re.compile("[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -309,10 +311,10 @@ def remove_old_versions(*, keep: int, folder: Path = CHAMPIONS) -> list[str]:
     with _changing(folder) as record:
         recent = dict.fromkeys([record.current, *_champions(record)])
         replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
-        removed = [name for name in _list_versions(folder) if name in replaced - {record.waiting}]
-        for name in removed:
-            shutil.rmtree(folder / name)
-    return removed
+        old = set(_list_versions(folder)) & (replaced - {record.waiting})
+        for name in old:
+            _remove(folder / name)
+        return sorted(old.difference(_list_versions(folder)))
 
 
 def champion_folder(folder: Path = CHAMPIONS) -> Path | None:
@@ -399,11 +401,42 @@ def _champions(record: Record) -> list[str]:
 
 
 def _list_versions(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
+    """The folders that promotions made, whole or not; whatever else lies there is somebody's."""
+    marks = (SEAL_NAME, CARD_NAME, MODEL_NAME)
     return sorted(
-        path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+        path.name
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if _VERSION.fullmatch(path.name) and any((path / mark).exists() for mark in marks)
     )
+
+
+def _own_names(version_folder: Path) -> set[str]:
+    """The files in a version's folder that a promotion wrote; none if the seal can't be read."""
+    try:
+        return {SEAL_NAME, *read_seal(version_folder, remedy="")}
+    except InputError:
+        return set()
+
+
+def _remove(version_folder: Path) -> None:
+    """Removes what a promotion wrote, the seal last; what somebody put beside it stays."""
+    own = _own_names(version_folder)
+    for path in sorted(version_folder.iterdir(), key=lambda path: path.name == SEAL_NAME):
+        if path.name in own:
+            remove(path)
+    with suppress(OSError):
+        version_folder.rmdir()
+
+
+def _keep_others(version_folder: Path, target: Path) -> None:
+    """Copies what somebody put into a version's folder to the one that takes its place."""
+    own = _own_names(version_folder) | {path.name for path in target.iterdir()}
+
+    def is_own(place: str, _: list[str]) -> set[str]:
+        return own if Path(place) == version_folder else set()
+
+    if version_folder.is_dir():
+        shutil.copytree(version_folder, target, symlinks=True, ignore=is_own, dirs_exist_ok=True)
 
 
 @contextmanager
@@ -427,13 +460,14 @@ def _copy(files: Iterable[Path], version: str, record: Record, folder: Path) -> 
         if version_of(target) != version:
             raise InputError("The candidate changed while it was copied. Run this again")
         seal(target)
+        _keep_others(folder / version, target)
 
 
 def _forget(version: str | None, record: Record, folder: Path) -> None:
     """Removes what has waited and was never the champion."""
     known = {*_champions(record), *(event.replaced for event in record.events)}
-    if version not in known | {record.current, record.waiting, None}:
-        remove(folder / str(version))
+    if version in set(_list_versions(folder)) - known - {record.current, record.waiting}:
+        _remove(folder / version)
 
 
 def _follow(record: Record, event: Event, folder: Path) -> Record:

@@ -360,9 +360,53 @@ def test_nothing_waits_on_which_somebody_has_decided_since_it_was_judged(
 
 def test_a_copy_under_another_name_is_no_version(champions: Path) -> None:
     version = promote_content(b"first", champions)
-    (champions / version).rename(champions / "abc")
+    (champions / version).rename(champions / ("0" * 12))
     with pytest.raises(InputError, match=f"holds another version, {version}"):
-        back("abc", champions, "?")
+        back("0" * 12, champions, "?")
+
+
+@pytest.mark.parametrize("name", ["notes", "202601011200", "abc"])
+def test_a_persons_folder_beside_the_champions_is_none_of_them(champions: Path, name: str) -> None:
+    """Alone it is no lost record, and with versions it is neither damaged nor one to go back to."""
+    notes = champions / name / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    assert read_record(champions) == Record()
+    for number in range(3):
+        promote_content(b"%d" % number, champions)
+    shutil.copytree(champions / str(read_record(champions).current), champions / "backup")
+    (champions / "backup" / "card.json").write_text("?")
+    remove_old_versions(keep=2, folder=champions)
+    verify_store(champions)
+    with pytest.raises(InputError, match=f"There is no version {name}") as refused:
+        back(name, champions)
+    assert f"{name}," not in str(refused.value)
+    (champions / "champion.json").unlink()
+    assert begin_record(champions).withdrawn.keys().isdisjoint({name, "backup"})
+    assert notes.read_text() == "mine"
+
+
+def test_what_a_person_put_into_a_versions_folder_outlives_it(champions: Path) -> None:
+    """Whether it is replaced, because it is judged again or damaged, or removed."""
+    old = promote_content(b"old", champions)
+    version = wait_with(b"first", champions)
+    for folder in (champions / old, champions / version):
+        (folder / "mine").mkdir()
+        (folder / "mine" / "card.json").write_text("mine")
+    wait_with(b"first", champions)
+    assert approve(version, champions).current == version
+    (champions / version / "SHA256SUMS").write_text("?")
+    promote_content(b"first", champions)
+    verify_store(champions)
+    assert remove_old_versions(keep=1, folder=champions) == [old]
+    verify_store(champions)
+    assert [path.name for path in (champions / old).iterdir()] == ["mine"]
+    assert (champions / version / "mine" / "card.json").read_text() == "mine"
+    third = wait_with(b"third", champions)
+    (champions / third / "mine").touch()
+    decline(Event("declined", third, None, NOON, "ann", "no"), champions)
+    assert [path.name for path in (champions / third).iterdir()] == ["mine"]
+    verify_store(champions)
 
 
 def wait_with(content: bytes, champions: Path, time: str = NOON) -> str:
