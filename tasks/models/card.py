@@ -69,10 +69,20 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def read_seen(folder: Path) -> np.ndarray | None:
+def read_seen(folder: Path) -> np.ndarray:
     """The sorted uint64 hashes of the images that a model was trained and chosen on.
 
-    They are those of `tasks.images.statistics.hash_images`; None if the folder doesn't say.
+    They are those of `tasks.images.statistics.hash_images`.
+
+    Raises:
+        InputError: they aren't there, or can't be read.
+
     """
     path = folder / SEEN_NAME
-    return np.load(path, allow_pickle=False) if path.is_file() else None
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"It isn't known on which images {folder} was trained: {path} can't be read ({error})."
+            " Models that are made anew have it"
+        ) from None

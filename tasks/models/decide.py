@@ -6,18 +6,21 @@ Stands outside DVC's graph, because the champion is state: the verdict depends o
 before. Writes reports/verdict.json and reports/verdict.md. A person's promotion is here, too.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.core import paths
 from tasks.core.dataset import load_manifest, load_split
-from tasks.core.files import replacing, write_json, write_text
+from tasks.core.files import replacing, sha256_of, write_json, write_text
 from tasks.core.parameters import load_section
-from tasks.evaluate.metrics import Metrics, read_earlier, read_metrics
+from tasks.core.seal import read_seal, sealed
+from tasks.evaluate.metrics import Metrics, measure, read_earlier, read_metrics
 from tasks.models.card import MODEL_NAME, read_card, read_seen, version_of
 from tasks.models.gate import (
     Answers,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
 
 VERDICT = Path("reports/verdict.json")
 VERDICT_TEXT = Path("reports/verdict.md")
+_ROUNDING = 1e-6
 
 
 def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "gate") -> Verdict:
@@ -63,8 +67,9 @@ def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "g
         because: why a person wants it promoted even if it is rejected; goes into the record.
 
     Raises:
-        InputError: there is no candidate; what was measured isn't about this model and the present
-            test images; or the champion can't be used, and nobody promotes in its place.
+        InputError: there is no candidate, or it is damaged; what was measured isn't about this
+            model, its answers and the present test images; or the champion can't be used, and
+            nobody promotes in its place.
 
     """
     try:
@@ -79,17 +84,17 @@ def run_gate(limits: GateParameters, *, because: str | None = None, by: str = "g
 
 
 def _decide(limits: GateParameters, because: str | None, by: str) -> Verdict:
-    version, metrics = _read_candidate()
+    version, metrics, files = _read_candidate()
     record = begin_record() if because else read_record()
     champion = _find_champion(record, by_person=because is not None)
     if isinstance(champion, Path) and champion.name == version:
         return unchanged(version)
     from tasks.models.data import describe_data  # imports pandas
 
-    _read_predicted(paths.PREDICTIONS)  # which are kept with what is promoted
+    answers, reports = _read_answers(metrics)
     images = describe_data()
     if isinstance(champion, Path):
-        rival, changes = _compare(champion, metrics, images)
+        rival, changes = _compare(champion, metrics, answers, images)
     else:
         rival, changes = champion, ()
     verdict = judge(
@@ -100,7 +105,8 @@ def _decide(limits: GateParameters, because: str | None, by: str) -> Verdict:
         withdrawn=record.withdrawn.get(version),
         limits=limits,
     )
-    return _follow_up(replace(verdict, changes=changes), images, limits, because, by)
+    verdict = replace(verdict, changes=changes)
+    return _follow_up(verdict, files | reports, images, limits, because, by)
 
 
 def promote_by_person(
@@ -137,14 +143,22 @@ def promote_by_person(
 
 
 def compare_with(
-    champion: Path, metrics: Metrics, earlier: "pd.DataFrame", images: "pd.DataFrame"
+    champion: Path,
+    metrics: Metrics,
+    answers: Answers,
+    earlier: "pd.DataFrame",
+    images: "pd.DataFrame",
 ) -> Pair | Reason:
     """The candidate and the champion on the present test images.
 
     The champion's answers are those of its promotion, or new ones if the test images have changed.
 
     Args:
+        metrics: the candidate's, as are the answers.
         earlier: the images at the champion's promotion, as `tasks.models.data` describes them.
+
+    Raises:
+        InputError: what a comparison takes can't be read.
 
     """
     from tasks.models.data import hashes_of
@@ -167,34 +181,29 @@ def compare_with(
                 f" {shape}: the two can't be compared",
             )
         predicted = classifier.predict(split.images).argmax(axis=1)
-    candidate_seen, champion_seen = read_seen(paths.CANDIDATE), read_seen(champion)
-    if candidate_seen is None or champion_seen is None:
-        return Reason(
-            False, "it isn't known on which images the two were trained: they can't be compared"
-        )
-    classes, old_classes = (
-        tuple(read_card(folder)["classes"]) for folder in (paths.CANDIDATE, champion)
-    )
+    seen = np.concatenate([read_seen(paths.CANDIDATE), read_seen(champion)])
     return pair_up(
         np.asarray(split.labels, np.int64),
-        Answers(classes, _read_predicted(paths.PREDICTIONS)),
-        Answers(old_classes, predicted),
-        seen=np.isin(hashes_of(images, "test"), np.concatenate([candidate_seen, champion_seen])),
+        answers,
+        Answers(tuple(read_card(champion)["classes"]), predicted),
+        seen=np.isin(hashes_of(images, "test"), seen),
         known=known,
     )
 
 
 def _compare(
-    champion: Path, metrics: Metrics, images: "pd.DataFrame"
+    champion: Path, metrics: Metrics, answers: Answers, images: "pd.DataFrame"
 ) -> tuple[Pair | Reason, tuple[str, ...]]:
     """The comparison with the champion, and what changed in the images since its promotion."""
     from tasks.models.data import read_images, tell_changes
 
+    changes: tuple[str, ...] = ()
     try:
         earlier = read_images(champion)
+        changes = tuple(tell_changes(earlier, images))
+        return compare_with(champion, metrics, answers, earlier, images), changes
     except InputError as error:
-        return Reason(False, f"the champion can't be compared with: {error}"), ()
-    return compare_with(champion, metrics, earlier, images), tuple(tell_changes(earlier, images))
+        return Reason(False, f"the champion can't be compared with: {error}"), changes
 
 
 def read_test_set() -> tuple[str, str]:
@@ -203,15 +212,22 @@ def read_test_set() -> tuple[str, str]:
     return arrays["test_images.npy"]["sha256"], arrays["test_labels.npy"]["sha256"]
 
 
-def _read_candidate() -> tuple[str, Metrics]:
-    version, metrics = version_of(paths.CANDIDATE), read_metrics(paths.EVALUATION)
+def _read_candidate() -> tuple[str, Metrics, dict[Path, str]]:
+    """The candidate's version and figures, and the SHA-256 of each file in its folder."""
+    version = version_of(paths.CANDIDATE)
+    sealed(paths.EXPORTED_MODEL, stage="train")
+    seal = read_seal(paths.CANDIDATE, remedy="")
+    used = {paths.MODEL_CARD, paths.REFERENCE, paths.SEEN_IMAGES}
+    every = sorted(used.union(paths.CANDIDATE / name for name in seal))
+    files = {sealed(path, stage="train"): seal[path.name] for path in every}
+    metrics = read_metrics(paths.EVALUATION)
     measured = metrics.sha256
     if measured.version != version or measured.test_set != read_test_set():
         raise InputError(
             f"{paths.EVALUATION} is about another model or other test images than those that are"
             " here. See: pipeline plan. Mend it: dvc repro"
         )
-    return version, metrics
+    return version, metrics, files
 
 
 def _find_champion(record: Record, *, by_person: bool) -> Path | Reason | None:
@@ -219,6 +235,49 @@ def _find_champion(record: Record, *, by_person: bool) -> Path | Reason | None:
     if record.current and by_person and (damage := find_damage(CHAMPIONS / record.current)):
         return Reason(False, f"the champion can't be compared with: {damage}")
     return champion_folder() if record.current else None
+
+
+def _read_answers(metrics: Metrics) -> tuple[Answers, dict[Path, str]]:
+    """The candidate's answers, if its figures follow from them, and the SHA-256 of both files."""
+    import pandas as pd
+
+    from tasks.evaluate.tables import tabulate_predictions
+
+    path, labels = paths.PREDICTIONS, load_split("test").labels
+    classes = tuple(read_card(paths.CANDIDATE)["classes"])
+    try:
+        reports = {file: sha256_of(file) for file in (path, paths.EVALUATION)}
+        table = pd.read_parquet(path)
+        probabilities = table[[f"probability: {name}" for name in classes]].to_numpy()
+        expected = tabulate_predictions(labels, probabilities, classes=classes)
+        found = measure(
+            labels,
+            probabilities,
+            classes=classes,
+            confidence=metrics.interval_confidence,
+            num_bins=metrics.calibration_bins,
+            sha256=metrics.sha256,
+        )
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path} can't be read ({error}). Make it anew: dvc repro") from None
+    if not (table.equals(expected) and _agree(found.model_dump(), metrics.model_dump())):
+        raise InputError(
+            f"{path} and {paths.EVALUATION} don't belong together, or to these test images: the"
+            " figures don't follow from the answers. Make both anew:"
+            " dvc repro --force --single-item evaluate"
+        )
+    return Answers(classes, table["predicted"].to_numpy(np.int64)), reports
+
+
+def _agree(found: Any, written: Any) -> bool:
+    """Whether figures are the same, but for what another processor or library rounds otherwise."""
+    if isinstance(found, dict):
+        return all(_agree(found[name], written[name]) for name in found)
+    if isinstance(found, tuple):
+        return len(found) == len(written) and all(map(_agree, found, written))
+    return found == written or (
+        isinstance(found, float) and math.isclose(found, written, abs_tol=_ROUNDING)
+    )
 
 
 def _read_predicted(path: Path) -> np.ndarray:
@@ -231,7 +290,12 @@ def _read_predicted(path: Path) -> np.ndarray:
 
 
 def _follow_up(
-    verdict: Verdict, images: "pd.DataFrame", limits: GateParameters, because: str | None, by: str
+    verdict: Verdict,
+    files: Mapping[Path, str],
+    images: "pd.DataFrame",
+    limits: GateParameters,
+    because: str | None,
+    by: str,
 ) -> Verdict:
     """Does what a verdict asks for; a person's reason stands above it."""
     if verdict.decision == "rejected" and because is None:
@@ -240,7 +304,7 @@ def _follow_up(
     kept = LOCK_FOLDER / "images.parquet"
     with replacing(kept) as temporary:
         images.to_parquet(temporary, index=False)
-    files = [*sorted(paths.CANDIDATE.iterdir()), paths.EVALUATION, paths.PREDICTIONS, kept]
+    files = {**files, kept: sha256_of(kept)}
     told = describe(verdict)
     if because is None and limits.promotes == "after_approval":
         let_wait(Pending(verdict.version, now(), told), files, champion=verdict.champion)

@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -141,12 +141,13 @@ def begin_record(folder: Path = CHAMPIONS) -> Record:
         return Record(withdrawn=dict.fromkeys(_list_versions(folder), unknown))
 
 
-def promote(event: Event, files: Iterable[Path] | None, folder: Path = CHAMPIONS) -> Record:
+def promote(event: Event, files: Mapping[Path, str] | None, folder: Path = CHAMPIONS) -> Record:
     """Makes a model the champion.
 
     Args:
         event: the promotion; its version names the folder.
-        files: what to copy, the model and its card among it; None if it has waited there.
+        files: what to copy, the model and its card among it, each with the SHA-256 of what was
+            judged; None if it has waited there.
 
     Raises:
         InputError: the model is the champion already, or damaged; or it, or the champion, changed
@@ -166,13 +167,13 @@ def promote(event: Event, files: Iterable[Path] | None, folder: Path = CHAMPIONS
 
 
 def let_wait(
-    pending: Pending, files: Iterable[Path], *, champion: str | None, folder: Path = CHAMPIONS
+    pending: Pending, files: Mapping[Path, str], *, champion: str | None, folder: Path = CHAMPIONS
 ) -> Pending:
     """Keeps an accepted model until a person decides, instead of one that has waited so far.
 
     Args:
         pending: the model.
-        files: what to copy, the model and its card among it.
+        files: as in `promote`.
         champion: with which it was compared.
 
     Returns:
@@ -448,18 +449,18 @@ def _changing(folder: Path) -> Iterator[Record]:
         yield begin_record(folder)
 
 
-def _copy(files: Iterable[Path], version: str, record: Record, folder: Path) -> None:
+def _copy(files: Mapping[Path, str], version: str, record: Record, folder: Path) -> None:
     if not (folder / RECORD_NAME).exists():
         # Killed before its own record is written, this leaves versions, but no lost record.
         _write(record, folder)
     with replacing(folder / version) as target:
         target.mkdir()
         for source in files:
-            if source.name != SEAL_NAME:
-                shutil.copyfile(source, target / source.name)
-        if version_of(target) != version:
-            raise InputError("The candidate changed while it was copied. Run this again")
+            shutil.copyfile(source, target / source.name)
         seal(target)
+        judged = {source.name: sha256 for source, sha256 in files.items()}
+        if read_seal(target, remedy="") != judged or version_of(target) != version:
+            raise InputError("The candidate changed while it was copied. Run this again")
         _keep_others(folder / version, target)
 
 

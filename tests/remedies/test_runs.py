@@ -12,6 +12,7 @@ from typing import Any
 
 import fsspec
 import numpy as np
+import pandas as pd
 import prefect.settings
 import pytest
 from prefect.settings import temporary_settings
@@ -20,6 +21,7 @@ from flows.address import read_server, require_database
 from flows.tell import find_address
 from tasks.core import paths
 from tasks.core.choice import hold_out
+from tasks.core.seal import read_seal
 from tasks.models.card import version_of
 from tasks.models.decide import now
 from tasks.models.store import (
@@ -473,16 +475,16 @@ def another_version(root: Path) -> Iterator[str]:
 
 @follows("The champion changed meanwhile: … for …. Have the candidate judged again")
 def a_champion_that_changed(root: Path) -> Iterator[str]:
-    files = sorted((root / paths.CANDIDATE).iterdir())
     event = Event("promoted", version_of(root / paths.CANDIDATE), "0" * 12, now(), "ann", "good")
-    seen = caught(promote, event, files)
+    seen = caught(promote, event, {})
     yield seen
     me.do(told_after(seen, "judged again: "))
 
 
 @follows("was taken back meanwhile: …. Have the candidate judged again")
 def a_model_that_was_declined_meanwhile(root: Path) -> Iterator[str]:
-    files = sorted((root / paths.CANDIDATE).iterdir())
+    seal = read_seal(root / paths.CANDIDATE, remedy="")
+    files = {root / paths.CANDIDATE / name: sha256 for name, sha256 in seal.items()}
     version = version_of(root / paths.CANDIDATE)
     pending = Pending(version, now(), "good")
     let_wait(pending, files, champion=None)
@@ -651,6 +653,17 @@ def predictions_that_can_not_be_read(root: Path) -> Iterator[str]:
     yield seen + me.refused("pipeline gate")
     me.do("dvc repro")
     me.do("pipeline gate")
+
+
+@follows("the figures don't follow from the answers. Make both anew: dvc repro")
+def predictions_of_another_model(root: Path) -> Iterator[str]:
+    table = pd.read_parquet(paths.PREDICTIONS)
+    table.assign(predicted=table["label"]).to_parquet(paths.PREDICTIONS, index=False)
+    seen = me.refused("pipeline gate")
+    yield seen
+    me.do(told_after(seen, "Make both anew: "))
+    me.do("pipeline gate")
+    assert "up to date" in me.do("dvc status")
 
 
 @follows("shows the images. Mend the data", "says that the data is bad. Mend it, then run")

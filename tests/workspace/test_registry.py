@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.core import paths
-from tasks.core.seal import seal
+from tasks.core.files import sha256_of
+from tasks.core.seal import SEAL_NAME, seal
 from tasks.models.card import version_of
 from tasks.models.store import CHAMPIONS, Event, promote, read_record, roll_back
 from tasks.runner.errors import InputError
@@ -68,8 +69,13 @@ def commit_model(root: Path, content: bytes) -> str:
     version = version_of(root / paths.CANDIDATE)
     champions = root / CHAMPIONS
     event = Event("promoted", version, read_record(champions).current, NOON, "gate", "good")
-    promote(event, sorted((root / paths.CANDIDATE).iterdir()), champions)
+    promote(event, candidate_files(root), champions)
     return version
+
+
+def candidate_files(root: Path) -> dict[Path, str]:
+    files = (root / paths.CANDIDATE).iterdir()
+    return {path: sha256_of(path) for path in files if path.name != SEAL_NAME}
 
 
 def handed_out(root: Path) -> str:
@@ -169,7 +175,7 @@ def test_a_champion_that_no_commit_holds_is_not_registered(root: Path) -> None:
     (root / paths.EXPORTED_MODEL).unlink()
     (root / paths.EXPORTED_MODEL).write_bytes(b"another")
     version = version_of(root / paths.CANDIDATE)
-    files = sorted((root / paths.CANDIDATE).iterdir())
-    promote(Event("promoted", version, None, NOON, "gate", "good"), files, root / CHAMPIONS)
+    event = Event("promoted", version, None, NOON, "gate", "good")
+    promote(event, candidate_files(root), root / CHAMPIONS)
     with pytest.raises(InputError, match=rf"is {version}, but no commit .* HEAD holds {first}"):
         list(register_champion(root))

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tasks.core import paths
@@ -108,6 +110,97 @@ def test_without_a_candidate_one_line_says_how_to_get_one(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"There is no model in models/candidate.*dvc repro"):
         run_gate(LIMITS)
+
+
+@pytest.mark.parametrize("because", [None, "it is good"])
+@pytest.mark.parametrize("content", [None, b"", b"cut"])
+@pytest.mark.parametrize(
+    "name", ["classifier.tflite", "reference.json", "seen_images.npy", "SHA256SUMS"]
+)
+def test_a_damaged_candidate_is_not_judged(
+    data: dict, name: str, content: bytes | None, because: str | None
+) -> None:
+    evaluate.main()
+    path = paths.CANDIDATE / name
+    whole = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(whole[:-9] if content else b"")
+    with pytest.raises(InputError, match=r"classifier\.tflite|is damaged|can't be read"):
+        run_gate(LIMITS, because=because)
+    assert read_record().current is None
+    assert not VERDICT_TEXT.exists()
+    path.write_bytes(whole)
+    assert run_gate(LIMITS).decision == "accepted"
+
+
+def test_what_somebody_put_beside_the_candidate_is_not_promoted(data: dict) -> None:
+    (paths.CANDIDATE / "mine").mkdir()
+    champion = CHAMPIONS / judge().version
+    assert {path.name for path in champion.iterdir()} == {
+        *("SHA256SUMS", "card.json", "classifier.tflite", "evaluation.json", "images.parquet"),
+        *("predictions.parquet", "reference.json", "seen_images.npy"),
+    }
+
+
+def say_what_is_right(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(predicted=table["label"])
+
+
+def be_sure(table: pd.DataFrame) -> pd.DataFrame:
+    """Of the same answers, and thereby better calibrated or worse."""
+    names = [name for name in table if str(name).startswith("probability: ")]
+    sure = np.eye(len(names), dtype=np.float32)[table["predicted"]]
+    return table.assign(confidence=np.float32(1), **dict(zip(map(str, names), sure.T, strict=True)))
+
+
+def forget_one(table: pd.DataFrame) -> pd.DataFrame:
+    return table.iloc[:-1]
+
+
+def give_no_number(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(confidence=np.float32("nan"), **{"probability: Bag": np.float32("nan")})
+
+
+def sort_otherwise(table: pd.DataFrame) -> pd.DataFrame:
+    return table.iloc[::-1].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    "edit", [say_what_is_right, be_sure, forget_one, give_no_number, sort_otherwise]
+)
+def test_answers_from_which_the_figures_do_not_follow_are_not_judged(
+    data: dict, edit: Callable[[pd.DataFrame], pd.DataFrame]
+) -> None:
+    evaluate.main()
+    edit(pd.read_parquet(paths.PREDICTIONS)).to_parquet(paths.PREDICTIONS, index=False)
+    for because in (None, "it is good"):
+        with pytest.raises(InputError, match=r"don't follow from the answers|can't be read"):
+            run_gate(LIMITS, because=because)
+    assert read_record().current is None
+    assert judge().decision == "accepted"
+
+
+@pytest.mark.parametrize("figure", ["accuracy", "expected_calibration_error", "num_images", "name"])
+def test_figures_that_do_not_follow_from_the_answers_are_not_judged(
+    data: dict, figure: str
+) -> None:
+    evaluate.main()
+    content = json.loads(paths.EVALUATION.read_text("utf-8"))
+    if figure == "name":
+        content["classes"][0]["name"] = "another"
+    else:
+        content[figure] = type(content[figure])(1)
+    paths.EVALUATION.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="don't follow from the answers"):
+        run_gate(LIMITS)
+
+
+def test_figures_that_another_processor_rounds_otherwise_are_judged(data: dict) -> None:
+    evaluate.main()
+    content = json.loads(paths.EVALUATION.read_text("utf-8"))
+    paths.EVALUATION.write_text(json.dumps(content | {"loss": content["loss"] * (1 + 1e-12)}))
+    assert run_gate(LIMITS).decision == "accepted"
 
 
 def test_the_first_model_that_beats_guessing_is_the_champion_and_then_unchanged(
@@ -224,6 +317,22 @@ def test_a_champion_of_which_the_images_are_not_known_is_a_persons_decision(data
     assert "It isn't known which images" in describe(verdict)
     promote_by_person(LIMITS, because="it is better", by="ann")
     assert read_record().current == verdict.version
+
+
+@pytest.mark.parametrize("content", [None, b"", b"cut"])
+def test_a_champion_of_which_it_is_not_known_what_it_has_seen_is_a_persons_decision(
+    data: dict, content: bytes | None
+) -> None:
+    path = CHAMPIONS / judge().version / "seen_images.npy"
+    whole = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(whole[: len(content) * 20])
+    seal(path.parent)
+    change_model(temperature=2)
+    verdict = judge()
+    assert verdict.decision == "rejected"
+    assert "It isn't known on which images" in describe(verdict)
 
 
 def test_what_waits_and_is_then_rejected_waits_no_longer(data: dict) -> None:

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tasks.core.files import sha256_of
 from tasks.models.card import version_of
 from tasks.models.store import (
     DecidedMeanwhileError,
@@ -42,16 +43,16 @@ def champions(tmp_path: Path) -> Path:
     return tmp_path / "champion"
 
 
-def write_candidate(folder: Path, content: bytes) -> list[Path]:
+def write_candidate(folder: Path, content: bytes) -> dict[Path, str]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "classifier.tflite").write_bytes(content)
     (folder / "card.json").write_text('{"classes": ["cat", "dog"]}')
-    return [folder / "classifier.tflite", folder / "card.json"]
+    return {path: sha256_of(path) for path in sorted(folder.iterdir())}
 
 
 def promote_content(content: bytes, champions: Path) -> str:
     files = write_candidate(champions.parent / "candidate", content)
-    version = version_of(files[0].parent)
+    version = version_of(champions.parent / "candidate")
     replaced = read_record(champions).current
     promote(Event("promoted", version, replaced, NOON, "gate", "good"), files, champions)
     return version
@@ -81,7 +82,7 @@ def test_a_candidate_that_is_a_link_into_the_cache_is_copied_as_a_file(champions
         (links / file.name).symlink_to(file)
     version = version_of(links)
     event = Event("promoted", version, None, NOON, "gate", "good")
-    promote(event, sorted(links.iterdir()), champions)
+    promote(event, {path: sha256_of(path) for path in links.iterdir()}, champions)
     assert not (champions / version / "classifier.tflite").is_symlink()
 
 
@@ -155,14 +156,35 @@ def test_a_broken_record_is_an_error_and_not_an_empty_one(champions: Path) -> No
 def test_a_promotion_that_fails_leaves_the_champion(champions: Path) -> None:
     first = promote_content(b"first", champions)
     files = write_candidate(champions.parent / "candidate", b"second")
-    version = version_of(files[0].parent)
-    files.append(files[0].parent / "reference.json")
+    version = version_of(champions.parent / "candidate")
+    files[champions.parent / "candidate" / "reference.json"] = ""
     with pytest.raises(FileNotFoundError):
         promote(Event("promoted", version, first, NOON, "gate", ""), files, champions)
     assert champion_folder(champions) == champions / first
     assert sorted(path.name for path in champions.iterdir()) == sorted(
         [".lock", first, "champion.json"]
     )
+
+
+def test_what_changed_since_it_was_judged_is_not_promoted(champions: Path) -> None:
+    """Neither the model nor any other file, and neither at once nor to wait."""
+    candidate = champions.parent / "candidate"
+    write_candidate(candidate, b"first")
+    (candidate / "predictions.parquet").write_bytes(b"judged")
+    files = write_candidate(candidate, b"first")
+    version = version_of(candidate)
+    event = Event("promoted", version, None, NOON, "gate", "good")
+    for changed in files:
+        write_candidate(candidate, b"first")
+        changed.write_bytes(changed.read_bytes() + b" ")
+        with pytest.raises(InputError, match="changed while it was copied"):
+            promote(event, files, champions)
+        with pytest.raises(InputError, match="changed while it was copied"):
+            let_wait(Pending(version, NOON, "good"), files, champion=None, folder=champions)
+        changed.write_bytes(changed.read_bytes()[:-1])
+    assert read_record(champions) == Record()
+    assert not (champions / version).exists()
+    assert promote(event, files, champions).current == version
 
 
 def test_the_champion_is_not_promoted_again(champions: Path) -> None:
@@ -269,7 +291,7 @@ def test_a_lost_record_begins_anew_with_the_candidate(champions: Path) -> None:
     first = promote_content(b"first", champions)
     (champions / "champion.json").unlink()
     files = write_candidate(champions.parent / "candidate", b"second")
-    version = version_of(files[0].parent)
+    version = version_of(champions.parent / "candidate")
     event = Event("overridden", version, None, NOON, "ann", "now")
     record = promote(event, files, champions)
     assert (record.current, list(record.withdrawn)) == (version, [first])
@@ -411,7 +433,7 @@ def test_what_a_person_put_into_a_versions_folder_outlives_it(champions: Path) -
 
 def wait_with(content: bytes, champions: Path, time: str = NOON) -> str:
     files = write_candidate(champions.parent / "candidate", content)
-    version = version_of(files[0].parent)
+    version = version_of(champions.parent / "candidate")
     champion = read_record(champions).current
     let_wait(Pending(version, time, "accepted: good"), files, champion=champion, folder=champions)
     return version
@@ -526,6 +548,8 @@ def test_a_decision_on_a_champion_that_has_changed_meanwhile_is_refused(champion
     first = promote_content(b"first", champions)
     promote_content(b"second", champions)
     files = write_candidate(champions.parent / "candidate", b"third")
-    event = Event("promoted", version_of(files[0].parent), first, NOON, "gate", "good")
+    event = Event(
+        "promoted", version_of(champions.parent / "candidate"), first, NOON, "gate", "good"
+    )
     with pytest.raises(InputError, match=r"changed meanwhile.*pipeline gate"):
         promote(event, files, champions)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.seal import seal
+from tasks.core.seal import read_seal, seal
 from tasks.models.card import version_of
 from tasks.models.store import Event, promote
 from tasks.predict.model import load_model
@@ -23,7 +23,8 @@ def test_without_a_champion_nothing_takes_its_place_unasked(
             load_model(name, num_threads=1)
     assert load_model("candidate", num_threads=1).folder == Path("models/candidate")
     version = version_of(MODEL)
-    promote(Event("promoted", version, None, "2026-01-01", "gate", "good"), MODEL.iterdir())
+    files = {MODEL / name: sha256 for name, sha256 in read_seal(MODEL, remedy="").items()}
+    promote(Event("promoted", version, None, "2026-01-01", "gate", "good"), files)
     assert load_model(None, num_threads=1).folder == Path("models/champion") / version
     with pytest.raises(InputError, match="no model in elsewhere"):
         load_model("elsewhere", num_threads=1)
