@@ -21,7 +21,8 @@ from tasks.core.files import replacing, sha256_of, write_json, write_text
 from tasks.core.parameters import load_section
 from tasks.core.seal import read_seal, sealed
 from tasks.evaluate.metrics import Metrics, measure, read_earlier, read_metrics
-from tasks.models.card import MODEL_NAME, read_card, read_seen, version_of
+from tasks.images.policy import PicturePolicy, read_policy
+from tasks.models.card import CARD_NAME, MODEL_NAME, read_card, read_seen, version_of
 from tasks.models.gate import (
     Answers,
     Pair,
@@ -180,6 +181,16 @@ def compare_with(
                 f"the champion takes images of {classifier.image_shape}, the test images are"
                 f" {shape}: the two can't be compared",
             )
+        then, today = (
+            read_policy(read_card(folder), name=str(folder / CARD_NAME))
+            for folder in (champion, paths.CANDIDATE)
+        )
+        if changed := tell_preparation(then, today):
+            return Reason(
+                False,
+                f"pictures are prepared otherwise than for the champion ({changed}), so that nobody"
+                " knows which test images it was trained on: the two can't be compared",
+            )
         predicted = classifier.predict(split.images).argmax(axis=1)
     seen = np.concatenate([read_seen(paths.CANDIDATE), read_seen(champion)])
     return pair_up(
@@ -188,6 +199,21 @@ def compare_with(
         Answers(tuple(read_card(champion)["classes"]), predicted),
         seen=np.isin(hashes_of(images, "test"), seen),
         known=known,
+    )
+
+
+def tell_preparation(then: PicturePolicy, today: PicturePolicy) -> str:
+    """What may have changed the pixels of a picture that both policies take; "" if nothing did.
+
+    A policy that refuses something has changed no pixel for it.
+    """
+    pairs = (
+        (name, getattr(then, name), getattr(today, name)) for name in PicturePolicy.model_fields
+    )
+    return ", ".join(
+        f"{name} {before} → {after}"
+        for name, before, after in pairs
+        if len({before, after} - {None, "refuse"}) > 1
     )
 
 

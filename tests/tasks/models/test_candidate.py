@@ -1,24 +1,32 @@
 """The gate on real files: a small trained model, judged on real images."""
 
+import io
 import json
+import re
 import shutil
 from collections.abc import Callable
+from functools import partial
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tasks.core import paths
 from tasks.core.dataset import Selection, SplitName, save_splits
 from tasks.core.seal import seal
 from tasks.evaluate import stage as evaluate
+from tasks.images.decode import decode_image
+from tasks.images.errors import ImageError
+from tasks.images.policy import ImagePolicy
 from tasks.images.statistics import hash_images
 from tasks.models import decide
 from tasks.models.card import version_of
 from tasks.models.data import describe_data, tell_changes
-from tasks.models.decide import VERDICT_TEXT, promote_by_person, run_gate
+from tasks.models.decide import VERDICT_TEXT, promote_by_person, run_gate, tell_preparation
 from tasks.models.gate import Verdict, describe
 from tasks.models.parameters import GateParameters
 from tasks.models.store import CHAMPIONS, champion_folder, read_record, roll_back
@@ -243,6 +251,70 @@ def test_a_champion_is_not_judged_on_images_that_it_was_trained_on(data: dict) -
     assert "on the 40 of these images that the champion's test set had, too" in sentences
     (told,) = verdict.changes
     assert told.startswith("test images: 60 came (")
+
+
+@pytest.mark.parametrize(
+    ("size", "background", "sentence"),
+    [
+        ("crop", None, r"size stretch → crop.*trained on: the two can't be compared"),
+        ("refuse", [255], r"on the same 100 images"),
+    ],
+)
+def test_where_pictures_are_prepared_otherwise_the_champions_images_are_not_recognised(
+    data: dict, size: str, background: list[int] | None, sentence: str
+) -> None:
+    policy = json.loads(paths.MODEL_CARD.read_text("utf-8"))["input"]
+    change_model(input=policy | {"size": "stretch"})
+    save_images(range(40))
+    judge()
+    save_images(range(100))
+    change_model(input=policy | {"size": size, "background": background})
+    verdict = judge()
+    assert re.search(sentence, " ".join(reason.sentence for reason in verdict.reasons))
+
+
+def test_the_pixels_of_a_picture_are_the_same_under_policies_that_do_not_contradict() -> None:
+    """Over all pairs of them; and of each pair that does, some picture has other pixels."""
+    backgrounds: list[tuple[int, ...] | None] = [None, (0,), (255,)]
+    policies = [
+        ImagePolicy(size=size, background=background, white=white, height=6, width=6, channels=1)
+        for size, background, white in product(
+            ("refuse", "stretch", "fit", "crop"), backgrounds, (None, 500, 65535)
+        )
+        if (size, background) != ("fit", None)
+    ]
+    kinds = {name: list(map(partial(prepare, name), policies)) for name in PICTURES}
+    for (first, then), (second, today) in combinations(enumerate(policies), 2):
+        pairs = [(found[first], found[second]) for found in kinds.values()]
+        differ = any(None not in pair and pair[0] != pair[1] for pair in pairs)
+        assert differ == bool(tell_preparation(then, today)), (then, today)
+
+
+def picture(mode: str, *, height: int, alpha: int = 255) -> bytes:
+    """A picture of 6 columns, of a gradient."""
+    levels = np.linspace(0, 400 if mode == "I;16" else 255, 6 * height).reshape(height, 6)
+    image = Image.fromarray(levels.astype(np.uint16 if mode == "I;16" else np.uint8))
+    if mode == "LA":
+        image.putalpha(alpha)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+PICTURES = {
+    "plain": picture("L", height=6),
+    "tall": picture("L", height=15),
+    "opaque": picture("LA", height=6),
+    "transparent": picture("LA", height=6, alpha=9),
+    "deep": picture("I;16", height=6),
+}
+
+
+def prepare(name: str, policy: ImagePolicy) -> bytes | None:
+    try:
+        return decode_image(PICTURES[name], name=name, policy=policy).tobytes()
+    except ImageError:
+        return None
 
 
 def test_a_persons_reason_is_kept_also_where_the_gate_accepts(data: dict) -> None:
