@@ -312,7 +312,7 @@ def _read_predicted(path: Path) -> np.ndarray:
     try:
         return pd.read_parquet(path, columns=["predicted"])["predicted"].to_numpy(np.int64)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} can't be read ({error}). Make it anew: dvc repro") from None
+        raise InputError(f"{path} can't be read ({error})") from None
 
 
 def _follow_up(
