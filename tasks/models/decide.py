@@ -19,7 +19,7 @@ from tasks.core import paths
 from tasks.core.dataset import load_manifest, load_split
 from tasks.core.files import replacing, sha256_of, write_json, write_text
 from tasks.core.parameters import load_section
-from tasks.core.seal import read_seal, sealed
+from tasks.core.seal import check_seal, read_seal
 from tasks.evaluate.metrics import Metrics, measure, read_earlier, read_metrics
 from tasks.images.policy import PicturePolicy, read_policy
 from tasks.models.card import CARD_NAME, MODEL_NAME, read_card, read_seen, version_of
@@ -241,11 +241,12 @@ def read_test_set() -> tuple[str, str]:
 def _read_candidate() -> tuple[str, Metrics, dict[Path, str]]:
     """The candidate's version and figures, and the SHA-256 of each file in its folder."""
     version = version_of(paths.CANDIDATE)
-    sealed(paths.EXPORTED_MODEL, stage="train")
-    seal = read_seal(paths.CANDIDATE, remedy="")
-    used = {paths.MODEL_CARD, paths.REFERENCE, paths.SEEN_IMAGES}
+    # Names in a damaged seal may lead out of the folder, which the remedy must not.
+    remedy = f"Mend it: rm -r {paths.CANDIDATE}; dvc repro --force --single-item train"
+    seal = read_seal(paths.CANDIDATE, remedy=remedy)
+    used = {paths.EXPORTED_MODEL, paths.MODEL_CARD, paths.REFERENCE, paths.SEEN_IMAGES}
     every = sorted(used.union(paths.CANDIDATE / name for name in seal))
-    files = {sealed(path, stage="train"): seal[path.name] for path in every}
+    files = {check_seal(path, remedy=remedy): seal[path.name] for path in every}
     metrics = read_metrics(paths.EVALUATION)
     measured = metrics.sha256
     if measured.version != version or measured.test_set != read_test_set():

@@ -625,8 +625,9 @@ def a_damaged_model(root: Path) -> Iterator[str]:
     model.write_bytes(model.read_bytes()[:-1])
     seen = me.refused("python -m tasks.evaluate")
     yield seen
+    assert told_after(seen, "Mend it: ") == told_after(me.refused("pipeline gate"), "Mend it: ")
     me.do(told_after(seen, "Mend it: "))
-    me.do("python -m tasks.evaluate")
+    me.do("python -m tasks.evaluate && pipeline gate")
 
 
 @follows(

@@ -142,6 +142,18 @@ def test_a_damaged_candidate_is_not_judged(
     assert run_gate(LIMITS).decision == "accepted"
 
 
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "../champion/notes", "no/file", "nothing"])
+def test_whatever_a_damaged_seal_names_only_the_candidate_is_to_be_removed(
+    data: dict, name: str
+) -> None:
+    evaluate.main()
+    with (paths.CANDIDATE / "SHA256SUMS").open("a") as file:
+        file.write(f"{0:064}  {name}\n")
+    with pytest.raises(InputError) as refused:
+        run_gate(LIMITS)
+    assert re.findall(r"rm -r (\S+)", str(refused.value)) == ["models/candidate;"]
+
+
 def test_what_somebody_put_beside_the_candidate_is_not_promoted(data: dict) -> None:
     (paths.CANDIDATE / "mine").mkdir()
     champion = CHAMPIONS / judge().version
