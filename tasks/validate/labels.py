@@ -29,7 +29,7 @@ _STEPS_PER_LEVEL = 4  # of a grey level, to which components are rounded
 _CHUNK, _CHUNK_PIXELS = 4_096, 2**24
 _HARDLY = 0.0001  # a probability; a power of ten more or less finds the same
 _STRENGTHS = 2.0 ** np.arange(1, 13, 0.5)  # of what keeps a class's share in place
-_NOTABLE_GAIN = 3.3  # in log-likelihood, that chance gives in one set of a hundred
+_NOTABLE_GAIN = 1.35  # in log-likelihood, that chance gives in one set of twenty
 _TEMPERATURES = 2.0 ** np.arange(0, 10, 0.25)
 
 
