@@ -43,6 +43,11 @@ def read_seal(folder: Path, *, remedy: str) -> dict[str, str]:
     """The SHA-256 of each file of a sealed folder, under its name; else ends with the remedy."""
     try:
         lines = (folder / SEAL_NAME).read_text(encoding="utf-8").splitlines()
-        return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+        found = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / SEAL_NAME} can't be read ({error}). {remedy}") from None
+    if others := [name for name in found if "/" in name or name in ("", ".", "..")]:
+        raise InputError(
+            f"{folder / SEAL_NAME} names {others[0]!r}, which is no file of the folder. {remedy}"
+        )
+    return found

@@ -65,6 +65,16 @@ def test_a_damaged_seal_is_refused(folder: Path, content: bytes) -> None:
         sealed(folder / "a", stage="example")
 
 
+@pytest.mark.parametrize("name", ["..", ".", "", "../b", "/etc/passwd", "inner/b", "b/"])
+def test_a_seal_that_names_what_is_no_file_of_the_folder_is_refused(
+    folder: Path, name: str
+) -> None:
+    with (folder / SEAL_NAME).open("a") as file:
+        file.write(f"{sha256_of(folder / 'a')}  {name}\n")
+    with pytest.raises(InputError, match=r"SHA256SUMS names .* no file of the folder\. Mend"):
+        sealed(folder / "a", stage="example")
+
+
 def test_no_seal_is_refused(folder: Path) -> None:
     (folder / SEAL_NAME).unlink()
     with pytest.raises(InputError, match=r"SHA256SUMS can't be read.*Mend it"):
