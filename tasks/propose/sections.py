@@ -10,10 +10,13 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, SingleQuotedScalarString
 
+from tasks.runner.errors import InputError
+
 # Key → value and comment; no comment where it is empty.
 Commented = dict[str, tuple[object, str]]
 
 _NO_LINE_BREAKS = 2**20
+_NEXT_LINE = "\x85"
 # Whatever else a name holds, it is quoted: DVC's reader takes `[a:b]` and `[?a]` for maps.
 _PLAIN = re.compile(r"[./]*[^\W\d]([\w./ -]*[\w./-])?")
 
@@ -76,6 +79,11 @@ def _fill(target: CommentedMap, section: Commented) -> None:
 
 def _flow(value: Any) -> Any:
     """Lists and maps on one line, as they stand in params.yaml."""
+    if isinstance(value, str) and _NEXT_LINE in value:
+        raise InputError(
+            f"The name {value!a} holds U+0085, the end of a line: DVC writes a space for it into"
+            " dvc.lock, and would find the name changed in each run. Rename it"
+        )
     if isinstance(value, str) and not _PLAIN.fullmatch(value):
         quoted = SingleQuotedScalarString if value.isprintable() else DoubleQuotedScalarString
         return quoted(value)
