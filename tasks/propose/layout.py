@@ -34,6 +34,8 @@ _SHOWN = 12
 _IDX_NAME = re.compile(
     r"(?:.*[^a-z])?(train|t10k|test)[-_.](images|labels)[-_.]idx[13][-_.]ubyte", re.IGNORECASE
 )
+# `seg_train`, `training_set`, `TestSet`, `testset`, `val2017`.
+_WORD_OF_PART = re.compile(rf"(?<![a-z])({'|'.join(PARTS)})(set|data|images)?(?![a-z])")
 _IN_WORDS = {
     "idx": "the four IDX files of the MNIST family",
     "npz": "an npz file with the names of MedMNIST or Keras",
@@ -104,11 +106,8 @@ def understand(path: Path, options: Options) -> tuple[DataParameters, IngestPara
 
 
 def _prefer(path: Path, found: dict[str, Candidate]) -> str:
-    """The only way to read it; folders, where a table says the same; not `train_images`, though."""
+    """The only way to read it; folders, where a table says the same."""
     classes = {name: set(candidate.classes) for name, candidate in found.items()}
-    words = [re.split(r"[^a-z]+", name.lower()) for name in classes.get("folders", ())]
-    if len(found) > 1 and all(PARTS.keys() & set(tokens) for tokens in words):
-        return "table"
     if len(found) > 1 and classes["folders"] != classes["table"]:
         raise InputError(
             f"{path} has folders ({_shorten(classes['folders'])}) and a table with the labels"
@@ -184,9 +183,6 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
     folders = list_folders(path, Tally())
     inner = {name: set(list_folders(folder, Tally())) for name, folder in folders.items()}
     parts = {name: folder for name, folder in split_into_parts(folders).items() if inner[name]}
-    same = (
-        len(folders) > 1 and all(inner.values()) and len(set(map(frozenset, inner.values()))) == 1
-    )
     unknown = sorted(folders.keys() - parts.keys())
     if not folders:
         raise InputError(f"there are no folders of classes; {_list_others(path)}")
@@ -214,18 +210,19 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
             f" (call it train, val or test) or belongs elsewhere; if {min(parts)} is a class:"
             " --format folders"
         )
-    elif same and options.format != "folders":
+    elif len(folders) > 1 and options.format != "folders" and (seen := _seem_parts(folders)):
         raise InputError(
-            f"each of the folders {_shorten(folders)} holds the same folders:"
-            f" {_shorten(next(iter(inner.values())))}. If they are parts, call them train, val and"
-            " test; if they are classes: --format folders"
+            f"{seen}. If they are parts, have folders called train, val and test that hold the"
+            f" folders of the classes, and nothing beside them; if {_shorten(folders)} are the"
+            " classes: --format folders"
         )
     else:
         if len(folders) == 1:
             (only,) = folders
             raise InputError(f"there is one folder, {only}. Is it {path / only} that you mean?")
         classes = _check_classes(path, folders)
-        lines = []
+        more = sorted(set().union(*inner.values()))
+        lines = [f"folders in those of the classes, and no classes: {_shorten(more)}"] * bool(more)
     ingest = parameters.FoldersParameters(
         format="folders", path=str(path), max_faulty_share=1.0, **EXACT, **CHOICE
     )
@@ -238,6 +235,45 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
         (str(file), partial(read_file, file, name=str(file), follow_links=True)) for file in files
     )
     return Candidate(classes, ingest, lines, partial(choose_policy, named, options))
+
+
+def _seem_parts(folders: dict[str, Path]) -> str | None:
+    """What speaks for it that some folders are parts, whatever they are called; None if nothing.
+
+    Two of them hold a folder of the same name; one that holds folders has a part's word in its
+    name, or the name of a folder in it that holds others; or all have a part's word.
+    """
+    inside = {name: _list_inside(folder) for name, folder in folders.items()}
+    counts = Counter(key for names in inside.values() for key in {*map(str.casefold, names)})
+    shared = {key for key, count in counts.items() if count > 1}
+    if shared:
+        ones = {name for name, names in inside.items() if shared & {*map(str.casefold, names)}}
+        names = {each for name in ones for each in inside[name] if each.casefold() in shared}
+        return f"the folders {_shorten(ones)} hold folders of the same names: {_shorten(names)}"
+    called = {name for name in folders if _WORD_OF_PART.search(_apart(name))}
+    nested = {name for name, names in inside.items() if name in names and len(names) > 1}
+    if holding := {name for name in called | nested if inside[name]}:
+        inner = _shorten(set().union(*(inside[name] for name in holding)))
+        return f"called like parts, or like what is in them, {_shorten(holding)} hold {inner}"
+    if called == folders.keys():
+        return f"the folders {_shorten(called)} are called like parts"
+    return None
+
+
+def _apart(name: str) -> str:
+    """A name in lower case, its words apart: `SegTrain`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+
+
+def _list_inside(folder: Path) -> set[str]:
+    """The folders in a folder; and those in them, for as long as there is but one."""
+    names: set[str] = set()
+    while found := list_folders(folder, Tally()):
+        names |= found.keys()
+        if len(found) > 1:
+            break
+        (folder,) = found.values()
+    return names
 
 
 def _understand_table(path: Path, options: Options) -> Candidate:

@@ -261,13 +261,17 @@ def train_beside_classes(root: Path) -> Iterator[str]:
     me.propose(root, "--format folders")
 
 
-@follows("if they are classes: --format folders")
+@follows("if … are the classes: --format folders")
 def the_same_folders_in_each(root: Path) -> Iterator[str]:
-    for name in CLASSES:
-        (root / name / "older").mkdir()
-        (root / name / "0-0.png").rename(root / name / "older" / "0-0.png")
-    yield me.refused(me.propose, root)
-    me.propose(root, "--format folders")
+    lots = root.parent / "lots"
+    for number in range(2):
+        save_classes(lots / f"lot {number}" / "unpacked", seed=number)
+    yield me.refused(me.propose, lots)
+    me.propose(lots, "--format folders")
+    for number, part in enumerate(("train", "test")):
+        (lots / f"lot {number}" / "unpacked").rename(lots / part)
+        (lots / f"lot {number}").rmdir()
+    me.propose(lots)
 
 
 @follows("Which are the classes? --format folders, or --format table")

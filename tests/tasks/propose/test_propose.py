@@ -204,10 +204,69 @@ def test_a_class_called_train_is_a_class(folder: Path) -> None:
 def test_folders_that_all_hold_the_same_folders_are_asked_about(tmp_path: Path) -> None:
     save_classes(tmp_path / "animals" / "lot 1")
     save_classes(tmp_path / "animals" / "lot 2", seed=1)
-    assert "If they are parts, call them train, val and test" in refused(tmp_path / "animals")
+    assert "lot 1, lot 2 hold folders of the same names: cat, dog, eel. If they are parts" in (
+        refused(tmp_path / "animals")
+    )
     assert proposed(tmp_path / "animals", format="folders").data.classes == ("lot 1", "lot 2")
     (tmp_path / "animals" / "lot 1").rename(tmp_path / "animals" / "train")
     assert "lot 2 beside train" in refused(tmp_path / "animals")
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ("seg_train/seg_train/{} seg_test/seg_test/{} seg_pred/seg_pred", "of the same names: cat"),
+        ("training_set/{} test_set/{} single_prediction", "test_set, training_set hold folders of"),
+        ("training_set/{} single_prediction", "training_set hold cat, dog, eel"),
+        ("TrainSet/{} more", "TrainSet hold cat"),
+        ("testset/{} more", "testset hold cat"),
+        ("a/a/{} b", "like what is in them, a hold a, cat, dog, eel"),
+        ("berlin/berlin/{} paris/paris/{}", "berlin, paris hold folders of the same names: cat"),
+        ("berlin/images/{} paris/pictures/{}", "of the same names: cat, dog, eel. If"),
+        ("berlin/{} paris/{} elsewhere", "berlin, paris hold folders of the same names"),
+        ("seg_train seg_test", "the folders seg_test, seg_train are called like parts"),
+    ],
+)
+def test_what_may_be_parts_is_asked_about(tmp_path: Path, folders: str, message: str) -> None:
+    """Kaggle's sets unpack so; `{}` stands for the folders of the classes."""
+    for seed, name in enumerate(folders.split()):
+        root = tmp_path / "animals" / name.removesuffix("{}")
+        if "{}" in name:
+            save_classes(root, seed=seed)
+        else:
+            for number, image in enumerate(make_pixels(16, seed=50 + seed)):
+                save_image(root / f"{number}.png", image)
+    assert message in refused(tmp_path / "animals")
+    names = {name.partition("/")[0] for name in folders.split()}
+    assert set(proposed(tmp_path / "animals", format="folders").data.classes) == names
+
+
+@pytest.mark.parametrize("lacking", ["Cat", None])
+def test_parts_that_hold_other_folders_each_are_asked_about_too(
+    tmp_path: Path, lacking: str | None
+) -> None:
+    """A class that one has and another hasn't, or of which the case differs."""
+    save_classes(tmp_path / "animals" / "lot 1")
+    save_classes(tmp_path / "animals" / "lot 2", seed=1)
+    for name in ("cat", "dog")[: 2 if lacking else 1]:
+        folder = tmp_path / "animals" / "lot 2" / name
+        folder.rename(folder.with_name(name.title())) if lacking else shutil.rmtree(folder)
+    message = "eel" if not lacking else "Cat, Dog, cat, dog, eel"
+    assert "hold folders of the same names: " in refused(tmp_path / "animals")
+    assert message in refused(tmp_path / "animals")
+
+
+def test_folders_in_those_of_the_classes_that_share_nothing_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = ["cat/persian", "cat/siamese", "dog/dog", "eel/moray"]
+    for number, name in enumerate(inner):
+        (folder / name).mkdir()
+        file = folder / name / f"0-{number}.png"
+        (file.parents[1] / file.name).rename(file)
+    assert proposed(folder).data.classes == CLASSES
+    told = "in those of the classes, and no classes: dog, moray, persian, siamese"
+    assert told in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("beside", ["test", "extra"])
