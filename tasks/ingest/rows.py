@@ -8,9 +8,10 @@ import csv
 import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _DELIMITERS = ",;\t|"
 _BLOCK_BYTES = 2**24
 _ROWS_AT_ONCE = 1024
 _IMAGES_AT_ONCE = 256  # files in Parquet
+_SHOWN = 12
 
 
 def kind_of(path: Path) -> str:
@@ -116,17 +118,44 @@ def as_pixels(columns: list[Any]) -> np.ndarray | None:
         return None
 
 
-def class_names(path: Path, column: str) -> list[str] | None:
-    """The names of numbered classes, where a Parquet file of Hugging Face's says them."""
+def class_names(tables: Iterable[Path], column: str) -> list[str] | None:
+    """The names of numbered classes, where Parquet files of Hugging Face's say them.
+
+    Raises:
+        InputError: one says others than another, so that a number is two classes.
+
+    """
+    said = {table: names for table in tables if (names := _class_names(table, column))}
+    first = next(iter(said), None)
+    for table, names in said.items():
+        if first and names != said[first]:
+            pairs = enumerate(zip_longest(names, said[first]))
+            number = next(place for place, (own, other) in pairs if own != other)
+            raise InputError(
+                f"The numbers in the column {column} are other classes in {table}"
+                f" ({_list_names(names, number)}) than in {first}"
+                f" ({_list_names(said[first], number)}). Save both with the same list of names, or"
+                " with the names in place of the numbers"
+            )
+    return said[first] if first else None
+
+
+def _class_names(path: Path, column: str) -> list[str] | None:
     if kind_of(path) != "Parquet":
         return None
-    with _open_parquet(path) as file:
+    with _naming(path), _open_parquet(path) as file:
         metadata = file.schema_arrow.metadata or {}
     try:
         feature = json.loads(metadata[b"huggingface"])["info"]["features"][column]
         return [str(name) for name in feature["names"]]
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _list_names(names: list[str], first: int) -> str:
+    """Some of the names with their numbers, from a number on."""
+    shown = [f"{first + place}: {name}" for place, name in enumerate(names[first:][:_SHOWN])]
+    return ", ".join(shown or [f"none is {first}"]) + f"; {len(names):,} in all"
 
 
 def as_text(value: object) -> str | None:

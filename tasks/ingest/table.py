@@ -26,7 +26,7 @@ from tasks.images.errors import ImageError, Tally
 from tasks.images.files import read_file
 from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import TableParameters
-from tasks.ingest.rows import as_pixels, as_text, column_names, read_batches, read_rows
+from tasks.ingest.rows import as_pixels, as_text, class_names, column_names, read_batches, read_rows
 from tasks.ingest.source import PARTS, Entry, Source
 from tasks.runner.errors import InputError
 
@@ -45,6 +45,8 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
     root = Path(source.path)
     policy = ImagePolicy.of(data, source)
     aside = Tally()
+    if source.labels == "numbers":
+        class_names((table for _, table in find_tables(source)), source.label_column)
     tables = [
         (table, list(_read_labels(source, table, part, aside)))
         for part, table in find_tables(source)

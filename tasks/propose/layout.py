@@ -292,10 +292,14 @@ def _understand_table(path: Path, options: Options) -> Candidate:
             f" {source.label_column}."
             " Another one? --label-column"
         )
-    names = class_names(tables[0], source.label_column)
+    # Numbers that are other classes in each table are no labels; names may be.
+    numbered = any(label.isdecimal() for label in labels)
+    names = class_names(tables, source.label_column) if numbered else None
     are_numbers = labels == [str(number) for number in range(len(labels))]
     if names and all(label.isdecimal() and int(label) < len(names) for label in labels):
         labels, are_numbers = names, True
+        if silent := [each.name for each in tables if not class_names([each], source.label_column)]:
+            lines.append(f"taken to have the classes' numbers of the others: {_shorten(silent)}")
     classes = _check_classes(path, labels, ordered=True)
     source = source.model_copy(update={"labels": "numbers" if are_numbers else "names"})
     files = (file for each in tables for file in table.list_files(source, each))

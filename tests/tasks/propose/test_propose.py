@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import os
 import shutil
@@ -20,9 +21,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from pyarrow import parquet
 
+from tasks.core.dataset import load_split
 from tasks.core.parameters import read_yaml
 from tasks.images.policy import ImagePolicy
 from tasks.images.sources import open_source
+from tasks.ingest.stage import read_source, write_splits
 from tasks.propose.limits import propose_gate, propose_recipe, round_down, round_shares, round_up
 from tasks.propose.options import Options, make_parser
 from tasks.propose.proposal import propose
@@ -601,6 +604,74 @@ def test_files_inside_parquet_with_the_names_of_the_classes(tmp_path: Path) -> N
     assert (found.ingest.images, found.ingest.labels) == ("bytes", "numbers")
     assert found.data.classes == ("cat", "dog", "eel")
     assert found.ingest.tables["test"] == ("data/test-00000-of-00001.parquet",)
+
+
+def save_numbered(
+    folder: Path, names: dict[str, list[str] | None], *, as_text: bool = False
+) -> list[tuple[bytes, str]]:
+    """Parquet as Hugging Face's, each with names of its own; gives each image's class."""
+    truth = []
+    folder.mkdir(exist_ok=True)
+    for seed, (table, known) in enumerate(names.items()):
+        rows = []
+        for number, pixels in enumerate(make_pixels(36, seed=seed)):
+            name = (known or CLASSES)[number % len(known or CLASSES)]
+            file = io.BytesIO()
+            Image.fromarray(pixels[..., 0]).save(file, "PNG")
+            label = name if as_text else (known or CLASSES).index(name)
+            rows.append({"image": {"bytes": file.getvalue(), "path": None}, "label": label})
+            truth.append((pixels.tobytes(), name))
+        feature = {"label": {"names": known, "_type": "ClassLabel"}}
+        info = {"huggingface": json.dumps({"info": {"features": feature}})}
+        written = pa.Table.from_pylist(rows)
+        info = {} if as_text or not known else info
+        parquet.write_table(written.replace_schema_metadata(info), folder / table)
+    return sorted(truth)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        (["cat", "dog", "eel"], ["dog", "eel"], "(0: dog, 1: eel; 2 in all) than in"),
+        (["cat", "dog", "eel"], ["eel", "dog", "cat"], "(0: eel, 1: dog, 2: cat; 3 in all) than"),
+        (["cat", "dog", "eel"], ["cat", "eel", "dog"], "(1: eel, 2: dog; 3 in all) than in"),
+        (["cat", "dog"], ["cat", "dog", "eel"], "(2: eel; 3 in all) than in"),
+        (["cat", "dog", "eel"], ["cat", "dog"], "(none is 2; 2 in all) than in"),
+        (["eel", "dog", "cat"], ["eel", "dog", "cat"], None),
+    ],
+)
+def test_tables_of_which_each_numbers_the_classes_otherwise_are_refused(
+    tmp_path: Path, one: list[str], other: list[str], message: str | None
+) -> None:
+    first = "train-0.parquet"
+    second = "test.parquet" if len(one) == len(other) else "train-1.parquet"
+    truth = save_numbered(tmp_path / "set", {first: one, second: other})
+    if message:
+        assert message in refused(tmp_path / "set")
+        truth = save_numbered(tmp_path / "set", {first: one, second: other}, as_text=True)
+    found = proposed(tmp_path / "set")
+    source = read_source(found.ingest, found.data)
+    write_splits(source, tmp_path / "raw", data=found.data)
+    splits = [load_split(name, tmp_path / "raw") for name in ("train", "test")]
+    read = [
+        (image.tobytes(), found.data.classes[label])
+        for split in splits
+        for image, label in zip(split.images, split.labels, strict=True)
+    ]
+    assert sorted(read) == truth
+
+
+def test_a_later_table_that_numbers_the_classes_otherwise_is_refused_by_ingest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names: dict[str, list[str] | None] = {"train.parquet": list(CLASSES), "test.parquet": None}
+    save_numbered(tmp_path / "set", names)
+    found = proposed(tmp_path / "set")
+    assert found.data.classes == CLASSES
+    assert "numbers of the others: test.parquet" in capsys.readouterr().out
+    save_numbered(tmp_path / "set", {"test.parquet": ["dog", "cat", "eel"]})
+    with pytest.raises(InputError, match=r"other classes in .*test\.parquet \(0: dog"):
+        read_source(found.ingest, found.data)
 
 
 def test_a_table_of_json_in_each_part_with_more_than_a_label(tmp_path: Path) -> None:
