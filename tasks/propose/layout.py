@@ -154,7 +154,7 @@ def _understand_npz(path: Path, options: Options) -> Candidate:
         inside = min(path.glob("*.npz"), default=None)
         raise InputError(f"is it {inside} that you mean?" if inside else "")
     ingest = parameters.NpzParameters(format="npz", path=str(path), first_label=0, **CHOICE)
-    return _of_arrays(npz.read_parts(path), ingest)
+    return _of_arrays(npz.read_parts(path)[0], ingest)
 
 
 def _of_arrays(parts: list[Part], ingest: Published) -> Candidate:

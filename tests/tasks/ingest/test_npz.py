@@ -6,9 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
+from tasks.ingest.parameters import IngestParameters
+from tasks.ingest.stage import read_source
 from tasks.runner.errors import InputError
-from tests.tasks.ingest.conftest import CHOICE, Ingest, as_sets, make_pixels
+from tests.tasks.ingest.conftest import (
+    CHOICE,
+    Ingest,
+    as_sets,
+    assert_equal,
+    make_data,
+    make_pixels,
+)
 
 LABELS = np.arange(30) % 3
 
@@ -58,6 +68,75 @@ def test_the_names_of_keras_are_read_too(tmp_path: Path, ingest: Ingest) -> None
     for split, seed in ((found["train"], 0), (found["test"], 2)):
         np.testing.assert_array_equal(split.images, make_pixels(30, seed=seed))
         np.testing.assert_array_equal(split.labels, LABELS)
+
+
+@pytest.mark.parametrize("style", ["{}_images {}_labels", "x_{} y_{}", "X_{} Y_{}"])
+@pytest.mark.parametrize(
+    ("words", "num_test"),
+    [
+        ("train valid test", 30),
+        ("training eval", 30),
+        ("train testing", 30),
+        ("Train Dev", None),
+        ("train val valid validation dev test testing eval evaluation", 120),
+        ("train training test", 30),
+    ],
+)
+def test_every_word_for_a_part_is_known_and_several_are_joined(
+    tmp_path: Path, ingest: Ingest, style: str, words: str, num_test: int | None
+) -> None:
+    arrays, images = {}, []
+    for seed, word in enumerate(words.split()):
+        images.append(make_pixels(30, seed=seed))
+        for name, array in zip(style.split(), (images[-1], LABELS), strict=True):
+            arrays[name.format(word)] = array
+    np.savez(tmp_path / "a.npz", **arrays)
+    found = ingest(parameters(tmp_path / "a.npz"))
+    number = 30 * len(images)
+    assert len(found["train"].images) + len(found["test"].images) == number
+    if num_test:
+        np.testing.assert_array_equal(found["test"].images, np.concatenate(images)[-num_test:])
+        np.testing.assert_array_equal(found["train"].images, np.concatenate(images)[:-num_test])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test_x", "x_test_2", "xtest", "Xtest", "testset", "train_images2", "val_data", "images_test"],
+)
+def test_what_may_be_of_a_part_is_never_left_aside(
+    tmp_path: Path, ingest: Ingest, name: str
+) -> None:
+    more: dict = {name: make_pixels(30, seed=9)}
+    path = save(tmp_path / "a.npz", **more)
+    with pytest.raises(InputError, match=f"holds {name}, which has a part in its name.* leave it"):
+        ingest(parameters(path))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"x_test": make_pixels(30)}, "test_images and x_test, both test images; expected one"),
+        ({"Test_Labels": LABELS}, "test_labels and Test_Labels, both test labels"),
+        ({"eval_labels": LABELS}, "missing: eval_images"),
+        ({"x_valid": make_pixels(30)}, "missing: valid_labels"),
+    ],
+)
+def test_arrays_that_are_there_twice_or_half_are_refused(
+    tmp_path: Path, ingest: Ingest, more: dict, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        ingest(parameters(save(tmp_path / "a.npz", **more)))
+
+
+def test_other_arrays_are_left_aside_and_named(tmp_path: Path, ingest: Ingest) -> None:
+    expected = ingest(parameters(save(tmp_path / "a.npz")))
+    more: dict = {"class_names": np.array(["cat", {}]), "extra": make_pixels(9)}
+    path = save(tmp_path / "b.npz", **more)
+    assert_equal(ingest(parameters(path)), expected)
+    source = read_source(
+        TypeAdapter(IngestParameters).validate_python(parameters(path)), make_data()
+    )
+    assert list(source.aside.describe()) == ["an array of another name: 2 (class_names, extra)"]
 
 
 def test_without_test_images_some_are_chosen_by_content(tmp_path: Path, ingest: Ingest) -> None:

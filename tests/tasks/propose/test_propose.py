@@ -34,7 +34,7 @@ from tasks.runner.errors import InputError
 from tests.conftest import FIXTURE, PROJECT, read_parameters, typed
 from tests.fixtures.make import write_idx
 from tests.tasks.ingest.conftest import CLASSES, make_pixels, save_classes, save_image
-from tests.tasks.ingest.test_npz import save
+from tests.tasks.ingest.test_npz import LABELS, save
 from workspace.check import check_parameters
 
 HOSTILE = [
@@ -694,13 +694,19 @@ def test_a_table_of_json_in_each_part_with_more_than_a_label(tmp_path: Path) -> 
     assert found.data.classes == ("cat", "dog", "eel")
 
 
-def test_an_npz_file_has_the_counts_that_it_has(tmp_path: Path) -> None:
+def test_an_npz_file_has_the_counts_that_it_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = proposed(save(tmp_path / "a.npz", channels=3))
     assert (found.ingest.format, found.data.channels) == ("npz", 3)
     assert (found.data.train_images, found.data.test_images) == (60, 30)
     assert found.validate.shares is None
     path = save(tmp_path / "b.npz", train_labels=np.arange(30) * 10**9)
     assert "expected 2 to 256 that count on" in refused(path)
+    more: dict = {"class_names": np.array(CLASSES), "test_x": None}
+    proposed(save(tmp_path / "d.npz", **more))
+    assert "an array of another name: 1 (class_names)" in capsys.readouterr().out
+    assert "holds test_x" in refused(save(tmp_path / "d.npz", **more | {"test_x": LABELS}))
     odd = np.arange(30) % 3 * 2
     path = save(tmp_path / "c.npz", train_labels=odd, val_labels=odd, test_labels=odd)
     assert "none is 1: number them without a gap" in refused(path)
