@@ -231,9 +231,13 @@ def _bytes_of(cell: object, name: str) -> bytes:
 
 
 def _stays_inside(root: Path, path: Path) -> bool:
-    """Whether a path, its links followed, leads to a place in the folder."""
+    """Whether a path, its links to folders followed, leads to a place in the folder.
+
+    A link in place of the file is taken as it is there: DVC's cache may be made of them.
+    """
     try:
-        return path.resolve().is_relative_to(root)
+        place = path.parent.resolve() / path.name if path.is_symlink() else path.resolve()
+        return place.is_relative_to(root)
     except (ValueError, RuntimeError, OSError):
         # A null byte; links that lead to each other; a name that is too long.
         return False

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 import unicodedata
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tasks.ingest.parameters import TableParameters
 from tasks.ingest.stage import write_splits
 from tasks.ingest.table import read_table
 from tasks.runner.errors import InputError
+from tests.conftest import configure_dvc, environment
 from tests.tasks.ingest.conftest import (
     CLASSES,
     FILES,
@@ -122,11 +124,64 @@ def test_a_path_out_of_the_folder_is_refused(folder: Path, ingest: Ingest, name:
         ingest(parameters(folder))
 
 
-def test_a_link_out_of_the_folder_is_refused(folder: Path, ingest: Ingest) -> None:
+@pytest.mark.parametrize("name", ["away/animals.png", "away/link.png", "cat/out/link.png"])
+def test_a_link_to_a_folder_outside_is_refused(folder: Path, ingest: Ingest, name: str) -> None:
     (folder / "away").symlink_to(folder.parent)
-    write_csv(folder, [*ROWS, ("away/animals.png", "cat", "")])
-    with pytest.raises(InputError, match=r"paths that can't be used: '.*away/animals\.png'"):
+    (folder / "cat" / "out").symlink_to("../../")
+    (folder.parent / "link.png").symlink_to(folder / "cat" / "0-0.png")
+    write_csv(folder, [*ROWS, (name, "cat", "")])
+    with pytest.raises(InputError, match=rf"paths that can't be used: '.*{re.escape(name)}'"):
         ingest(parameters(folder))
+
+
+def test_files_that_are_links_are_read_as_those_of_folders_are(
+    folder: Path, ingest: Ingest
+) -> None:
+    expected = ingest(parameters(folder))
+    cache = folder.parent / "cache"
+    for number, name in enumerate(name for name, _, _ in ROWS):
+        save = cache / f"{number:02}"
+        cache.mkdir(exist_ok=True)
+        (folder / name).rename(save)
+        (folder / name).symlink_to(save)
+    assert_equal(ingest(parameters(folder)), expected)
+    assert_equal(ingest(FILES | {"format": "folders", "path": str(folder)}), expected)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("..", "is a link to a folder"), ("x.png", "is a link, which"), ("gone", "can't be read")],
+)
+def test_a_link_that_is_no_image_is_what_it_is_for_folders(
+    folder: Path, ingest: Ingest, target: str, reason: str
+) -> None:
+    (folder / "cat" / "x.png").symlink_to(target)
+    write_csv(folder, [*ROWS, ("cat/x.png", "cat", "")])
+    sources = [parameters(folder), FILES | {"format": "folders", "path": str(folder)}]
+    told = []
+    for source in sources:
+        with pytest.raises(InputError, match=f"x.png {reason}") as caught:
+            ingest(source)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+
+
+def test_a_table_under_dvc_is_read_where_its_cache_is_made_of_links(
+    folder: Path, ingest: Ingest
+) -> None:
+    """Real DVC, as `pipeline propose` says: dvc add FOLDER."""
+    expected = ingest(parameters(folder))
+
+    def do(command: str) -> None:
+        subprocess.run(command.split(), cwd=folder.parent, check=True, env=environment())
+
+    do("git init -q")
+    do("dvc init -q")
+    configure_dvc(folder.parent)
+    do("dvc config cache.type symlink")
+    do(f"dvc add -q {folder.name}")
+    assert (folder / "cat" / "0-0.png").is_symlink()
+    assert_equal(ingest(parameters(folder)), expected)
 
 
 def test_links_that_lead_to_each_other_are_no_image(folder: Path, ingest: Ingest) -> None:
