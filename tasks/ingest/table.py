@@ -96,7 +96,8 @@ def find_tables(source: TableParameters) -> Iterator[tuple[str, Path]]:
 def pixel_columns(names: Iterable[str], pattern: str, *, others: Iterable[str | None]) -> list[str]:
     """The columns of pixels: those of a pattern with `*`, but for the others, or the one column.
 
-    They stand in the order of their numbers, of which pixel10 comes after pixel2.
+    Where `*` stands for a number in several, only these are meant: p* is p0 and p1, not part. They
+    stand in the order of their numbers, of which pixel10 comes after pixel2.
 
     Raises:
         InputError: their order isn't that of their numbers, which say more than a pixel's place.
@@ -104,6 +105,9 @@ def pixel_columns(names: Iterable[str], pattern: str, *, others: Iterable[str | 
     """
     wanted = _only_stars(pattern)
     found = [name for name in names if fnmatchcase(name, wanted) and name not in others]
+    numbered = re.compile(r"\d+".join(map(re.escape, pattern.split("*"))))
+    exact = [name for name in found if numbered.fullmatch(name)]
+    found = exact if len(exact) > 1 else found
     numbers = {name: [int(digits) for digits in re.findall(r"\d+", name)] for name in found}
     ordered = sorted(found, key=lambda name: numbers[name])
     kinds = {(re.sub(r"\d+", "", name), len(numbers[name])) for name in found}

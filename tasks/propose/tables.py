@@ -76,8 +76,8 @@ def understand_tables(
     by_name = dict(zip(names, zip(*sample, strict=True), strict=True))
     images = _find_images(first, by_name, files, options)
     pattern = images["image_column"]
-    pixels = pixel_columns(names, pattern, others=(options.label_column,))
-    if not header and len(pixels) > 1 and not options.label_column:
+    pixels = pixel_columns(names, pattern, others=(options.label_column, options.split_column))
+    if len(pixels) == len(names) > 1:
         raise _ask(first, "labels", names, "--label-column")
     others = [name for name in names if name not in pixels]
     counts = {table: _count(table, others, header=header) for table in chain(*parts.values())}
@@ -128,7 +128,8 @@ def shape_of_pixels(source: TableParameters, table: Path) -> tuple[int, ...]:
     columns = pixel_columns(names, source.image_column, others=others)
     if len(columns) > 1:
         return (len(columns),)
-    ((cell,),) = islice(read_rows(table, columns, header=source.header), 1)
+    cells = (cell for (cell,) in read_rows(table, columns, header=source.header))
+    cell = next(cell for cell in cells if not _is_blank(cell))
     return np.shape(np.array(re.findall(r"\d+", cell) if isinstance(cell, str) else cell, object))
 
 
@@ -161,8 +162,9 @@ def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
 def _is_data(table: Path, files: dict[str, Path]) -> bool:
     """Whether the first row is no header.
 
-    It holds pixels, a number twice, or, in some column, what the second row holds there: a file
-    that is named in the same way, or the very same words.
+    It holds pixels, a number twice, or, in some column, what another row holds there: a file that
+    is named in the same way, or the very same words. Numbers that count on are a header, as pandas
+    writes it, unless they name files.
     """
     if kind_of(table) != "CSV":
         return False
@@ -172,9 +174,16 @@ def _is_data(table: Path, files: dict[str, Path]) -> bool:
         return True
     if len(set(row)) < len(row):
         return False  # a header that is refused in words
+    is_counting = numbers == [str(number) for number in range(len(numbers))]
+    if is_counting and len(numbers) >= _FEWEST_PIXELS:
+        return False
     rows = list(islice(read_rows(table, row, header=True), _SAMPLE))
     return any(
-        name and (name in cells or _names_file(table, name, cells[0], files))
+        name
+        and (
+            (name in cells and not (is_counting and numbers == row))
+            or _names_file(table, name, cells[0], files)
+        )
         for name, cells in zip(row, zip(*rows, strict=True), strict=False)
     )
 
@@ -189,7 +198,9 @@ def _find_images(
     table: Path, sample: Cells, files: dict[str, Path], options: Options
 ) -> dict[str, Any]:
     """The column that holds paths, files or pixels."""
-    columns = {name: [cell for cell in cells if cell is not None] for name, cells in sample.items()}
+    columns = {
+        name: [cell for cell in cells if not _is_blank(cell)] for name, cells in sample.items()
+    }
     wanted = options.path_column
     if wanted is not None and wanted not in columns and "*" not in wanted:
         raise _ask(table, "images", list(columns), "--path-column")
@@ -226,6 +237,10 @@ def _find_cells(columns: dict[str, list[Any]]) -> dict[str, tuple[str, str]]:
         elif any(map(_are_pixels, cells[:1])):
             kinds[name] = "pixels", "{}"
     return kinds
+
+
+def _is_blank(cell: object) -> bool:
+    return cell is None or cell == ""
 
 
 def _are_pixels(cell: object) -> bool:
@@ -347,7 +362,7 @@ def _find_split(
             f"{table} has the column {name}, which may say what a test image is: {shown}. Say so:"
             f" --split-column '{name}' --test-values …; or --split-column none"
         )
-    is_usual = all(value.lower() in PARTS for value in meaning)
+    is_usual = all(PARTS.get(value.lower()) == part for value, part in meaning.items())
     return {"split_column": name, "split_values": None if is_usual else meaning}
 
 

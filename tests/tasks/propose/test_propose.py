@@ -501,6 +501,78 @@ def test_test_values_are_values_of_a_column(folder: Path) -> None:
     assert "--split-column" in refused(table, split_column="none", test_values=["4"])
 
 
+@pytest.mark.parametrize(
+    ("words", "tests"),
+    [
+        (("train", "val"), ["val"]),
+        (("train", "val", "test"), ["val"]),
+        (("train", "val", "test"), ["val", "test"]),
+        (("Train", "TEST"), ["Train"]),
+    ],
+)
+def test_test_values_win_over_what_the_words_usually_mean(
+    folder: Path, words: tuple[str, ...], tests: list[str]
+) -> None:
+    root = into_one_folder(folder)
+    rows = [[*row[:2], words[number % len(words)]] for number, row in enumerate(flat_rows())]
+    table = write(root / "labels.csv", [["path", "label", "split"], *rows])
+    found = proposed(table, split_column="split", test_values=tests).ingest
+    assert found.split_values == {word: "test" if word in tests else "train" for word in words}
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("p{}", {"part": lambda number: "test" if number % 4 == 0 else "train"}),
+        ("p{}", {"patient": lambda number: number, "p": lambda number: number}),
+        ("pixel{}", {"pixel_mean": lambda _: 7, "pixels": lambda _: ""}),
+        ("{}x1", {"ax1": lambda number: number}),
+        ("{}", {"remark": lambda _: "none"}),
+    ],
+)
+def test_columns_of_pixels_are_those_with_a_number_for_the_star(
+    tmp_path: Path, name: str, others: dict
+) -> None:
+    header = [*(name.format(number) for number in range(20)), "label", *others]
+    rows = [
+        [0, *image.ravel().tolist()[1:], CLASSES[n % 3], *(of(n // 3) for of in others.values())]
+        for n, image in enumerate(make_pixels(60))
+    ]
+    (tmp_path / "set").mkdir()
+    table = write(tmp_path / "set" / "pixels.csv", [header, *rows])
+    ingest = proposed(table, size=(4, 5)).ingest
+    assert (ingest.images, ingest.header, ingest.label_column) == ("pixels", True, "label")
+    assert ingest.split_column == ("part" if "part" in others else None)
+    assert ingest.max_faulty_share == 0
+
+
+def test_numbers_that_count_on_are_a_header_unless_they_name_files(folder: Path) -> None:
+    root = into_one_folder(folder)
+    rows = [[path, CLASSES.index(kind)] for path, kind, _ in flat_rows()]
+    table = write(root / "labels.csv", [[0, 1], *rows])
+    found = proposed(table).ingest
+    assert (found.header, found.image_column, found.label_column) == (True, "0", "1")
+    for number, (path, _) in enumerate(rows):
+        (root / path).rename(root / "pictures" / f"{number}.png")
+    table = write(root / "labels.csv", [[number, kind] for number, (_, kind) in enumerate(rows)])
+    assert proposed(table, path_column="1").ingest.header is False
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_first_image_may_be_missing(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "set").mkdir()
+    table = tmp_path / "set" / f"pixels.{ending}"
+    pixels = [image.ravel().tolist() for image in make_pixels(60)]
+    cells = [" ".join(map(str, cell)) for cell in pixels] if ending == "csv" else pixels
+    frame = pd.DataFrame({"kind": CLASSES * 20, "pixels": [None, *cells[1:]]})
+    frame.to_csv(table, index=False) if ending == "csv" else frame.to_parquet(table)
+    found = proposed(table, size=(4, 5))
+    assert (found.data.height, found.ingest.max_faulty_share) == (
+        4,
+        pytest.approx(1 / 60, abs=1e-3),
+    )
+
+
 def test_nested_pixels_have_the_size_that_they_have(folder: Path) -> None:
     images = make_pixels(60)
     kinds = [CLASSES[number % 3] for number in range(60)]
