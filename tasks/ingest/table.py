@@ -31,7 +31,7 @@ from tasks.ingest.source import PARTS, Entry, Source
 from tasks.runner.errors import InputError
 
 _SHOWN = 5
-_NO_LABEL = "without a label"
+_NO_LABEL = {"train": "without a label", "test": "of the test, without a label"}
 
 
 class _Row(NamedTuple):
@@ -57,6 +57,13 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
     _refuse(
         "parts", unknown, f"{', '.join(PARTS)}, or ingest.split_values, which says what they are"
     )
+    if num := _count_unlabelled_tests(rows, aside):
+        raise InputError(
+            f"None of the {num:,} rows of the part test has a label; expected labelled images to"
+            " test on. Add the labels; or, to have test images chosen from the others, take the"
+            " part out: tables of it out of ingest.tables, or ingest.split_column: null in"
+            " params.yaml, which is --split-column none of pipeline propose"
+        )
     if source.images == "files":
         resolved = root.resolve()
         outside = (row.name for row in rows if not _stays_inside(resolved, Path(row.name)))
@@ -191,14 +198,20 @@ def _read_labels(
         name = f"{table}: row {number}"
         if source.images == "files":
             name = str(image_path(source, table, values[2]))
-        if label is None:
-            aside.add(_NO_LABEL, name)
-            yield None
-            continue
         if source.split_column:
             value = as_text(values[1]) or ""
             part = words.get(value, value)
+        if label is None:
+            aside.add(_NO_LABEL[PARTS.get(part.lower(), "train")], name)
+            yield None
+            continue
         yield _Row(name, label, part)
+
+
+def _count_unlabelled_tests(rows: Iterable[_Row], aside: Tally) -> int:
+    """How many rows of the test have no label, if none has one."""
+    is_tested = any(PARTS[row.part.lower()] == "test" for row in rows)
+    return 0 if is_tested else aside.counts.get(_NO_LABEL["test"], 0)
 
 
 def _load_images(

@@ -23,9 +23,10 @@ from tasks.ingest.folders import list_folders, split_into_parts
 from tasks.ingest.parameters import IngestParameters, OfFourFiles, Published
 from tasks.ingest.rows import TABLE_ENDINGS, class_names
 from tasks.ingest.source import PARTS, Part
+from tasks.propose.cells import require_one_way, shape_of_pixels
 from tasks.propose.options import Options
 from tasks.propose.pictures import CHOICE, EXACT, choose_policy
-from tasks.propose.tables import find_tables, shape_of_pixels, understand_tables
+from tasks.propose.tables import find_tables, understand_tables
 from tasks.runner.errors import InputError
 
 _FEWEST_CLASSES, _MOST_CLASSES = 2, 256
@@ -302,11 +303,20 @@ def _understand_table(path: Path, options: Options) -> Candidate:
             lines.append(f"taken to have the classes' numbers of the others: {_shorten(silent)}")
     classes = _check_classes(path, labels, ordered=True)
     source = source.model_copy(update={"labels": "numbers" if are_numbers else "names"})
-    files = (file for each in tables for file in table.list_files(source, each))
-    look = partial(choose_policy, files, options)
     if source.images == "pixels":
         look = partial(_understand_pixels, shape_of_pixels(source, tables[0]), options)
+    else:
+        look = partial(_look_at_table, source, tables, options)
     return Candidate(classes, source, lines, look)
+
+
+def _look_at_table(
+    source: parameters.TableParameters, tables: list[Path], options: Options
+) -> tuple[ImagePolicy, list[str]]:
+    if source.images == "files":
+        require_one_way(source, tables, options)
+    files = (file for each in tables for file in table.list_files(source, each))
+    return choose_policy(files, options)
 
 
 def _understand_pixels(shape: tuple[int, ...], options: Options) -> tuple[ImagePolicy, list[str]]:

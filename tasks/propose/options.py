@@ -20,6 +20,7 @@ class Options:
     format: Format | None = None
     label_column: str | None = None
     path_column: str | None = None
+    file_names: str | None = None
     split_column: str | None = None
     test_values: Sequence[str] | None = None
     size: tuple[int, int] | None = None
@@ -38,6 +39,7 @@ def make_parser() -> ArgumentParser:
     add("--format", choices=get_args(Format), help="of what could be read in several ways")
     add("--label-column", metavar="NAME", help="of a table")
     add("--path-column", metavar="NAME", help="of a table: paths, image files or pixels")
+    add("--file-names", type=_names, metavar="'images/{}.png'", help="what a bare name stands for")
     add("--split-column", metavar="NAME", help="of a table; none: choose test images by content")
     add("--test-values", nargs="+", metavar="VALUE", help="of that column: rows of test images")
     add("--size", type=_size, metavar="HEIGHTxWIDTH", help="of the images, in pixels")
@@ -53,6 +55,14 @@ def _size(text: str) -> tuple[int, int]:
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise ArgumentTypeError(f"{text} is no size; expected height and width, such as 64x48")
     return int(height), int(width)
+
+
+def _names(text: str) -> str:
+    if "{}" not in text:
+        raise ArgumentTypeError(
+            f"{text} has no {{}} for the value; expected 'images/{{}}.png', say"
+        )
+    return text
 
 
 def _colour(text: str) -> tuple[int, ...]:

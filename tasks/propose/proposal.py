@@ -3,7 +3,7 @@
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.cost import estimate_memory, estimate_seconds
-from tasks.core.dataset import load_split, save_splits
+from tasks.core.dataset import SplitName, load_split, save_splits
 from tasks.core.files import write_text
 from tasks.core.parameters import PARAMETERS_PATH, DataParameters, check_section
 from tasks.images.errors import in_utf8
@@ -36,6 +36,8 @@ from tasks.validate.verdict import Splits, validate
 
 # Of the images, that a proposal leaves out. Whoever wants to lose more says so in the file.
 MAX_FAULTY_SHARE = 0.02
+# Of the test images, that a proposal finds among the training images; and what isn't worth a line.
+_MOST_LEAKED, _FEW = 0.5, 0.01
 _SHOWN = 12
 
 
@@ -99,8 +101,32 @@ def _ingest(
             " expected some to train on. Add these; or, to have test images chosen, call the"
             " folder train, or, of a table, say --split-column none"
         )
+    contents: dict[SplitName, np.ndarray]
+    contents = {name: collection.contents[each.positions] for name, each in selections.items()}
+    _print(_describe_copies(contents))
     is_given = source.choice is None or bool(collection.is_test.any())
     return splits, (len(faults), num_read), is_given
+
+
+def _describe_copies(contents: Mapping[SplitName, np.ndarray]) -> Iterator[str]:
+    """Tells of images that occur more than once, by the (n, 2) hashes of each split.
+
+    Where most of the test images are training images, it is no test.
+    """
+    train, test = (contents[name][:, 0] for name in ("train", "test"))
+    leaked = float(np.isin(test, train).mean()) if len(test) else 0.0
+    if leaked > _MOST_LEAKED:
+        raise InputError(
+            f"{leaked:.0%} of the test images are training images, too; expected none. Remove them"
+            " from one part; or leave out the part test, and test images are chosen by content: of"
+            " a column, by --split-column none; of tables or folders, by moving it elsewhere"
+        )
+    copied = max(1 - len(np.unique(part)) / max(1, len(part)) for part in (train, test))
+    if max(leaked, copied) >= _FEW:
+        yield (
+            f"the same image more than once: {leaked:.1%} of the test images are training images,"
+            f" too, and {copied:.1%} of a part's images repeat another; better remove them"
+        )
 
 
 def _report(source: Source, faults: list[Fault], *, num_read: int) -> Iterator[str]:

@@ -51,6 +51,7 @@ ELSEWHERE = {
 HINTS = (
     *("chosen by content, ingest.test_share of each class", ": …; params.yaml says …"),
     *("(--size, --channels, --fit)", "(--path-column)", "(--label-column)", "(--split-column)"),
+    "(--file-names)",
 )
 
 cases = Cases()
@@ -425,6 +426,67 @@ def two_columns_of_paths(root: Path) -> Iterator[str]:
     me.propose(table, "--path-column path --label-column label")
 
 
+@follows("--file-names …")
+def names_in_two_folders(root: Path) -> Iterator[str]:
+    shutil.copytree(root / "cat", root.parent / "pair" / "pictures")
+    shutil.copytree(root / "dog", root.parent / "pair" / "masks")
+    rows = [[f"0-{number}", "ab"[number % 2]] for number in range(16)]
+    table = write(root.parent / "pair" / "labels.csv", [["id", "label"], *rows])
+    seen = me.refused(me.propose, table)
+    yield seen
+    _, masks, pictures = seen.split("--file-names ")
+    for way in (masks.removesuffix(" or "), pictures):
+        me.propose(table, f"--file-names {way.strip(chr(39))}")
+
+
+@follows("and test images are chosen by content: of a column, by --split-column none")
+def a_test_that_is_trained_on(root: Path) -> Iterator[str]:
+    rows = table_of(root)
+    twice = [[*row, part] for row in rows[1:] for part in ("train", "test")]
+    table = write(root / "labels.csv", [[*rows[0], "split"], *twice])
+    seen = me.refused(me.propose, table)
+    me.propose(table, "--split-column none")
+    for part in ("train", "test"):
+        shutil.copytree(root, root.parent / "both" / part, ignore=lambda *_: ["labels.csv"])
+    yield seen + me.refused(me.propose, root.parent / "both")
+    (root.parent / "both" / "test").rename(root.parent / "elsewhere")
+    me.propose(root.parent / "both")
+
+
+@follows("test images chosen by content: --split-column none")
+def paths_that_name_parts(root: Path) -> Iterator[str]:
+    parts = ["test" if number % 16 < 4 else "train" for number in range(48)]
+    rows = []
+    for part, (path, name) in zip(parts, table_of(root)[1:], strict=True):
+        (root.parent / "set" / part).mkdir(parents=True, exist_ok=True)
+        file = f"{part}/{path.replace('/', '-')}"
+        (root / path).rename(root.parent / "set" / file)
+        rows.append([file, name])
+    table = write(root.parent / "set" / "labels.csv", [["path", "label"], *rows])
+    yield me.refused(me.propose, table)
+    me.propose(table, "--split-column none")
+    rows = [[*row, part] for row, part in zip(rows, parts, strict=True)]
+    write(table, [["path", "label", "split"], *rows])
+    assert "test images: given" in me.propose(table)
+
+
+@follows("ingest.split_column: null in params.yaml, which is --split-column none of")
+def no_label_in_the_test(root: Path) -> Iterator[str]:
+    rows = [
+        [path, name if number % 4 else "", "train" if number % 4 else "test"]
+        for number, (path, name) in enumerate(table_of(root)[1:])
+    ]
+    table = write(root / "labels.csv", [["path", "label", "split"], *rows])
+    yield me.refused(me.propose, table)
+    me.propose(table, "--split-column none")
+    me.refused(me.ingest, ingest_split_column="split")
+    me.ingest(ingest_split_column=None)
+    write(root / "train.csv", [["path", "label"], *(row[:2] for row in rows if row[1])])
+    write(root / "test.csv", [["path", "label"], *(row[:2] for row in rows if not row[1])])
+    me.refused(me.ingest, ingest_tables={"train": ["train.csv"], "test": ["test.csv"]})
+    me.ingest(ingest_tables={"train": ["train.csv"]})
+
+
 @follows("columns that may hold splits … Name it: --split-column")
 def no_such_column_of_splits(root: Path) -> Iterator[str]:
     table = write(root / "labels.csv", table_of(root, "fold"))
@@ -482,6 +544,20 @@ def two_tables(root: Path) -> Iterator[str]:
     me.propose(root / "first.csv")
     (root / "first.csv").rename(root / "train.csv")
     (root / "second.csv").rename(root / "test.csv")
+    me.propose(root, "--format table")
+
+
+@follows("number them, as in train.part1.csv and train.part2.csv; if not, move")
+def two_tables_of_a_part(root: Path) -> Iterator[str]:
+    rows = table_of(root)
+    names = ("train.csv", "train_more.csv")
+    for name, start in zip(names, (1, 2), strict=True):
+        write(root / name, [rows[0], *rows[start::2]])
+    yield me.refused(me.propose, root, "--format table")
+    for number, name in enumerate(names, start=1):
+        (root / name).rename(root / f"train.part{number}.csv")
+    me.propose(root, "--format table")
+    (root / "train.part2.csv").rename(root.parent / "elsewhere.csv")
     me.propose(root, "--format table")
 
 

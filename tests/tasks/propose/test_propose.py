@@ -558,6 +558,214 @@ def test_numbers_that_count_on_are_a_header_unless_they_name_files(folder: Path)
     assert proposed(table, path_column="1").ingest.header is False
 
 
+def of_bare_names(folder: Path, *folders: str) -> Path:
+    """A folder for the same names, with other pictures in each, and a table of these names."""
+    root = folder.parent / "set"
+    for seed, name in enumerate(folders):
+        for number, image in enumerate(make_pixels(48, seed=seed)):
+            save_image(root / name / f"im{number}.png", image)
+    rows = [[f"im{number}", CLASSES[number % 3]] for number in range(48)]
+    write(root / "labels.csv", [["id", "label"], *rows])
+    return root
+
+
+def test_names_of_files_in_two_folders_are_asked_about(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = of_bare_names(folder, "images", "masks")
+    message = refused(root / "labels.csv")
+    assert "--file-names 'images/{}.png'" in message
+    assert "--file-names 'masks/{}.png'" in message
+    assert "Which are the classes?" in refused(root)
+    assert "--file-names" in refused(root, format="table")
+    found = proposed(root, format="table", file_names="images/{}.png")
+    assert found.ingest.file_names == "images/{}.png"
+    assert "each file is images/{}.png" in capsys.readouterr().out
+    assert "no column whose values name files" in refused(root / "labels.csv", file_names="a/{}")
+    for file in list((root / "masks").iterdir())[20:]:  # masks of less than half of them
+        file.unlink()
+    assert proposed(root / "labels.csv").ingest.file_names == "images/{}.png"
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["a", "b", "--file-names", "images"])
+
+
+def test_files_that_are_no_pictures_or_only_begin_so_do_not_compete(folder: Path) -> None:
+    root = of_bare_names(folder, "pictures")
+    for number in range(48):
+        (root / "pictures" / f"im{number}.xml").write_text("<annotation/>")
+        (root / "pictures" / f"im{number}.txt").write_text("0 0.5 0.5")
+    assert proposed(root / "labels.csv").ingest.file_names == "pictures/{}.png"
+    rows = [[f"im{number}.png", CLASSES[number % 3]] for number in range(48)]
+    write(root / "labels.csv", [["id", "label"], *rows])
+    (root / "more").mkdir()
+    for number in range(48):
+        shutil.copy(folder / "cat" / "0-0.png", root / "more" / f"im{number}.png.png")
+    assert proposed(root / "labels.csv").ingest.file_names == "pictures/{}"
+
+
+def test_the_name_of_a_table_stands_for_its_folder_where_nothing_else_can(folder: Path) -> None:
+    root = of_bare_names(folder, "train", "test")
+    (root / "labels.csv").unlink()
+    rows = [[f"im{number}", CLASSES[number % 3]] for number in range(48)]
+    write(root / "train.csv", [["id", "label"], *rows[:36]])
+    write(root / "test.csv", [["id", "label"], *rows[36:]])
+    message = refused(root, format="table")
+    for way in ("{table}/{}.png", "train/{}.png", "test/{}.png"):
+        assert f"--file-names '{way}'" in message
+    for number in range(48):
+        (root / ("test" if number < 36 else "train") / f"im{number}.png").unlink()
+    found = proposed(root, format="table").ingest
+    assert (found.file_names, found.max_faulty_share) == ("{table}/{}.png", 0)
+    write(root / "test.csv", [["id"], *(row[:1] for row in rows[36:])])
+    assert proposed(root, format="table").ingest.file_names == "train/{}.png"
+
+
+def test_tables_in_hidden_folders_are_left_aside_and_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = into_one_folder(folder)
+    write(root / "train.csv", [["path", "label"], *(row[:2] for row in flat_rows())])
+    for name in (".ipynb_checkpoints", "__MACOSX"):
+        (root / name).mkdir()
+        shutil.copy(root / "train.csv", root / name / "train-checkpoint.csv")
+    assert proposed(root).ingest.tables == {"train": ("train.csv",)}
+    told = capsys.readouterr().out
+    assert "left aside: the table .ipynb_checkpoints/train-checkpoint.csv, hidden" in told
+    assert "__MACOSX/train-checkpoint.csv, of a system or a program" in told
+
+
+@pytest.mark.parametrize(
+    ("names", "is_taken"),
+    [
+        (("train.csv", "train_small.csv"), False),
+        (("train.csv", "train.jsonl"), False),
+        (("train.csv", "training.csv"), False),
+        (("train-0-of-2.csv", "train-1-of-2.csv"), True),
+        (("train.csv", "val.csv"), True),
+        (("first.parquet", "second.parquet"), False),
+        (("0000.parquet", "0001.parquet"), True),
+    ],
+)
+def test_tables_of_one_part_are_numbered(
+    folder: Path, names: tuple[str, str], *, is_taken: bool
+) -> None:
+    root = into_one_folder(folder)
+    for start, name in enumerate(names):
+        rows = [row[:2] for row in flat_rows()[start::2]]
+        frame = pd.DataFrame(rows, columns=["path", "label"])
+        if name.endswith("csv"):
+            frame.to_csv(root / name, index=False)
+        elif name.endswith("jsonl"):
+            frame.to_json(root / name, orient="records", lines=True)
+        else:
+            frame.to_parquet(root / name)
+    if is_taken:
+        assert proposed(root).ingest.tables == {"train": names}
+    else:
+        assert "several tables of one part" in refused(root)
+
+
+def test_a_column_of_parts_beside_tables_of_parts_is_asked_about(folder: Path) -> None:
+    root = into_one_folder(folder)
+    header, rows = ["path", "label", "split"], flat_rows()
+    tests = [row for row in rows if row[2] == "test"]
+    write(root / "train.csv", [header, *rows])
+    write(root / "test.csv", [header, *tests])
+    assert "--split-column 'split' --test-values" in refused(root)
+    assert "100% of the test images are training images" in refused(root, split_column="none")
+    write(root / "train.csv", [header, *(row for row in rows if row not in tests)])
+    found = proposed(root).ingest
+    assert (found.split_column, tuple(found.tables)) == (None, ("train", "test"))
+
+
+def test_images_that_occur_more_than_once_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = into_one_folder(folder)
+    rows = flat_rows()
+    tests = [row for row in rows if row[2] == "test"]
+    trained = [row for row in rows if row[2] == "train"]
+    again = [[*row[:2], "train"] for row in tests[:3]]
+    write(root / "labels.csv", [["path", "label", "split"], *rows, *again, *trained[:10]])
+    proposed(root)
+    told = capsys.readouterr().out
+    assert "25.0% of the test images are training images" in told
+    assert "20.4% of a part's images repeat another" in told
+    write(root / "labels.csv", [["path", "label", "split"], *rows])
+    proposed(root)
+    assert "more than once" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "is_taken"),
+    [
+        ("test", "01", True),
+        ("in_test", "01", True),
+        ("isTestSet", ("False", "True"), True),
+        ("Train", "10", True),
+        ("for training", "10", True),
+        ("train_test", "01", False),
+        ("dataset_split", "01", False),
+        ("is_valid", "01", False),
+        ("split of data", ("train", ""), False),
+        ("tvt", ("train", "test", ""), False),
+        ("tvt", ("train", "test", "NA"), False),
+    ],
+)
+def test_columns_called_like_parts_are_used_or_asked_about(
+    folder: Path, name: str, values: tuple[str, ...], *, is_taken: bool
+) -> None:
+    root = into_one_folder(folder)
+    of_train, of_test, *others = values
+    more = [of_test if part == "test" else of_train for _, _, part in flat_rows()]
+    more[5] = others[0] if others else more[5]
+    rows = [[*row[:2], value] for row, value in zip(flat_rows(), more, strict=True)]
+    table = write(root / "labels.csv", [["path", "label", name], *rows])
+    if is_taken:
+        found = proposed(table)
+        assert found.ingest.split_column == name
+        assert found.ingest.split_values[of_test] == "test"
+    else:
+        assert f"--split-column '{name}' --test-values" in refused(table)
+    found = proposed(table, split_column=name, test_values=[of_train])
+    assert found.ingest.split_values[of_train] == "test"
+    assert proposed(table, split_column="none").ingest.split_column is None
+
+
+def test_paths_that_lead_through_a_test_folder_are_asked_about(folder: Path) -> None:
+    root = into_one_folder(folder)
+    rows = []
+    for path, kind, part in flat_rows():
+        file = root / f"seg_{part}" / "small" / Path(path).name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        (root / path).rename(file)
+        rows.append([str(file.relative_to(root)), kind])
+    table = write(root / "labels.csv", [["path", "label"], *rows])
+    assert "12 of 48 paths in the column path lead through a folder" in refused(table)
+    assert proposed(table, split_column="none").ingest.split_column is None
+    trained = [row for row in rows if "seg_train" in row[0]]
+    write(table, [["path", "label"], *trained])
+    assert proposed(table).ingest.split_column is None
+
+
+def test_test_rows_without_labels_are_no_test(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = into_one_folder(folder)
+    rows = [[path, kind if part == "train" else "", part] for path, kind, part in flat_rows()]
+    table = write(root / "labels.csv", [["path", "label", "split"], *rows])
+    assert "None of the 12 rows of the part test has a label" in refused(table)
+    assert proposed(table, split_column="none").ingest.split_column is None
+    rows[0][1] = "cat"
+    write(table, [["path", "label", "split"], *rows])
+    assert "test: every class has images" in refused(table)
+    for part in ("train", "test"):
+        write(root / f"{part}.csv", [["path", "label"], *(r[:2] for r in rows[1:] if r[2] == part)])
+    table.unlink()
+    assert proposed(root).ingest.tables == {"train": ("train.csv",)}
+    assert "left aside: test.csv, none of whose rows has a label" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_first_image_may_be_missing(tmp_path: Path, ending: str) -> None:
     (tmp_path / "set").mkdir()
