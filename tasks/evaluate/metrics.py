@@ -28,6 +28,7 @@ class Judged(_Row, extra="ignore"):
         model: SHA-256 of the file that ships.
         test_images: SHA-256 of their file.
         test_labels: SHA-256 of theirs.
+        predictions: SHA-256 of the file of all answers; None in figures of older code.
 
     """
 
@@ -35,6 +36,7 @@ class Judged(_Row, extra="ignore"):
     model: str
     test_images: str
     test_labels: str
+    predictions: str | None = None
 
     @property
     def test_set(self) -> tuple[str, str]:

@@ -30,6 +30,9 @@ def main() -> None:
     classifier = Classifier(model.read_bytes())
     chunks = show_progress(split.all().chunks(), what="classifying", total=len(split.labels))
     probabilities = np.concatenate([classifier.predict(chunk) for chunk in chunks])
+    predictions = tabulate_predictions(split.labels, probabilities, classes=data.classes)
+    with replacing(paths.PREDICTIONS) as temporary:
+        predictions.to_parquet(temporary, index=False)
     metrics = measure(
         split.labels,
         probabilities,
@@ -41,9 +44,9 @@ def main() -> None:
             model=sha256_of(paths.EXPORTED_MODEL),
             test_images=arrays["test_images.npy"]["sha256"],
             test_labels=arrays["test_labels.npy"]["sha256"],
+            predictions=sha256_of(paths.PREDICTIONS),
         ),
     )
-    predictions = tabulate_predictions(split.labels, probabilities, classes=data.classes)
     calibration = bin_confidences(split.labels, probabilities, num_bins=parameters.calibration_bins)
     names = np.array(data.classes)
     confusion = pd.DataFrame(
@@ -53,7 +56,5 @@ def main() -> None:
     write_json(paths.METRICS, metrics.model_dump(include=set(HEADLINES)))
     write_text(paths.CONFUSION, confusion.to_csv(index=False, lineterminator="\n"))
     write_text(paths.CALIBRATION, calibration.to_csv(index=False, lineterminator="\n"))
-    with replacing(paths.PREDICTIONS) as temporary:
-        predictions.to_parquet(temporary, index=False)
     low, high = metrics.accuracy_interval
     print(f"accuracy {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}]", flush=True)

@@ -287,7 +287,8 @@ def _read_answers(metrics: Metrics) -> tuple[Answers, dict[Path, str]]:
         )
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{path} can't be read ({error}). Make it anew: dvc repro") from None
-    if not (table.equals(expected) and _agree(found.model_dump(), metrics.model_dump())):
+    same = reports[path] == metrics.sha256.predictions and table.equals(expected)
+    if not (same and _agree(found.model_dump(), metrics.model_dump())):
         raise InputError(
             f"{path} and {paths.EVALUATION} don't belong together, or to these test images: the"
             " figures don't follow from the answers. Make both anew:"

@@ -186,8 +186,20 @@ def sort_otherwise(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[::-1].reset_index(drop=True)
 
 
+def exchange_two_of_a_class(table: pd.DataFrame) -> pd.DataFrame:
+    """Which changes no figure, but what a comparison image by image says."""
+    one, other = table.index[table["label"] == table["label"][0]][:2]
+    answers = table.columns.drop(["index", "label"])
+    table.loc[[one, other], answers] = table.loc[[other, one], answers].to_numpy()
+    return table
+
+
 @pytest.mark.parametrize(
-    "edit", [say_what_is_right, be_sure, forget_one, give_no_number, sort_otherwise]
+    "edit",
+    [
+        *(say_what_is_right, be_sure, forget_one, give_no_number, sort_otherwise),
+        exchange_two_of_a_class,
+    ],
 )
 def test_answers_from_which_the_figures_do_not_follow_are_not_judged(
     data: dict, edit: Callable[[pd.DataFrame], pd.DataFrame]
