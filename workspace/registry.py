@@ -105,7 +105,7 @@ def _require_tags_of_remote(root: Path) -> None:
 
 def _find_commit(root: Path, champion: str) -> str:
     """The newest commit up to HEAD that holds the model."""
-    commits = git("rev-list", "--max-count=50", "HEAD", "--", "dvc.lock", root=root).split()
+    commits = git("rev-list", "HEAD", "--", "dvc.lock", root=root).split()
     for commit in ["HEAD", *commits]:
         if _version_at(root, commit) == champion:
             return commit

@@ -10,6 +10,7 @@ from pathlib import Path
 from tasks.core.parameters import PARAMETERS_PATH, read_yaml
 from tasks.runner.errors import InputError
 from workspace.git import can_git, git
+from workspace.graph import read_stages
 from workspace.repository import open_dvc
 
 _PARAMETERS = str(PARAMETERS_PATH)
@@ -46,6 +47,7 @@ def commit_results(branch: str, root: Path, *, parameters: bytes | None = None) 
     reference = f"refs/heads/{branch}"
     before = git("for-each-ref", "--format=%(objectname)", reference, root=root)
     head = git("rev-parse", "HEAD", root=root)
+    _require_same_inputs(root)
     tree = _write_tree(root, parameters)
     if before and tree == git("rev-parse", f"{before}^{{tree}}", root=root):
         return before
@@ -76,6 +78,23 @@ def _paths_of(root: Path) -> tuple[list[str], list[str]]:
     ingest = (read_yaml(root / _PARAMETERS) or {}).get("ingest", {})
     apart = {(root / path).resolve() for path in (_PARAMETERS, ingest.get("path", _PARAMETERS))}
     return in_git, [path for path in read if (root / path).resolve() not in apart]
+
+
+def _require_same_inputs(root: Path) -> None:
+    """Refuses code, and other files of Git's, that were edited after a stage had read them."""
+    read = _paths_of(root)[1]
+    edited = sorted(
+        {path for stage in read_stages(root) for path in read if _names(stage.reasons, path)}
+    )
+    if edited:
+        raise InputError(
+            f"Since a stage has read them, these were edited: {', '.join(edited)}. The branch would"
+            " hold results that they haven't made. Run the pipeline again"
+        )
+
+
+def _names(reasons: tuple[str, ...], path: str) -> bool:
+    return any(reason.startswith(f"input {path} is ") for reason in reasons)
 
 
 def _write_tree(root: Path, parameters: bytes | None) -> str:

@@ -136,7 +136,8 @@ def measure(
     options: Any = {"labels": every, "zero_division": 0}
     columns = metrics.precision_recall_fscore_support(labels, predicted, **options)
     precision, recall, f1, support = (np.asarray(column) for column in columns)
-    figures = (column.tolist() for column in (precision, recall, f1, support))
+    # Of a model without a right answer, scikit-learn counts in fractions.
+    figures = (column.tolist() for column in (precision, recall, f1, support.astype(np.int64)))
     rows = zip(classes, *figures, strict=True)
     matrix = metrics.confusion_matrix(labels, predicted, labels=every)
     bins = bin_confidences(labels, probabilities, num_bins=num_bins)

@@ -128,8 +128,11 @@ def promote_by_person(
     record = begin_record()
     pending = record.pending
     if pending and version in (None, pending.version):
-        reason = f"{because} ({pending.reason})"
-        event = Event("promoted", pending.version, record.current, now(), by, reason)
+        judged = "" if pending.champion == record.current else f", against {pending.champion}"
+        reason = f"{because} ({pending.reason}{judged})"
+        # The gate hasn't compared it with another champion than that one.
+        what = "overridden" if judged else "promoted"
+        event = Event(what, pending.version, record.current, now(), by, reason)
         promote(event, None)
         remove_old_versions(keep=limits.keep)
         return f"**Approved**: {pending.version}, by {by}: {because}"
@@ -335,7 +338,7 @@ def _follow_up(
     files = {**files, kept: sha256_of(kept)}
     told = describe(verdict)
     if because is None and limits.promotes == "after_approval":
-        let_wait(Pending(verdict.version, now(), told), files, champion=verdict.champion)
+        let_wait(Pending(verdict.version, now(), told, verdict.champion), files)
         return replace(verdict, decision="pending")
     what = "promoted" if verdict.decision == "accepted" else "overridden"
     reason = f"{because} (the gate: {told})" if because else told

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Literal
 
 import numpy as np
-from scipy.special import bdtr
+from scipy.special import bdtr, chdtrc
 
 from tasks.evaluate.metrics import ClassMetrics, Metrics
 from tasks.models.compare import (
@@ -32,6 +32,7 @@ DECISION = (
 )
 # Of a test set of which a part was left out, at least as many images must be left.
 FEWEST_UNSEEN = 30
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,11 @@ def judge(
         reasons += _compare(rival, limits)
     elif rival:
         reasons.append(rival)
-    elif reasons:
-        reasons.append(Reason(True, "there is no champion yet: the thresholds decide"))
     else:
-        reasons.append(_compare_with_guessing(metrics))
+        if reasons:
+            reasons.append(Reason(True, "there is no champion yet: the thresholds decide"))
+        if limits.min_accuracy is None:
+            reasons.append(_compare_with_guessing(metrics))
     if withdrawn is not None:
         reasons.append(Reason(False, f"this very model was taken back before: {withdrawn}"))
     accepted = all(reason.holds for reason in reasons)
@@ -231,9 +233,19 @@ def _check_recalls(
     classes: Sequence[ClassMetrics], asked: float, significance: float
 ) -> Iterator[Reason]:
     """A recall is too low if chance doesn't explain it, corrected for the number of classes."""
-    p_values = correct_for_number(
-        [float(bdtr(np.rint(row.recall * row.support), row.support, asked)) for row in classes]
-    )
+    alone = [float(bdtr(np.rint(row.recall * row.support), row.support, asked)) for row in classes]
+    p_values = correct_for_number(alone)
+    # Fisher's: many classes that miss a little are no chance, though each alone may be.
+    together = float(chdtrc(2 * len(alone), -2 * np.log(np.maximum(alone, 1e-300)).sum()))
+    if together <= significance < min(p_values):
+        below = [row.name for row in classes if row.recall < asked]
+        yield Reason(
+            False,
+            f"{len(below)} of {len(classes)} classes have a recall below {asked:.4f}, which chance"
+            f" does not explain together (p = {together:.2g}): {', '.join(below[:_SHOWN])}"
+            + (" …" if len(below) > _SHOWN else ""),
+        )
+        return
     found = sorted(
         ((p_value, row.recall, row) for p_value, row in zip(p_values, classes, strict=True)),
         key=itemgetter(0, 1),
@@ -256,10 +268,10 @@ def _compare_with_guessing(metrics: Metrics) -> Reason:
     holds = low > guessed
     return Reason(
         holds,
-        "there is neither a champion nor a threshold, so that to beat guessing is enough: accuracy"
-        f" {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}], the lower end {'>' if holds else '≤'}"
-        f" {guessed:.4f}, which always saying {commonest.name} would have. To ask for more, set"
-        " gate.min_accuracy in params.yaml",
+        "there is neither a champion nor gate.min_accuracy, so that guessing is to be beaten:"
+        f" accuracy {metrics.accuracy:.4f} [{low:.4f}, {high:.4f}], the lower end"
+        f" {'>' if holds else '≤'} {guessed:.4f}, which always saying {commonest.name} would have."
+        " To ask for more, set gate.min_accuracy in params.yaml",
     )
 
 

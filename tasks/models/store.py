@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +28,7 @@ CHAMPIONS = Path("models/champion")
 RECORD_NAME = "champion.json"
 _COMMAND = "pipeline champion"
 _VERSION = re.compile("[0-9a-f]{12}")
+_OLD = ".old"  # of the name of a version's folder that is being replaced
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,14 @@ class Pending:
         version: of it; its folder lies beside those of champions.
         time: ISO 8601, UTC, since when it waits.
         reason: the gate's sentences.
+        champion: with which it was compared; None if there was none.
 
     """
 
     version: str
     time: str
     reason: str
+    champion: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,19 +166,16 @@ def promote(event: Event, files: Mapping[Path, str] | None, folder: Path = CHAMP
         if files is not None:
             _copy(files, event.version, record, folder)
         elif damage := find_damage(folder / event.version):
-            raise InputError(f"{damage}. Have it judged again, which brings it back: pipeline gate")
+            raise InputError(f"{damage}. {_tell_way_back()}")
         return _follow(record, event, folder)
 
 
-def let_wait(
-    pending: Pending, files: Mapping[Path, str], *, champion: str | None, folder: Path = CHAMPIONS
-) -> Pending:
+def let_wait(pending: Pending, files: Mapping[Path, str], *, folder: Path = CHAMPIONS) -> Pending:
     """Keeps an accepted model until a person decides, instead of one that has waited so far.
 
     Args:
         pending: the model.
         files: as in `promote`.
-        champion: with which it was compared.
 
     Returns:
         What waits now: since when it did before, if it is the same model.
@@ -184,8 +185,8 @@ def let_wait(
 
     """
     with _changing(folder) as record:
-        if champion != record.current:
-            raise DecidedMeanwhileError(_tell_change(record, champion))
+        if pending.champion != record.current:
+            raise DecidedMeanwhileError(_tell_change(record, pending.champion))
         if reason := record.withdrawn.get(pending.version):
             raise DecidedMeanwhileError(
                 f"{pending.version} was taken back meanwhile: {reason}. Have the candidate judged"
@@ -282,7 +283,7 @@ def find_predecessor(record: Record, folder: Path = CHAMPIONS) -> str:
 
 def _require_whole(version: str, record: Record, folder: Path) -> None:
     """Refuses to go back to what isn't an earlier champion with all its bytes."""
-    versions = _list_versions(folder)
+    versions = _list_versions(folder, record)
     if version not in versions:
         raise InputError(
             f"There is no version {version}. Versions in {folder}: {', '.join(versions) or 'none'}."
@@ -312,10 +313,13 @@ def remove_old_versions(*, keep: int, folder: Path = CHAMPIONS) -> list[str]:
     with _changing(folder) as record:
         recent = dict.fromkeys([record.current, *_champions(record)])
         replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
-        old = set(_list_versions(folder)) & (replaced - {record.waiting})
-        for name in old:
-            _remove(folder / name)
-        return sorted(old.difference(_list_versions(folder)))
+        old = set(_list_versions(folder, record)) & (replaced - {record.waiting})
+        for name in sorted(old):
+            try:
+                _remove(folder / name)
+            except OSError as error:  # what was decided stands
+                print(f"{error.filename} can't be removed: {error.strerror}", flush=True)
+        return sorted(old.difference(_list_versions(folder, record)))
 
 
 def champion_folder(folder: Path = CHAMPIONS) -> Path | None:
@@ -343,12 +347,12 @@ def verify_store(folder: Path = CHAMPIONS) -> None:
     record = read_record(folder)
     named = filter(None, [record.current, record.waiting])
     faults = []
-    for version in dict.fromkeys([*_list_versions(folder), *named]):
+    for version in dict.fromkeys([*_list_versions(folder, record), *named]):
         damage = find_damage(folder / version)
         if damage and version == record.current:
             faults.append(f"The champion can't be used: {damage}. {_tell_remedies(record, folder)}")
         elif damage and version == record.waiting:
-            faults.append(f"{damage}. It can't be promoted. Have it judged again: pipeline gate")
+            faults.append(f"{damage}. It can't be promoted. {_tell_way_back()}")
         elif damage:
             faults.append(f"{damage}. Nobody can go back to it: rm -r {folder / version}")
     if faults:
@@ -401,13 +405,34 @@ def _champions(record: Record) -> list[str]:
     return [event.version for event in reversed(record.events) if event.what != "declined"]
 
 
-def _list_versions(folder: Path) -> list[str]:
-    """The folders that promotions made, whole or not; whatever else lies there is somebody's."""
+def _list_versions(folder: Path, record: Record | None = None) -> list[str]:
+    """The folders that promotions made; whatever else lies there is somebody's.
+
+    They hold what their name says or, if the record knows them, what is left of it.
+    """
     marks = (SEAL_NAME, CARD_NAME, MODEL_NAME)
+    known = {event.version for event in record.events} | {record.waiting} if record else set()
+    known |= {event.replaced for event in record.events} | {record.current} if record else set()
     return sorted(
         path.name
         for path in (folder.iterdir() if folder.is_dir() else ())
-        if _VERSION.fullmatch(path.name) and any((path / mark).exists() for mark in marks)
+        if _VERSION.fullmatch(path.name)
+        and any((path / mark).exists() for mark in marks)
+        and (path.name in known or _is_itself(path))
+    )
+
+
+def _is_itself(version_folder: Path) -> bool:
+    try:
+        return version_of(version_folder) == version_folder.name
+    except (InputError, OSError):
+        return False
+
+
+def _tell_way_back() -> str:
+    return (
+        "If it is the candidate still, have it judged again, which brings it back: pipeline gate."
+        f" If not: {_COMMAND} decline --because REASON"
     )
 
 
@@ -446,6 +471,8 @@ def _changing(folder: Path) -> Iterator[Record]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        for old in folder.glob(f".*{_OLD}"):  # of a process that was killed
+            _bring_back(old)
         yield begin_record(folder)
 
 
@@ -453,21 +480,37 @@ def _copy(files: Mapping[Path, str], version: str, record: Record, folder: Path)
     if not (folder / RECORD_NAME).exists():
         # Killed before its own record is written, this leaves versions, but no lost record.
         _write(record, folder)
-    with replacing(folder / version) as target:
-        target.mkdir()
-        for source in files:
-            shutil.copyfile(source, target / source.name)
-        seal(target)
-        judged = {source.name: sha256 for source, sha256 in files.items()}
-        if read_seal(target, remedy="") != judged or version_of(target) != version:
-            raise InputError("The candidate changed while it was copied. Run this again")
-        _keep_others(folder / version, target)
+    place, old = folder / version, folder / f".{version}-{time.time_ns()}{_OLD}"
+    judged = {source.name: sha256 for source, sha256 in files.items()}
+    if not find_damage(place) and read_seal(place, remedy="") == judged:
+        return
+    if place.exists():
+        place.rename(old)
+    try:
+        with replacing(place) as target:
+            target.mkdir()
+            for source in files:
+                shutil.copyfile(source, target / source.name)
+            seal(target)
+            if read_seal(target, remedy="") != judged or version_of(target) != version:
+                raise InputError("The candidate changed while it was copied. Run this again")
+            _keep_others(old, target)
+    finally:
+        _bring_back(old)
+
+
+def _bring_back(old: Path) -> None:
+    """Puts a version that was to be replaced in its place again, unless another is there now."""
+    place = old.with_name(old.name[1:].partition("-")[0])
+    if old.exists() and not place.exists():
+        old.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _forget(version: str | None, record: Record, folder: Path) -> None:
     """Removes what has waited and was never the champion."""
     known = {*_champions(record), *(event.replaced for event in record.events)}
-    if version in set(_list_versions(folder)) - known - {record.current, record.waiting}:
+    if version in set(_list_versions(folder, record)) - known - {record.current, record.waiting}:
         _remove(folder / version)
 
 

@@ -76,8 +76,7 @@ ELSEWHERE = {
     "promote the candidate: … promote --because": _LEFT,
     "Go back to another: ": _PASSED,
     "Nobody can go back to it: rm -r": _PASSED,
-    "It can't be promoted. Have it judged again": _MENDED,
-    "Have it judged again, which brings it back": _MENDED,
+    "have it judged again, which brings it back": _MENDED,
     "… waits for a decision: … promote": f"{_STORE}::test_what_waits_is_no_version_to_go_back_to",
     "What it was started with changed while it ran": (
         "tests/tasks/runner/test_declared.py::"
@@ -487,7 +486,7 @@ def a_model_that_was_declined_meanwhile(root: Path) -> Iterator[str]:
     files = {root / paths.CANDIDATE / name: sha256 for name, sha256 in seal.items()}
     version = version_of(root / paths.CANDIDATE)
     pending = Pending(version, now(), "good")
-    let_wait(pending, files, champion=None)
+    let_wait(pending, files)
     decline(Event("declined", version, None, now(), "ann", "no"))
     seen = caught(let_wait, pending, files, champion=None)
     yield seen

@@ -131,7 +131,11 @@ def test_a_run_in_which_only_the_champion_changed_is_kept(root: Path) -> None:
 def test_without_the_record_of_champions_no_run_is_removed(root: Path) -> None:
     for day in range(3):
         keep(root, day)
-    (root / "models" / "champion" / "c0ffee").mkdir(parents=True)
+    version = root / "models" / "champion" / "version"
+    version.mkdir(parents=True)
+    (version / "classifier.tflite").write_bytes(b"model")
+    (version / "card.json").write_text('{"classes": ["cat", "dog"]}')
+    version.rename(version.with_name(version_of(version)))
     with keeping(root, keep_runs=1, keep_days=1.0) as log:
         log.outcomes["train"] = "ran"
     assert len(read_runs(root / ARCHIVE)) == 4

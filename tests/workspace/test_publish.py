@@ -56,8 +56,9 @@ def test_by_default_nothing_leaves_the_workspace(root: Path) -> None:
 
 
 def test_a_commit_holds_all_that_git_tracks_and_touches_nothing_else(root: Path) -> None:
-    before = git("status", "--porcelain", "-uno", root=root), git("rev-parse", "HEAD", root=root)
     (root / "tasks" / "core" / "never_added.py").write_text("")
+    dvc("commit", "--force", root=root)
+    before = git("status", "--porcelain", "-uno", root=root), git("rev-parse", "HEAD", root=root)
     commit = commit_results("results", root)
     changed = set(git("diff", "--name-only", "HEAD", commit, root=root).split())
     edited = {".dvc/config", "params.yaml", "tasks/core/never_added.py"}
@@ -96,6 +97,17 @@ def test_a_commit_holds_the_parameters_that_made_it_whatever_was_edited_since(ro
     assert edited.encode() != recorded
     commit = commit_results("results", root, parameters=recorded)
     assert git("show", f"{commit}:params.yaml", root=root).encode() == recorded
+
+
+def test_code_that_was_edited_after_a_stage_had_read_it_is_not_committed(root: Path) -> None:
+    code = root / "tasks" / "ingest" / "table.py"
+    before = code.read_text()
+    code.write_text(f"{before}# a thought\n")
+    with pytest.raises(InputError, match=r"were edited: tasks/ingest\. .*Run the pipeline again"):
+        commit_results("results", root)
+    assert "results" not in git("for-each-ref", root=root)
+    code.write_text(before)
+    assert commit_results("results", root)
 
 
 def test_images_that_nobody_gave_to_git_are_not_committed(root: Path) -> None:

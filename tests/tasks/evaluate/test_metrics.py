@@ -87,6 +87,13 @@ def test_a_class_without_images_counts_nothing_and_breaks_nothing() -> None:
     }
 
 
+def test_a_model_without_a_right_answer_is_measured() -> None:
+    wrong = answers([0.1, 0.9], [0.1, 0.9], [0.9, 0.1])
+    metrics = measured(np.array([0, 0, 1]), wrong, classes=("a", "b"))
+    assert [row.support for row in metrics.classes] == [2, 1]
+    assert metrics.accuracy == 0
+
+
 def test_a_model_that_is_as_sure_as_it_is_right_has_no_calibration_error() -> None:
     labels = np.array([0, 0, 0, 1])
     bins = bin_confidences(labels, np.repeat(answers([0.75, 0.25]), 4, axis=0), num_bins=10)

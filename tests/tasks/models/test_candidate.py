@@ -431,6 +431,23 @@ def test_a_champion_of_which_it_is_not_known_what_it_has_seen_is_a_persons_decis
     assert "It isn't known on which images" in describe(verdict)
 
 
+def test_what_waited_under_another_champion_is_no_plain_promotion(data: dict) -> None:
+    """The record says that the gate has compared it with another one."""
+    judge()
+    change_model(temperature=2.0)
+    evaluate.main()
+    promote_by_person(LIMITS, because="mine", by="ann")
+    rival = read_record().current
+    change_model(temperature=3.0)
+    waits = judge(AFTER_APPROVAL.model_copy(update={"accepts": "not_worse", "margin": 0.9})).version
+    assert read_record().pending is not None
+    roll_back(None, reason="poor", by="ann", time="2026-01-01T12:00:00+00:00")
+    promote_by_person(LIMITS, because="it is better", by="ann")
+    event = read_record().events[-1]
+    assert (event.version, event.what) == (waits, "overridden")
+    assert f", against {rival})" in event.reason
+
+
 def test_what_waits_and_is_then_rejected_waits_no_longer(data: dict) -> None:
     version = judge(AFTER_APPROVAL).version
     strict = AFTER_APPROVAL.model_copy(update={"min_accuracy": 1.0})

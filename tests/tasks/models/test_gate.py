@@ -159,6 +159,31 @@ def test_chance_alone_rarely_lets_a_recall_be_too_low(number: int, support: int)
     assert rejected <= 0.0825 * 400
 
 
+@pytest.mark.parametrize(("number", "support", "bad"), [(100, 10, 100), (10, 10, 7), (30, 5, 20)])
+def test_many_classes_that_are_missed_together_are_no_chance(
+    number: int, support: int, bad: int
+) -> None:
+    """None of them alone is worse than chance may make one of so many classes."""
+    classes = tuple(
+        ClassMetrics(name=str(place), precision=1, recall=place >= bad, f1=1, support=support)
+        for place in range(number)
+    )
+    metrics = measured().model_copy(update={"classes": classes})
+    limits = NO_THRESHOLDS.model_copy(update={"min_recall": 0.4})
+    champion = judged(range(90, 110))
+    (sentence,) = against(verdict_on(judged([]), champion, metrics=metrics, limits=limits))
+    assert sentence.startswith(f"{bad} of {number} classes have a recall below 0.4000")
+
+
+def test_a_limit_asks_for_no_less_than_none() -> None:
+    """A first model has to beat guessing unless a minimum of the accuracy is set."""
+    guessing = measured(0.52, 0.45)
+    for limits in (NO_THRESHOLDS, NO_THRESHOLDS.model_copy(update={"min_recall": 0.1})):
+        verdict = verdict_on(judged([]), None, metrics=guessing, limits=limits)
+        assert verdict.decision == "rejected"
+        assert "the lower end ≤ 0.5000" in describe(verdict)
+
+
 def test_a_recall_that_chance_explains_is_told() -> None:
     metrics = measured(shirt=0.69)
     sentences = [

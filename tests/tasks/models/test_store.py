@@ -180,7 +180,7 @@ def test_what_changed_since_it_was_judged_is_not_promoted(champions: Path) -> No
         with pytest.raises(InputError, match="changed while it was copied"):
             promote(event, files, champions)
         with pytest.raises(InputError, match="changed while it was copied"):
-            let_wait(Pending(version, NOON, "good"), files, champion=None, folder=champions)
+            let_wait(Pending(version, NOON, "good"), files, folder=champions)
         changed.write_bytes(changed.read_bytes()[:-1])
     assert read_record(champions) == Record()
     assert not (champions / version).exists()
@@ -376,15 +376,20 @@ def test_nothing_waits_on_which_somebody_has_decided_since_it_was_judged(
     before = read_record(champions)
     files = write_candidate(champions.parent / "candidate", b"second")
     with pytest.raises(DecidedMeanwhileError, match=r"meanwhile.*pipeline gate"):
-        let_wait(Pending(version, NOON, "good"), files, champion=first, folder=champions)
+        let_wait(Pending(version, NOON, "good", first), files, folder=champions)
     assert read_record(champions) == before
 
 
 def test_a_copy_under_another_name_is_no_version(champions: Path) -> None:
     version = promote_content(b"first", champions)
     (champions / version).rename(champions / ("0" * 12))
-    with pytest.raises(InputError, match=f"holds another version, {version}"):
+    with pytest.raises(InputError, match=r"There is no version 000000000000\."):
         back("0" * 12, champions, "?")
+    (champions / ("0" * 12)).rename(champions / version)
+    shutil.copytree(champions / version, champions / "202601011200")  # a person's backup
+    verify_store(champions)
+    (champions / "champion.json").unlink()
+    assert begin_record(champions).withdrawn.keys() == {version}
 
 
 @pytest.mark.parametrize("name", ["notes", "202601011200", "abc"])
@@ -431,11 +436,54 @@ def test_what_a_person_put_into_a_versions_folder_outlives_it(champions: Path) -
     verify_store(champions)
 
 
+def test_what_waits_and_is_whole_is_not_written_again(champions: Path) -> None:
+    version = wait_with(b"first", champions)
+    before = (champions / version).stat().st_ino
+    assert wait_with(b"first", champions) == version
+    assert (champions / version).stat().st_ino == before
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_version_that_was_being_replaced_when_the_process_was_killed_is_there(
+    champions: Path, is_replaced: bool
+) -> None:
+    version = wait_with(b"first", champions)
+    (champions / version / "notes.txt").write_text("mine")
+    old = champions / f".{version}-1.old"
+    if is_replaced:
+        shutil.copytree(champions / version, old)
+    else:
+        (champions / version).rename(old)
+    assert approve(version, champions).current == version
+    assert (champions / version / "notes.txt").read_text() == "mine"
+    assert not old.exists()
+    verify_store(champions)
+
+
+@needs_other_users
+def test_a_promotion_stands_where_an_old_version_can_not_be_removed(
+    champions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A child that is nobody promotes; the old version's folder is root's."""
+    first = promote_content(b"first", champions)
+    second = promote_content(b"second", champions)
+    champions.chmod(0o777)
+    (champions / ".lock").chmod(0o666)
+    child = os.fork()
+    if not child:
+        os.seteuid(NOBODY)
+        os._exit(len(remove_old_versions(keep=1, folder=champions)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert read_record(champions).current == second
+    verify_store(champions)
+    assert remove_old_versions(keep=1, folder=champions) == [first]
+
+
 def wait_with(content: bytes, champions: Path, time: str = NOON) -> str:
     files = write_candidate(champions.parent / "candidate", content)
     version = version_of(champions.parent / "candidate")
     champion = read_record(champions).current
-    let_wait(Pending(version, time, "accepted: good"), files, champion=champion, folder=champions)
+    let_wait(Pending(version, time, "accepted: good", champion), files, folder=champions)
     return version
 
 
@@ -542,6 +590,17 @@ def test_damage_to_what_waits_is_found_and_mended_by_the_gate(champions: Path) -
         approve(version, champions)
     wait_with(b"first", champions)
     assert approve(version, champions).current == version
+
+
+def test_damage_to_what_waits_is_no_dead_end_where_the_candidate_is_another(
+    champions: Path,
+) -> None:
+    version = wait_with(b"first", champions)
+    (champions / version / "classifier.tflite").write_bytes(b"?")
+    with pytest.raises(InputError, match="decline --because"):
+        verify_store(champions)
+    decline(Event("declined", version, None, NOON, "ann", "damaged"), champions)
+    verify_store(champions)
 
 
 def test_a_decision_on_a_champion_that_has_changed_meanwhile_is_refused(champions: Path) -> None:
