@@ -17,7 +17,7 @@ from tasks.images.files import list_files, read_file
 from tasks.ingest.parameters import TableParameters
 from tasks.ingest.rows import as_text, column_names, first_row, kind_of, read_rows
 from tasks.ingest.table import find_file, pixel_columns
-from tasks.propose.columns import ask
+from tasks.propose.columns import ask_column
 from tasks.propose.options import Options
 from tasks.runner.errors import InputError
 
@@ -99,7 +99,7 @@ def find_images(table: Path, sample: Cells, files: Files, options: Options) -> t
     }
     wanted = options.path_column
     if wanted is not None and wanted not in columns and "*" not in wanted:
-        raise ask(table, "images", list(columns), "--path-column")
+        raise ask_column(table, "images", list(columns), "--path-column")
     if wanted is not None:
         columns = {name: cells for name, cells in columns.items() if name == wanted}
     groups = Counter(re.sub(r"\d+", "*", name) for name in columns if re.search(r"\d", name))
@@ -116,7 +116,7 @@ def find_images(table: Path, sample: Cells, files: Files, options: Options) -> t
             " Expected paths relative to the table's folder, in the same case"
         )
     if len(kinds) != 1:
-        raise ask(table, "images", list(kinds), "--path-column")
+        raise ask_column(table, "images", list(kinds), "--path-column")
     ((name, kind),) = kinds.items()
     return kind, name
 

@@ -34,7 +34,7 @@ def find_labels(table: Path, values: Counts, splits: list[str], options: Options
     """The column of the labels."""
     if options.label_column is not None:
         if options.label_column not in values:
-            raise ask(table, "labels", list(values), "--label-column")
+            raise ask_column(table, "labels", list(values), "--label-column")
         return options.label_column
     others = [
         name for name in values if name not in splits and not _plain(name).startswith("unnamed")
@@ -47,7 +47,9 @@ def find_labels(table: Path, values: Counts, splits: list[str], options: Options
         several = (
             f"; {shorten(flags)} hold 0 and 1: if one is 1 in each row, make one column of them"
         )
-        raise ask(table, "labels", named, "--label-column", several if len(flags) > 1 else "")
+        raise ask_column(
+            table, "labels", named, "--label-column", several if len(flags) > 1 else ""
+        )
     return named[0]
 
 
@@ -57,7 +59,7 @@ def list_splits(table: Path, values: Counts, options: Options) -> list[str]:
     if wanted == "none":
         return []
     if wanted not in (None, *values):
-        raise ask(table, "splits", list(values), "--split-column")
+        raise ask_column(table, "splits", list(values), "--split-column")
     if wanted is not None:
         return [wanted]
     others = [name for name in values if name != options.label_column]
@@ -167,7 +169,7 @@ def shorten(names: list[str]) -> str:
     return ", ".join(name[:40] for name in names[:_SHOWN]) + more
 
 
-def ask(table: Path, what: str, names: list[str], option: str, seen: str = "") -> InputError:
+def ask_column(table: Path, what: str, names: list[str], option: str, seen: str = "") -> InputError:
     """What to say where a column can't be told from others."""
     return InputError(
         f"{table} has {len(names)} columns that may hold {what} ({shorten(names) or 'none'});"

@@ -3,9 +3,10 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from tasks.images.files import why_aside, why_name_aside
 from tasks.ingest.parameters import TableParameters
@@ -14,7 +15,7 @@ from tasks.ingest.table import pixel_columns
 from tasks.propose.cells import SAMPLE, Files, find_images, find_ways, is_data
 from tasks.propose.columns import (
     Counts,
-    ask,
+    ask_column,
     find_labels,
     find_split,
     list_splits,
@@ -49,6 +50,12 @@ def _list_tables(path: Path) -> list[tuple[Path, str | None]]:
     ]
 
 
+def _tell_aside(path: Path, root: Path) -> Iterator[str]:
+    for table, reason in _list_tables(path):
+        if reason:
+            yield f"left aside: the table {table.relative_to(root)}, {reason}"
+
+
 def _why_aside(table: Path, root: Path) -> str | None:
     folders = filter(None, map(why_name_aside, table.relative_to(root).parts[:-1]))
     reason = next(folders, why_aside(table))
@@ -63,28 +70,17 @@ def understand_tables(
     What can't be known is asked for by an option.
     """
     root = path.parent if path.is_file() else path
-    parts, lines = _split_into_parts(root, find_tables(path))
-    lines = [
-        *(
-            f"left aside: the table {table.relative_to(root)}, {reason}"
-            for table, reason in _list_tables(path)
-            if reason
-        ),
-        *lines,
-    ]
+    parts, more = _split_into_parts(root, find_tables(path))
+    lines = [*_tell_aside(path, root), *more]
     first = next(iter(parts.values()))[0]
     files = Files(options)
     header = not is_data(first, files)
     names = column_names(first, header=header)
     lines.append(f"columns: {shorten(names)}" + ("" if header else " (there is no header)"))
-    sample = list(islice(read_rows(first, names, header=header), SAMPLE))
-    if not sample:
-        raise InputError(f"{first} has no rows; expected one for each image")
-    by_name = dict(zip(names, zip(*sample, strict=True), strict=True))
-    kind, pattern = find_images(first, by_name, files, options)
+    kind, pattern = find_images(first, _read_sample(first, names, header=header), files, options)
     pixels = pixel_columns(names, pattern, others=(options.label_column, options.split_column))
     if len(pixels) == len(names) > 1:
-        raise ask(first, "labels", names, "--label-column")
+        raise ask_column(first, "labels", names, "--label-column")
     others = [name for name in names if name not in pixels]
     counts = {table: _count(table, others, header=header) for table in chain(*parts.values())}
     values = {name: _add(counts.values(), name) for name in others}
@@ -108,16 +104,12 @@ def understand_tables(
         )
     way = find_ways(tables, pattern, files, header=header)[0] if kind == "files" else "{}"
     if kind == "files" and len(parts) == 1 and not splits and options.split_column is None:
-        (paths,) = parts.values()
-        cells = chain.from_iterable(read_rows(table, [pattern], header=header) for table in paths)
-        refuse_parts_in_paths(first, pattern, (as_text(cell) for (cell,) in cells))
+        rows = chain.from_iterable(read_rows(table, [pattern], header=header) for table in tables)
+        refuse_parts_in_paths(first, pattern, (as_text(cell) for (cell,) in rows))
     source = TableParameters(
         format="table",
         path=str(root),
-        tables={  # pyright: ignore[reportArgumentType]
-            part: tuple(os.fspath(table.relative_to(root)) for table in tables)
-            for part, tables in parts.items()
-        },
+        tables=_name_tables(parts, root),  # pyright: ignore[reportArgumentType]
         header=header,
         label_column=label,
         labels="names",
@@ -129,14 +121,31 @@ def understand_tables(
         **EXACT,
         **CHOICE,
     )
-    lines += [
-        *(f"{part}: {', '.join(names)}" for part, names in source.tables.items()),
-        f"{source.images}: the column {pattern} (--path-column)",
-        *([f"each file is {way}, {{}} being the value (--file-names)"] if kind == "files" else []),
-        f"labels: the column {label} (--label-column)",
-        f"parts: {source.split_column or 'no column'} (--split-column)",
-    ]
-    return source, labels, lines
+    return source, labels, [*lines, *_describe(source)]
+
+
+def _name_tables(parts: Parts, root: Path) -> dict[str, tuple[str, ...]]:
+    return {
+        part: tuple(os.fspath(table.relative_to(root)) for table in tables)
+        for part, tables in parts.items()
+    }
+
+
+def _read_sample(table: Path, names: list[str], *, header: bool) -> dict[str, tuple[Any, ...]]:
+    """The cells of each column in the first rows."""
+    sample = list(islice(read_rows(table, names, header=header), SAMPLE))
+    if not sample:
+        raise InputError(f"{table} has no rows; expected one for each image")
+    return dict(zip(names, zip(*sample, strict=True), strict=True))
+
+
+def _describe(source: TableParameters) -> Iterator[str]:
+    yield from (f"{part}: {', '.join(names)}" for part, names in source.tables.items())
+    yield f"{source.images}: the column {source.image_column} (--path-column)"
+    if source.images == "files":
+        yield f"each file is {source.file_names}, {{}} being the value (--file-names)"
+    yield f"labels: the column {source.label_column} (--label-column)"
+    yield f"parts: {source.split_column or 'no column'} (--split-column)"
 
 
 def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:

@@ -18,7 +18,7 @@ def collect(folders: tuple[str, ...], remedy: re.Pattern[str]) -> set[str]:
             nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
             inner = {id(part) for node in nodes for part in _parts_of(node)}
             for node in nodes:
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ask":
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ask_column":
                     what, option = (ast.literal_eval(node.args[place]) for place in (1, 3))
                     found.add(f"columns that may hold {what} … Name it: {option}")
                 elif id(node) not in inner:
@@ -34,7 +34,7 @@ def _parts_of(node: ast.AST) -> list[ast.AST]:
         return [part for part in ast.walk(node) if part is not node]
     if isinstance(node, ast.keyword) and node.arg in ("help", "description"):
         return [node.value]
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("ask", "_run"):
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("ask_column", "_run"):
         return list(node.args)
     return []
 

@@ -165,7 +165,9 @@ def test_many_classes_that_are_missed_together_are_no_chance(
 ) -> None:
     """None of them alone is worse than chance may make one of so many classes."""
     classes = tuple(
-        ClassMetrics(name=str(place), precision=1, recall=place >= bad, f1=1, support=support)
+        ClassMetrics(
+            name=str(place), precision=1, recall=float(place >= bad), f1=1, support=support
+        )
         for place in range(number)
     )
     metrics = measured().model_copy(update={"classes": classes})

@@ -462,21 +462,27 @@ def test_a_version_that_was_being_replaced_when_the_process_was_killed_is_there(
 
 @needs_other_users
 def test_a_promotion_stands_where_an_old_version_can_not_be_removed(
-    champions: Path, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A child that is nobody promotes; the old version's folder is root's."""
-    first = promote_content(b"first", champions)
-    second = promote_content(b"second", champions)
-    champions.chmod(0o777)
-    (champions / ".lock").chmod(0o666)
-    child = os.fork()
-    if not child:
+    """Its folder is root's, as after a backup was brought back."""
+    with TemporaryDirectory() as temporary:
+        champions = Path(temporary) / "champions"
+        first = promote_content(b"first", champions)
+        second = promote_content(b"second", champions)
+        for path, mode in (
+            (champions.parent, 0o777),
+            (champions, 0o777),
+            (champions / ".lock", 0o666),
+        ):
+            path.chmod(mode)
         os.seteuid(NOBODY)
-        os._exit(len(remove_old_versions(keep=1, folder=champions)))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert read_record(champions).current == second
-    verify_store(champions)
-    assert remove_old_versions(keep=1, folder=champions) == [first]
+        try:
+            assert remove_old_versions(keep=1, folder=champions) == []
+        finally:
+            os.seteuid(0)
+        assert f"{first}/card.json can't be removed: Permission denied" in capsys.readouterr().out
+        assert read_record(champions).current == second
+        assert remove_old_versions(keep=1, folder=champions) == [first]
 
 
 def wait_with(content: bytes, champions: Path, time: str = NOON) -> str:
