@@ -133,12 +133,7 @@ def measure(
         top_2_accuracy = float(
             metrics.top_k_accuracy_score(labels, distribution, k=2, labels=every)
         )
-    options: Any = {"labels": every, "zero_division": 0}
-    columns = metrics.precision_recall_fscore_support(labels, predicted, **options)
-    precision, recall, f1, support = (np.asarray(column) for column in columns)
-    # Of a model without a right answer, scikit-learn counts in fractions.
-    figures = (column.tolist() for column in (precision, recall, f1, support.astype(np.int64)))
-    rows = zip(classes, *figures, strict=True)
+    rows = _measure_classes(labels, predicted, classes)
     matrix = metrics.confusion_matrix(labels, predicted, labels=every)
     bins = bin_confidences(labels, probabilities, num_bins=num_bins)
     return Metrics(
@@ -149,18 +144,32 @@ def measure(
         interval_method="Wilson's score",
         top_2_accuracy=top_2_accuracy,
         loss=float(metrics.log_loss(labels, distribution, labels=every)),
-        macro_precision=float(precision.mean()),
-        macro_recall=float(recall.mean()),
-        macro_f1=float(f1.mean()),
+        macro_precision=float(np.mean([row.precision for row in rows])),
+        macro_recall=float(np.mean([row.recall for row in rows])),
+        macro_f1=float(np.mean([row.f1 for row in rows])),
         brier_score=float(((distribution - np.eye(len(classes))[labels]) ** 2).sum(1).mean()),
         expected_calibration_error=calibration_error(bins),
         calibration_error_by_chance=chance_error(bins, confidence=confidence),
         calibration_bins=num_bins,
-        classes=tuple(
-            ClassMetrics(**dict(zip(ClassMetrics.model_fields, row, strict=True))) for row in rows
-        ),
+        classes=rows,
         confusion_matrix=tuple(map(tuple, matrix.tolist())),
         sha256=sha256,
+    )
+
+
+def _measure_classes(
+    labels: np.ndarray, predicted: np.ndarray, classes: tuple[str, ...]
+) -> tuple[ClassMetrics, ...]:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    options: Any = {"labels": list(range(len(classes))), "zero_division": 0}
+    columns = precision_recall_fscore_support(labels, predicted, **options)
+    precision, recall, f1, support = (np.asarray(column) for column in columns)
+    # Of a model without a right answer, scikit-learn counts in fractions.
+    figures = (column.tolist() for column in (precision, recall, f1, support.astype(np.int64)))
+    rows = zip(classes, *figures, strict=True)
+    return tuple(
+        ClassMetrics(**dict(zip(ClassMetrics.model_fields, row, strict=True))) for row in rows
     )
 
 
