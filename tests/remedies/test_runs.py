@@ -492,7 +492,7 @@ def a_model_that_was_declined_meanwhile(root: Path) -> Iterator[str]:
     pending = Pending(version, now(), "good")
     let_wait(pending, files)
     decline(Event("declined", version, None, now(), "ann", "no"))
-    seen = caught(let_wait, pending, files, champion=None)
+    seen = caught(let_wait, pending, files)
     yield seen
     assert "taken back before: declined: no" in me.refused(told_after(seen, "judged again: "))
 
