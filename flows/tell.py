@@ -82,13 +82,23 @@ def find_address(webhook: str) -> str:
     else:
         address = _read_secret(name)
         where = f"Prefect's secret block {name}. Make it in Prefect's interface, under Blocks"
-    if not address or urlsplit(address).scheme not in ("http", "https"):
+    if not address or not _is_address(address):
         found = "something else" if address else "nothing"
         raise InputError(
             f"flow.webhook in params.yaml is {webhook}: expected an address (https://…), found"
             f" {found} in {where}"
         )
     return address
+
+
+def _is_address(text: str) -> bool:
+    """Whether a text is an address of the web whose host has a name that hosts can have."""
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna")
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host)
 
 
 def _read_secret(name: str) -> str | None:

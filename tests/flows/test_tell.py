@@ -128,7 +128,13 @@ def test_a_place_that_is_not_there_is_an_error_that_does_not_tell_the_address(
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [None, "", "hooks.example.invalid/1", "ftp://example.invalid"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, "", "hooks.example.invalid/1", "ftp://example.invalid", "https:///1"),
+        *("https://ho..st/1", f"https://{'a' * 64}.invalid/1", "https://[::1/1"),
+    ],
+)
 def test_a_variable_without_an_address_is_refused_with_its_name(
     monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
