@@ -6,8 +6,8 @@ makes that many images up, and a tenth of them, runs all six stages on both, and
 docs/speed.md, row by row. KIND is `photographs` (224 × 224 pixels in colour, as JPEG files in
 folders; 150 KB of `data/raw` each) or `npz` (28 × 28, grey, in one file). A tenth of an npz are
 test images, of photographs what `ingest` chooses. Each stage is a process of its own, just as
-DVC would start it; training is one epoch of the smallest network, because its memory doesn't depend
-on the number of epochs.
+DVC would start it; training is one epoch of the smallest network, in bfloat16, because its memory doesn't
+depend on the number of epochs.
 """
 
 import os
@@ -123,6 +123,7 @@ def write_parameters(workspace: Path, proposal: Path, made_up: Kind) -> None:
     # Of few images, those that are chosen to test on are less even.
     parameters["validate"] |= {"share_tolerance": 0.5, "max_divergence": 1.0}
     parameters["train"] |= {"architecture": "light", "epochs": 1}
+    parameters["train"] |= {"precision": "bfloat16", "processor": "native"}
     parameters["train"] |= {"batch_size": made_up.batch_size}
     with (workspace / "params.yaml").open("w", encoding="utf-8") as file:
         reader.dump(parameters, file)
