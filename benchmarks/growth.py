@@ -6,8 +6,8 @@ makes that many images up, and a tenth of them, runs all six stages on both, and
 docs/speed.md, row by row. KIND is `photographs` (224 × 224 pixels in colour, as JPEG files in
 folders; 150 KB of `data/raw` each) or `npz` (28 × 28, grey, in one file). A tenth of an npz are
 test images, of photographs what `ingest` chooses. Each stage is a process of its own, just as
-DVC would start it; training is one epoch of the smallest network, in bfloat16, because its memory doesn't
-depend on the number of epochs.
+DVC would start it; training is one epoch of the smallest network, in bfloat16, because its
+memory doesn't depend on the number of epochs.
 """
 
 import os
