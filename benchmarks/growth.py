@@ -118,8 +118,8 @@ def write_parameters(workspace: Path, proposal: Path, made_up: Kind) -> None:
     parameters = reader.load(proposal.read_text(encoding="utf-8"))
     parameters["data"] |= {"train_images": None, "test_images": None}
     parameters["ingest"]["path"] = str(Path("images") / made_up.path)
-    # The most even and the brightest image of a set are others than those of the sample.
-    parameters["validate"] |= {"min_spread": 1.0, "min_highest": 128, "accepted_labels": None}
+    # The most even image of a set is another one than that of the sample.
+    parameters["validate"] |= {"min_spread": 1.0, "accepted_labels": None}
     # Of few images, those that are chosen to test on are less even.
     parameters["validate"] |= {"share_tolerance": 0.5, "max_divergence": 1.0}
     parameters["train"] |= {"architecture": "light", "epochs": 1}

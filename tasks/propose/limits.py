@@ -76,11 +76,16 @@ def _limit_images(images: pd.DataFrame, brightness: pd.Series) -> Commented:
     without = float(by_split["zero_share"].agg(lambda share: (share < zeros).mean()).max())
     spread = float(images["spread"].min())
     blank = "; some images are blank" if spread == 0 else ""
+    lowest, highest = int(images["minimum"].min()), int(images["maximum"].max())
+    reached = int(by_split["maximum"].max().min())
     dimmest, brightest = float(brightness.min()), float(brightness.max())
     return {
-        "pixel_minimum": (int(images["minimum"].min()), "the lowest pixel found"),
-        "pixel_maximum": (int(images["maximum"].max()), "the highest pixel found"),
-        "min_highest": (int(by_split["maximum"].max().min()), "in each split, some image has it"),
+        "pixel_minimum": (int(lowest / _ROOM), f"{lowest} found"),
+        "pixel_maximum": (min(255, math.ceil(highest * _ROOM)), f"{highest} found"),
+        "min_highest": (
+            math.ceil(reached / _ROOM),
+            f"in each split, some image reaches it; {reached} found",
+        ),
         "min_spread": (
             round_down(spread / _ROOM, 2),
             f"standard deviation of the pixels of one image; {spread:.1f} found{blank}",

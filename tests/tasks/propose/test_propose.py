@@ -1032,8 +1032,25 @@ def test_blank_and_bright_images_pass_limits_of_their_own(tmp_path: Path) -> Non
         blank = np.full((6, 7, 1), 250, np.uint8)
         save_image(tmp_path / "white" / part / "cat" / "blank.png", blank)
     limits = proposed(tmp_path / "white").validate
-    assert (limits.pixel_maximum, limits.max_constant_pixels, limits.min_spread) == (250, 22, 0.0)
+    assert (limits.max_constant_pixels, limits.min_spread) == (22, 0.0)
     assert limits.max_leaked_share >= 1 / 28
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "allowed", "reached"), [(0, 16, (0, 24), 11), (30, 238, (20, 255), 159)]
+)
+def test_limits_of_pixels_leave_room_for_images_to_come(
+    tmp_path: Path, lowest: int, highest: int, allowed: tuple[int, int], reached: int
+) -> None:
+    for number, name in enumerate(CLASSES):
+        for place in range(30):
+            generator = np.random.default_rng([number, place])
+            pixels = generator.integers(lowest, highest, (6, 7, 1), np.uint8)
+            pixels[0, :2, 0] = lowest, highest
+            save_image(tmp_path / "growing" / name / f"{place}.png", pixels)
+    limits = proposed(tmp_path / "growing").validate
+    assert (limits.pixel_minimum, limits.pixel_maximum) == allowed
+    assert limits.min_highest == reached
 
 
 def test_a_class_of_one_image_to_train_on_is_no_proposal(tmp_path: Path) -> None:
