@@ -64,7 +64,7 @@ def measure(
     """(2,) figures of the two exports, and (n,) whether each was right and both said the same."""
     import keras
 
-    from tasks.images.statistics import hash_images
+    from tasks.images.statistics import describe_images
     from tasks.train.export import export
     from tasks.train.fit import train_network
 
@@ -81,7 +81,9 @@ def measure(
             held_out,
             Checkpoint("key", Path(folder) / "training.npz"),
         )
-    calibration = choose_by_content(training, hash_images(training.source.images))
+    calibration = choose_by_content(
+        training, describe_images(training.source.images)["content"].to_numpy()
+    )
     models = []
     for kind in KINDS:
         asked = recipe.model_copy(update={"export": kind, "max_export_loss": 1.0})

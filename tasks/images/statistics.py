@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +14,6 @@ from tasks.runner.progress import show_progress
 # As many pixels at once as keep memory bounded, whatever the size of the images.
 _CHUNK_PIXELS = 2**23
 
-STATISTICS = ("minimum", "maximum", "mean", "spread", "zero_share", "not_finite")
-
 
 def describe_images(images: np.ndarray) -> pd.DataFrame:
     """Describes each image, in parts: a memory-mapped array is never held whole.
@@ -27,18 +24,11 @@ def describe_images(images: np.ndarray) -> pd.DataFrame:
     hashes, and two different ones among a million share one with a probability of 3e-8.
     """
     found = zip(_split(images), run_parts(_try_to_describe, _split(images)), strict=True)
-    described = (part or _describe(_Rows(images, rows.start, rows.stop)) for rows, part in found)
+    described = (
+        _describe(rows._replace(source=images)) if part is None else part for rows, part in found
+    )
     parts = list(show_progress(described, what="describing images", total=len(images)))
-    statistics = [part.statistics for part in parts] or [np.empty((0, len(STATISTICS)))]
-    frame = pd.DataFrame(np.concatenate(statistics), columns=list(STATISTICS))
-    frame["content"] = np.concatenate([np.empty(0, np.uint64), *(part.hashes for part in parts)])
-    return frame
-
-
-def hash_images(images: np.ndarray) -> np.ndarray:
-    """The column content of `describe_images` alone: (n, ...) → (n,) uint64."""
-    hashes = [_hash_chunk(chunk) for chunk in iterate_chunks(images)]
-    return np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
+    return pd.concat(parts or [_describe(_Rows(images, 0, 0))], ignore_index=True)
 
 
 def iterate_chunks(images: np.ndarray) -> Iterator[np.ndarray]:
@@ -62,17 +52,6 @@ class _Rows(NamedTuple):
         return chunk.reshape(len(chunk), int(np.prod(source.shape[1:])))
 
 
-@dataclass(frozen=True)
-class _Described:
-    """(m, statistics) float64 and (m,) uint64 of m images."""
-
-    statistics: np.ndarray
-    hashes: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.hashes)
-
-
 def _split(images: np.ndarray, *, as_file: bool = True) -> Iterator[_Rows]:
     source: np.ndarray | Path = images
     if as_file and is_elsewhere() and isinstance(images, np.memmap):
@@ -82,12 +61,7 @@ def _split(images: np.ndarray, *, as_file: bool = True) -> Iterator[_Rows]:
         yield _Rows(source, start, min(start + step, len(images)))
 
 
-def _describe(rows: _Rows) -> _Described:
-    chunk = rows.read()
-    return _Described(_describe_chunk(chunk), _hash_chunk(chunk))
-
-
-def _try_to_describe(rows: _Rows) -> _Described | None:
+def _try_to_describe(rows: _Rows) -> pd.DataFrame | None:
     """None on a machine that doesn't have the file."""
     try:
         return _describe(rows)
@@ -95,25 +69,20 @@ def _try_to_describe(rows: _Rows) -> _Described | None:
         return None
 
 
-def _describe_chunk(chunk: np.ndarray) -> np.ndarray:
+def _describe(rows: _Rows) -> pd.DataFrame:
+    chunk = rows.read()
     pixels = chunk.astype(np.float32, copy=False)
-    not_finite = (
-        np.zeros(len(chunk))
-        if np.issubdtype(chunk.dtype, np.integer)
-        else (~np.isfinite(chunk)).sum(axis=1)
-    )
-    with np.errstate(invalid="ignore"):
-        columns = [
-            chunk.min(axis=1),
-            chunk.max(axis=1),
-            pixels.mean(axis=1),
-            pixels.std(axis=1),
-            (chunk == 0).mean(axis=1),
-            not_finite,
-        ]
-        return np.stack(columns, axis=1).astype(np.float64)
-
-
-def _hash_chunk(chunk: np.ndarray) -> np.ndarray:
+    is_whole = np.issubdtype(chunk.dtype, np.integer)
     digests = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in chunk)
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+    with np.errstate(invalid="ignore"):
+        figures = {
+            "minimum": chunk.min(axis=1),
+            "maximum": chunk.max(axis=1),
+            "mean": pixels.mean(axis=1),
+            "spread": pixels.std(axis=1),
+            "zero_share": (chunk == 0).mean(axis=1),
+            "not_finite": 0 if is_whole else (~np.isfinite(chunk)).sum(axis=1),
+        }
+        frame = pd.DataFrame(figures, dtype=np.float64)
+    frame["content"] = np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+    return frame

@@ -72,7 +72,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 def read_seen(folder: Path) -> np.ndarray:
     """The sorted uint64 hashes of the images that a model was trained and chosen on.
 
-    They are those of `tasks.images.statistics.hash_images`.
+    They are the contents of `tasks.images.statistics.describe_images`.
 
     Raises:
         InputError: they aren't there, or can't be read.

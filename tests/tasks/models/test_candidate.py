@@ -22,7 +22,7 @@ from tasks.evaluate import stage as evaluate
 from tasks.images.decode import decode_image
 from tasks.images.errors import ImageError
 from tasks.images.policy import ImagePolicy
-from tasks.images.statistics import hash_images
+from tasks.images.statistics import describe_images
 from tasks.models import decide
 from tasks.models.card import version_of
 from tasks.models.data import describe_data, tell_changes
@@ -262,7 +262,7 @@ def test_corrected_names_of_classes_are_another_model_that_is_compared_by_name(
 def test_a_champion_is_not_judged_on_images_that_it_was_trained_on(data: dict) -> None:
     images = real_splits()["test"].images
     save_images(range(40))
-    np.save(paths.SEEN_IMAGES, np.unique(hash_images(images[40:90])))
+    np.save(paths.SEEN_IMAGES, np.unique(describe_images(images[40:90])["content"]))
     seal(paths.CANDIDATE)
     judge()
     save_images(range(100))
