@@ -9,13 +9,11 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from tasks.images.errors import ImageError
-from tasks.images.files import read_file
 from tasks.images.policy import ImagePolicy
 
 # What is larger isn't one of many small images, and is refused before it is unpacked.
@@ -47,12 +45,6 @@ def is_picture(content: bytes) -> bool:
     """Whether bytes begin like an image file of a kind that is read."""
     is_webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
     return is_webp or content.startswith(_BEGINNINGS)
-
-
-def read_image(path: Path, *, name: str, policy: ImagePolicy, follow_links: bool) -> np.ndarray:
-    """Reads an image file; see `read_file` and `decode_image`."""
-    content = read_file(path, name=name, follow_links=follow_links)
-    return decode_image(content, name=name, policy=policy)
 
 
 def decode_image(content: bytes, *, name: str, policy: ImagePolicy) -> np.ndarray:

@@ -19,7 +19,9 @@ import numpy as np
 from tasks.core.choice import hold_out, rank_by_content
 from tasks.core.dataset import ImageSplit, Selection, SplitName
 from tasks.core.parameters import DataParameters
+from tasks.images.decode import decode_image
 from tasks.images.errors import ImageError, Tally
+from tasks.images.policy import ImagePolicy
 from tasks.ingest.source import Entry, Source
 from tasks.runner.errors import InputError
 from tasks.runner.parts import is_elsewhere, run_parts, split_items
@@ -59,8 +61,8 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
 
     Labels outside the classes, a class without images, and no images at all are refused.
     """
-    shape = source.policy.shape
-    size = max(1, min(_MOST, _PART_BYTES // math.prod(shape)))
+    policy = source.policy
+    size = max(1, min(_MOST, _PART_BYTES // math.prod(policy.shape)))
     given: deque[Sequence[Entry]] = deque()
 
     def give() -> Iterator[Sequence[Entry]]:
@@ -68,7 +70,7 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
             given.append(part)
             yield part
 
-    load_part = partial(_load_part, shape=shape)
+    load_part = partial(_load_part, policy=policy)
     # What a source holds in memory isn't sent to other machines.
     parts = map(load_part, give()) if source.published else run_parts(load_part, give())
     names: list[str] = []
@@ -82,7 +84,7 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
                 has_test |= entry.split == "test"
                 if isinstance(loaded, ImageError) and is_elsewhere():
                     # Another machine may not have the file, which is no fault of the image.
-                    loaded = _load(entry, shape)
+                    loaded = _load(entry, policy)
                     num_read_here += not isinstance(loaded, ImageError)
                 if isinstance(loaded, ImageError):
                     faults.append(Fault(entry.label, loaded))
@@ -100,7 +102,7 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
     if not labels and not faults:
         raise InputError("There are no images at ingest.path of params.yaml. Add some, or mend it")
     _check_classes(labels, faults, data.classes)
-    images = np.memmap(spool, np.uint8, "r", shape=(len(labels), *shape))
+    images = np.memmap(spool, np.uint8, "r", shape=(len(labels), *policy.shape))
     return Collection(
         names=names,
         whole=ImageSplit(images, np.array(labels, np.uint8)),
@@ -153,18 +155,20 @@ def arrange(
     }, faults
 
 
-def _load_part(part: Sequence[Entry], *, shape: tuple[int, int, int]) -> list[bytes | ImageError]:
-    return [_load(entry, shape) for entry in part]
+def _load_part(part: Sequence[Entry], *, policy: ImagePolicy) -> list[bytes | ImageError]:
+    return [_load(entry, policy) for entry in part]
 
 
-def _load(entry: Entry, shape: tuple[int, int, int]) -> bytes | ImageError:
+def _load(entry: Entry, policy: ImagePolicy) -> bytes | ImageError:
     """The pixels, or why there are none."""
     try:
         image = entry.load()
+        if isinstance(image, bytes):
+            image = decode_image(image, name=entry.name, policy=policy)
     except ImageError as error:
         return error
-    if image.shape != shape or image.dtype != np.uint8:
-        detail = f": {image.dtype} {image.shape}; expected uint8 {shape}"
+    if image.shape != policy.shape or image.dtype != np.uint8:
+        detail = f": {image.dtype} {image.shape}; expected uint8 {policy.shape}"
         return ImageError(entry.name, "has another shape or type", detail)
     return image.tobytes()
 

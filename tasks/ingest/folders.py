@@ -12,9 +12,8 @@ from pathlib import Path
 
 from tasks.core.dataset import SplitName
 from tasks.core.parameters import DataParameters
-from tasks.images.decode import read_image
 from tasks.images.errors import Tally
-from tasks.images.files import list_files, why_aside
+from tasks.images.files import list_files, read_file, why_aside
 from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import FoldersParameters
 from tasks.ingest.source import PARTS, Entry, Source
@@ -23,16 +22,13 @@ from tasks.runner.errors import InputError
 
 def read_folders(source: FoldersParameters, data: DataParameters) -> Source:
     """Lists the files; their content is read later."""
-    policy = ImagePolicy.of(data, source)
     aside = Tally()
     entries = [
         Entry(
-            name=str(path),
-            label=label,
-            split=split,
-            load=partial(
-                read_image, path.absolute(), name=str(path), policy=policy, follow_links=True
-            ),
+            str(path),
+            label,
+            split,
+            partial(read_file, path.absolute(), name=str(path), follow_links=True),
         )
         for split, folder in _find_parts(Path(source.path), data.classes, aside)
         for label, path in _list_classes(folder, data.classes, aside)
@@ -43,7 +39,7 @@ def read_folders(source: FoldersParameters, data: DataParameters) -> Source:
         published=False,
         max_faulty_share=source.max_faulty_share,
         choice=source,
-        policy=policy,
+        policy=ImagePolicy.of(data, source),
         origin={"data_set": data.name, "format": "folders"},
         aside=aside,
     )

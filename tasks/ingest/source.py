@@ -28,13 +28,13 @@ class Entry(NamedTuple):
     """One labelled image: its name for messages, its position in the list of classes, its split.
 
     That is train also where the source has no test images of its own. `load` gives (height, width,
-    channels) uint8, or raises an ImageError.
+    channels) uint8, or the bytes of an image file, or raises an ImageError.
     """
 
     name: str
     label: int
     split: SplitName
-    load: Callable[[], np.ndarray]
+    load: Callable[[], np.ndarray | bytes]
 
 
 @dataclass(frozen=True)

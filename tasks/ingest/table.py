@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tasks.core.parameters import DataParameters
-from tasks.images.decode import decode_image
 from tasks.images.errors import ImageError, Tally
 from tasks.images.files import read_file
 from tasks.images.policy import ImagePolicy
@@ -72,7 +71,7 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
         entries=(
             Entry(row.name, positions[row.label], PARTS[row.part.lower()], load)
             for table, table_rows in tables
-            for row, load in zip(table_rows, _load_images(source, table, policy), strict=True)
+            for row, load in zip(table_rows, _load_images(source, table, policy.shape), strict=True)
             if row
         ),
         num_images=len(rows),
@@ -215,12 +214,11 @@ def _count_unlabelled_tests(rows: Iterable[_Row], aside: Tally) -> int:
 
 
 def _load_images(
-    source: TableParameters, table: Path, policy: ImagePolicy
-) -> Iterator[Callable[[], np.ndarray]]:
+    source: TableParameters, table: Path, shape: tuple[int, int, int]
+) -> Iterator[Callable[[], np.ndarray | bytes]]:
     """What loads the image of each row."""
     if source.images != "pixels":
-        for name, read in list_files(source, table):
-            yield partial(_decode, read, name, policy)
+        yield from (read for _, read in list_files(source, table))
         return
     numbers = count(1)
     names = column_names(table, header=source.header)
@@ -228,14 +226,10 @@ def _load_images(
     # A misspelt one is missing in words.
     columns = pixel_columns(names, source.image_column, others=others) or [source.image_column]
     for batch in read_batches(table, columns, header=source.header):
-        whole = as_pixels(batch) if len(batch) == math.prod(policy.shape) else None
+        whole = as_pixels(batch) if len(batch) == math.prod(shape) else None
         rows = zip(*(column.to_pylist() for column in batch), strict=True)
         for row, number in zip(rows if whole is None else whole, numbers, strict=False):
-            yield partial(parse_pixels, row, shape=policy.shape, name=f"{table}: row {number}")
-
-
-def _decode(read: Callable[[], bytes], name: str, policy: ImagePolicy) -> np.ndarray:
-    return decode_image(read(), name=name, policy=policy)
+            yield partial(parse_pixels, row, shape=shape, name=f"{table}: row {number}")
 
 
 def _bytes_of(cell: object, name: str) -> bytes:

@@ -36,7 +36,7 @@ def end_worker(number: int, *, folder: Path, times: int) -> int:
     return number
 
 
-def read_only_in(load: Callable[[], np.ndarray], *, process: int) -> np.ndarray:
+def read_only_in(load: Callable[[], np.ndarray | bytes], *, process: int) -> np.ndarray | bytes:
     """An image whose file other processes don't see."""
     if os.getpid() != process:
         raise ImageError("x.png", "can't be read", ": no such file")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.images.decode import decode_whole, fit_image, read_image
-from tasks.images.files import MAX_FILE_BYTES
+from tasks.images.decode import decode_image, decode_whole, fit_image
+from tasks.images.files import MAX_FILE_BYTES, read_file
 from tasks.images.policy import ImagePolicy
 from tasks.runner.errors import InputError
 
@@ -276,21 +276,22 @@ def test_damaged_bytes_of_any_kind_end_in_one_line(content: bytes, data: st.Data
 
 def test_a_missing_and_a_huge_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read: No such file"):
-        read_image(tmp_path / "a.png", name="a.png", policy=policy(6, 8), follow_links=True)
+        read_file(tmp_path / "a.png", name="a.png", follow_links=True)
     with (tmp_path / "b.png").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
     with pytest.raises(InputError, match="larger than"):
-        read_image(tmp_path / "b.png", name="b.png", policy=policy(6, 8), follow_links=True)
+        read_file(tmp_path / "b.png", name="b.png", follow_links=True)
 
 
 def test_a_link_is_followed_only_where_that_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encode(Image.fromarray(COLOUR)))
     (tmp_path / "b.png").symlink_to("a.png")
-    link, wanted = tmp_path / "b.png", policy(6, 8)
-    found = read_image(link, name="b.png", policy=wanted, follow_links=True)
+    link = tmp_path / "b.png"
+    content = read_file(link, name="b.png", follow_links=True)
+    found = decode_image(content, name="b.png", policy=policy(6, 8))
     np.testing.assert_array_equal(found, COLOUR)
     with pytest.raises(InputError, match=r"b\.png is a link, which isn't followed"):
-        read_image(link, name="b.png", policy=wanted, follow_links=False)
+        read_file(link, name="b.png", follow_links=False)
 
 
 # A frame of 7 around 9, in 4 × 8 pixels.
