@@ -57,12 +57,9 @@ def column_names(path: Path, *, header: bool) -> list[str]:
 def first_row(path: Path) -> list[str]:
     """The names of the columns, or what stands in their place in a table without a header."""
     with _naming(path):
-        if kind_of(path) == "Parquet":
-            with _open_parquet(path) as file:
-                return list(file.schema_arrow.names)
-        if kind_of(path) == "JSON":
-            with _open_json(path) as batches:
-                return list(batches.schema.names)
+        if (kind := kind_of(path)) != "CSV":
+            with _open(path) as file:
+                return list((file.schema_arrow if kind == "Parquet" else file.schema).names)
         with path.open("rb") as file:
             if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                 raise InputError(f"{path} is in UTF-16; expected UTF-8. {_to_utf8(path, 'UTF-16')}")
@@ -80,24 +77,13 @@ def read_batches(path: Path, columns: Sequence[str], *, header: bool) -> Iterato
         raise InputError(
             f"{path} has the columns {', '.join(names)}; missing: {', '.join(missing)}"
         )
-    with _naming(path):
-        wanted = list(dict.fromkeys(columns))
-        if kind_of(path) == "Parquet":
-            with _open_parquet(path) as file:
-                for batch in file.iter_batches(batch_size=_IMAGES_AT_ONCE, columns=wanted):
-                    yield [batch.column(column) for column in columns]
-            return
-        if kind_of(path) == "JSON":
-            opened = _open_json(path)
-        else:
-            if _has_quotes(path):
-                _require_rows(path, path.stat().st_mtime_ns)
-            opened = _open_csv(path, wanted, names=None if header else names)
-        with opened as batches:
-            for batch in batches:
-                for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
-                    part = batch.slice(start, _ROWS_AT_ONCE)
-                    yield [part.column(column) for column in columns]
+    wanted = list(dict.fromkeys(columns))
+    with _naming(path), _open(path, wanted, names=None if header else names) as file:
+        is_parquet = kind_of(path) == "Parquet"
+        for batch in file.iter_batches(_IMAGES_AT_ONCE, columns=wanted) if is_parquet else file:
+            for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+                part = batch.slice(start, _ROWS_AT_ONCE)
+                yield [part.column(column) for column in columns]
 
 
 def read_rows(path: Path, columns: Sequence[str], *, header: bool) -> Iterator[tuple[Any, ...]]:
@@ -125,25 +111,25 @@ def class_names(tables: Iterable[Path], column: str) -> list[str] | None:
         InputError: one says others than another, so that a number is two classes.
 
     """
-    said = {table: names for table in tables if (names := _class_names(table, column))}
-    first = next(iter(said), None)
-    for table, names in said.items():
-        if first and names != said[first]:
-            pairs = enumerate(zip_longest(names, said[first]))
+    said = [(table, names) for table in tables if (names := _class_names(table, column))]
+    for table, names in said:
+        first, expected = said[0]
+        if names != expected:
+            pairs = enumerate(zip_longest(names, expected))
             number = next(place for place, (own, other) in pairs if own != other)
             raise InputError(
                 f"The numbers in the column {column} are other classes in {table}"
                 f" ({_list_names(names, number)}) than in {first}"
-                f" ({_list_names(said[first], number)}). Save both with the same list of names, or"
+                f" ({_list_names(expected, number)}). Save both with the same list of names, or"
                 " with the names in place of the numbers"
             )
-    return said[first] if first else None
+    return said[0][1] if said else None
 
 
 def _class_names(path: Path, column: str) -> list[str] | None:
     if kind_of(path) != "Parquet":
         return None
-    with _naming(path), _open_parquet(path) as file:
+    with _naming(path), _open(path) as file:
         metadata = file.schema_arrow.metadata or {}
     try:
         feature = json.loads(metadata[b"huggingface"])["info"]["features"][column]
@@ -226,28 +212,25 @@ def _require_rows(path: Path, _modified: int) -> None:
             )
 
 
-def _open_csv(path: Path, columns: list[str], *, names: list[str] | None) -> Any:
+def _open(path: Path, columns: Iterable[str] = (), *, names: list[str] | None = None) -> Any:
+    """What PyArrow reads a table with; of CSV, some columns, which bear names, or those it has."""
     # Most sources need no table; PyArrow takes longer to import than all else here.
-    from pyarrow import csv, string
+    from pyarrow import csv, json, string
 
+    if kind_of(path) == "Parquet":
+        from pyarrow.parquet import ParquetFile
+
+        return ParquetFile(path)
+    if kind_of(path) == "JSON":
+        return json.open_json(path, json.ReadOptions(block_size=_BLOCK_BYTES))
+    if _has_quotes(path):
+        _require_rows(path, path.stat().st_mtime_ns)
     return csv.open_csv(
         path,
         csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=names),
         csv.ParseOptions(delimiter=_find_delimiter(path), newlines_in_values=True),
         csv.ConvertOptions(column_types=dict.fromkeys(columns, string()), include_columns=columns),
     )
-
-
-def _open_json(path: Path) -> Any:
-    from pyarrow import json
-
-    return json.open_json(path, json.ReadOptions(block_size=_BLOCK_BYTES))
-
-
-def _open_parquet(path: Path) -> Any:
-    from pyarrow.parquet import ParquetFile
-
-    return ParquetFile(path)
 
 
 @contextmanager

@@ -44,19 +44,18 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
     root = Path(source.path)
     policy = ImagePolicy.of(data, source)
     aside = Tally()
+    found = list(find_tables(source))
     if source.labels == "numbers":
-        class_names((table for _, table in find_tables(source)), source.label_column)
-    tables = [
-        (table, list(_read_labels(source, table, part, aside)))
-        for part, table in find_tables(source)
-    ]
+        class_names((table for _, table in found), source.label_column)
+    tables = [(table, list(_read_labels(source, table, part, aside))) for part, table in found]
     rows = [row for _, table_rows in tables for row in table_rows if row]
     positions = _positions((row.label for row in rows), data.classes, kind=source.labels)
     unknown = (row.part for row in rows if row.part.lower() not in PARTS)
     _refuse(
         "parts", unknown, f"{', '.join(PARTS)}, or ingest.split_values, which says what they are"
     )
-    if num := _count_unlabelled_tests(rows, aside):
+    num = aside.counts.get(_NO_LABEL["test"], 0)
+    if num and all(PARTS[row.part.lower()] != "test" for row in rows):
         raise InputError(
             f"None of the {num:,} rows of the part test has a label; expected labelled images to"
             " test on. Add the labels; or, to have test images chosen from the others, take the"
@@ -87,8 +86,7 @@ def read_table(source: TableParameters, data: DataParameters) -> Source:
 def find_tables(source: TableParameters) -> Iterator[tuple[str, Path]]:
     """The tables of each part; there must be one of each name."""
     root = Path(source.path)
-    named = [(part, name) for part, names in source.tables.items() for name in names]
-    for part, pattern in named:
+    for part, pattern in ((part, name) for part, names in source.tables.items() for name in names):
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             raise InputError(
                 f"ingest.tables in params.yaml names {pattern}; expected a name in {root}. Use one"
@@ -205,12 +203,6 @@ def _read_labels(
             yield None
             continue
         yield _Row(name, label, part)
-
-
-def _count_unlabelled_tests(rows: Iterable[_Row], aside: Tally) -> int:
-    """How many rows of the test have no label, if none has one."""
-    is_tested = any(PARTS[row.part.lower()] == "test" for row in rows)
-    return 0 if is_tested else aside.counts.get(_NO_LABEL["test"], 0)
 
 
 def _load_images(
