@@ -40,22 +40,21 @@ class Images(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The images of a path, and what nobody means as one."""
+    """The images of a path, and what nobody means as one.
+
+    `batches(size, first=0)` yields all from the first on, at most `size` at a time.
+    """
 
     num_images: int
     aside: Tally
-    read: Callable[[int, int], Iterator[Images]]
-
-    def batches(self, size: int, *, first: int = 0) -> Iterator[Images]:
-        """Yields all from the first on, at most so many at a time."""
-        return self.read(size, first)
+    batches: Callable[..., Iterator[Images]]
 
 
 def open_source(path: Path, policy: ImagePolicy) -> Source:
     """Finds out what a path is; one that holds no images is refused."""
     if path.is_dir():
         names, aside = list_pictures(path)
-        return _open_pictures(names, [path / name for name in names], policy, aside)
+        return _open_pictures({name: path / name for name in names}, policy, aside)
     if not path.is_file():
         raise InputError(f"{path} isn't a file. Expected {_EXPECTED}")
     try:
@@ -64,7 +63,7 @@ def open_source(path: Path, policy: ImagePolicy) -> Source:
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}. Expected {_EXPECTED}") from None
     if is_picture(beginning):
-        return _open_pictures([path.name], [path.resolve()], policy, Tally())
+        return _open_pictures({path.name: path.resolve()}, policy, Tally())
     if beginning.startswith(_NPY_MAGIC):
         array = open_npy(partial(path.open, "rb"), path.stat().st_size, str(path))
         return _open_stack(array, policy)
@@ -86,17 +85,14 @@ def list_pictures(folder: Path) -> tuple[list[str], Tally]:
     return [file.relative_to(folder).as_posix() for file in found.files], found.aside
 
 
-def _open_pictures(
-    names: list[str], paths: list[Path], policy: ImagePolicy, aside: Tally
-) -> Source:
-    places = dict(zip(names, paths, strict=True))
-
+def _open_pictures(places: dict[str, Path], policy: ImagePolicy, aside: Tally) -> Source:
     def fetch(part: Sequence[str]) -> Iterator[bytes | InputError]:
         return (fetch_file(places[name], name) for name in part)
 
-    return Source(
-        len(names), aside, lambda size, first: read_pictures(names[first:], fetch, policy, size)
-    )
+    def read(size: int, *, first: int = 0) -> Iterator[Images]:
+        return read_pictures([*places][first:], fetch, policy, size)
+
+    return Source(len(places), aside, read)
 
 
 def fetch_file(path: Path, name: str) -> bytes | InputError:
@@ -113,14 +109,9 @@ def read_pictures(
     policy: ImagePolicy,
     size: int,
 ) -> Iterator[Images]:
-    """Files of one image each, or .npy; whatever else they are is the error of a row.
+    """Files of one image each, or .npy, in batches; whatever else they are is the error of a row.
 
-    Args:
-        names: of the files.
-        fetch: gives the bytes of some of them, in order, or why there are none.
-        policy: what is done with a picture.
-        size: of a batch.
-
+    `fetch` gives the bytes of some of the named files, in order, or why there are none.
     """
 
     def read_part(part: Sequence[str]) -> list[np.ndarray | str]:
@@ -141,7 +132,7 @@ def _open_stack(array: Array, policy: ImagePolicy) -> Source:
     """A file of images of one size, one after another, that is unpacked as it is read."""
     images = _as_images(array, policy)
 
-    def read(size: int, first: int) -> Iterator[Images]:
+    def read(size: int, *, first: int = 0) -> Iterator[Images]:
         for pixels in images.rows(size, first=first):
             names = [str(first + number) for number in range(len(pixels))]
             yield Images(names, [None] * len(pixels), pixels)
