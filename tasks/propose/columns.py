@@ -37,9 +37,9 @@ def find_labels(table: Path, values: Counts, splits: list[str], options: Options
             raise ask_column(table, "labels", list(values), "--label-column")
         return options.label_column
     others = [
-        name for name in values if name not in splits and not _plain(name).startswith("unnamed")
+        name for name in values if name not in splits and not plain(name).startswith("unnamed")
     ]
-    named = [name for name in others if _LABELS.fullmatch(_plain(name))] or [
+    named = [name for name in others if _LABELS.fullmatch(plain(name))] or [
         name for name in others if name
     ]
     if len(named) != 1:
@@ -66,7 +66,7 @@ def list_splits(table: Path, values: Counts, options: Options) -> list[str]:
     return [name for name in others if _is_split(name)] or [
         name
         for name in others
-        if not _LABELS.fullmatch(_plain(name))
+        if not _LABELS.fullmatch(plain(name))
         and (words := {value.lower() for value in values[name] if value} - _BLANKS)
         and words <= _WORDS.keys()
     ]
@@ -106,7 +106,7 @@ def mean_parts(name: str, counts: Counter[str | None]) -> dict[str, str] | None:
     found = sorted(value or "" for value in counts)
     if all(value.lower() in _WORDS for value in found):
         return {value: _WORDS[value.lower()] for value in found}
-    words = [word for word in _plain(name).split() if word in PARTS]
+    words = [word for word in plain(name).split() if word in PARTS]
     is_flag = {value.lower() for value in found} in ({"0", "1"}, {"false", "true"})
     if not is_flag or len(words) != 1 or words[0] not in _OPPOSITES:
         return None
@@ -154,11 +154,11 @@ def word_of(path: str) -> str | None:
 
 def _is_split(name: str) -> bool:
     """Whether a name says that a column holds parts: `split`, `is_test`, `train_test`."""
-    words = set(_plain(name).split())
+    words = set(plain(name).split())
     return bool(words & _SPLITS) and words <= _SPLITS | _BESIDE
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A column's name in lower case, its words apart."""
     return re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip().lower()
 

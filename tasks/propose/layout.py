@@ -24,6 +24,7 @@ from tasks.ingest.parameters import IngestParameters, OfFourFiles, Published
 from tasks.ingest.rows import TABLE_ENDINGS, class_names
 from tasks.ingest.source import PARTS, Part
 from tasks.propose.cells import require_one_way, shape_of_pixels
+from tasks.propose.columns import plain
 from tasks.propose.options import Options
 from tasks.propose.pictures import CHOICE, EXACT, choose_policy
 from tasks.propose.tables import find_tables, understand_tables
@@ -95,15 +96,13 @@ def understand(path: Path, options: Options) -> tuple[DataParameters, IngestPara
     except ValidationError as error:
         raise InputError(f"What was understood is impossible: {error.errors()[0]['msg']}") from None
     ingest = ingest.model_copy(update=policy.model_dump(include=set(type(ingest).model_fields)))
-    told = aside if name == "folders" and find_tables(path) else []
-    cases = Counter(label.casefold() for label in classes)
-    twins = [label for label in classes if cases[label.casefold()] > 1]
-    if twins:
-        told = [
-            *told,
-            f"different in case alone: {_shorten(twins)}; mend them if they are the same",
-        ]
-    return data, ingest, [f"{path}: {_IN_WORDS[name]}", *lines, *seen, *told]
+    told = [f"{path}: {_IN_WORDS[name]}", *lines, *seen]
+    if name == "folders" and find_tables(path)[0]:
+        told += aside
+    cases = Counter(map(str.casefold, classes))
+    if twins := [label for label in classes if cases[label.casefold()] > 1]:
+        told.append(f"different in case alone: {_shorten(twins)}; mend them if they are the same")
+    return data, ingest, told
 
 
 def _prefer(path: Path, found: dict[str, Candidate]) -> str:
@@ -251,7 +250,7 @@ def _seem_parts(folders: dict[str, Path]) -> str | None:
         ones = {name for name, names in inside.items() if shared & {*map(str.casefold, names)}}
         names = {each for name in ones for each in inside[name] if each.casefold() in shared}
         return f"the folders {_shorten(ones)} hold folders of the same names: {_shorten(names)}"
-    called = {name for name in folders if _WORD_OF_PART.search(_apart(name))}
+    called = {name for name in folders if _WORD_OF_PART.search(plain(name))}
     nested = {name for name, names in inside.items() if name in names and len(names) > 1}
     if holding := {name for name in called | nested if inside[name]}:
         inner = _shorten(set().union(*(inside[name] for name in holding)))
@@ -259,11 +258,6 @@ def _seem_parts(folders: dict[str, Path]) -> str | None:
     if called == folders.keys():
         return f"the folders {_shorten(called)} are called like parts"
     return None
-
-
-def _apart(name: str) -> str:
-    """A name in lower case, its words apart: `SegTrain`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _list_inside(folder: Path) -> set[str]:
@@ -278,9 +272,9 @@ def _list_inside(folder: Path) -> set[str]:
 
 
 def _understand_table(path: Path, options: Options) -> Candidate:
-    if path.is_file() and not find_tables(path):
-        raise InputError("")
-    if not find_tables(path):
+    if not find_tables(path)[0]:
+        if path.is_file():
+            raise InputError("")
         raise InputError(f"there is no table ({', '.join(TABLE_ENDINGS)}); {_list_others(path)}")
     source, counts, lines = understand_tables(path, options)
     tables = [found for _, found in table.find_tables(source)]

@@ -3,8 +3,7 @@
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.cost import estimate_memory, estimate_seconds
-from tasks.core.dataset import SplitName, load_split, save_splits
+from tasks.core.dataset import load_split, save_splits
 from tasks.core.files import write_text
 from tasks.core.parameters import PARAMETERS_PATH, DataParameters, check_section
 from tasks.images.errors import in_utf8
@@ -67,9 +66,9 @@ def propose(path: str, output: Path, options: Options) -> None:
             "validate", ValidateParameters, content["validate"]
         )
         prepare: PrepareParameters = check_section("prepare", PrepareParameters, content["prepare"])
+        train: TrainParameters = check_section("train", TrainParameters, content["train"])
         _try_stages(splits, data, limits, prepare)
         write_text(output, text)
-        train: TrainParameters = check_section("train", TrainParameters, content["train"])
         _print(_describe(splits, data.classes, train, is_given=is_given))
     print(f"{output} is a proposal that passes the stages up to prepare. Read it, then:")
     if is_address(path):
@@ -88,7 +87,7 @@ def _ingest(
 
     How many can't be used of how many is told, too, and whether the source has a test of its own.
     """
-    source = replace(read_source(ingest, data), max_faulty_share=1.0)
+    source = read_source(ingest, data)  # whose share of faults is 1.0, until it is known
     collection = collect(source, data=data, spool=folder / "pixels")
     selections, faults = arrange(collection, source, classes=data.classes)
     num_read = len(collection.names) + len(collection.faults)
@@ -101,19 +100,17 @@ def _ingest(
             " expected some to train on. Add these; or, to have test images chosen, call the"
             " folder train, or, of a table, say --split-column none"
         )
-    contents: dict[SplitName, np.ndarray]
-    contents = {name: collection.contents[each.positions] for name, each in selections.items()}
-    _print(_describe_copies(contents))
+    train, test = (collection.contents[selections[name].positions, 0] for name in ("train", "test"))
+    _print(_describe_copies(train, test))
     is_given = source.choice is None or bool(collection.is_test.any())
     return splits, (len(faults), num_read), is_given
 
 
-def _describe_copies(contents: Mapping[SplitName, np.ndarray]) -> Iterator[str]:
-    """Tells of images that occur more than once, by the (n, 2) hashes of each split.
+def _describe_copies(train: np.ndarray, test: np.ndarray) -> Iterator[str]:
+    """Tells of images that occur more than once, by the (n,) hashes of each split.
 
     Where most of the test images are training images, it is no test.
     """
-    train, test = (contents[name][:, 0] for name in ("train", "test"))
     leaked = float(np.isin(test, train).mean()) if len(test) else 0.0
     if leaked > _MOST_LEAKED:
         raise InputError(

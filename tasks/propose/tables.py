@@ -34,32 +34,20 @@ _MOST_VALUES = 2000
 Parts = dict[str, list[Path]]
 
 
-def find_tables(path: Path) -> list[Path]:
-    """The tables at a path, or in the folder that it is, two levels deep."""
-    return [table for table, reason in _list_tables(path) if not reason]
-
-
-def _list_tables(path: Path) -> list[tuple[Path, str | None]]:
-    """The tables, and why one is left aside, by its own name or that of its folder."""
-    if path.suffix.lower() in TABLE_ENDINGS and path.is_file():
-        return [(path, None)]
-    return [
-        (table, _why_aside(table, path))
-        for table in sorted([*path.glob("*"), *path.glob("*/*")])
-        if table.suffix.lower() in TABLE_ENDINGS and table.is_file()
-    ]
-
-
-def _tell_aside(path: Path, root: Path) -> Iterator[str]:
-    for table, reason in _list_tables(path):
-        if reason:
-            yield f"left aside: the table {table.relative_to(root)}, {reason}"
-
-
-def _why_aside(table: Path, root: Path) -> str | None:
-    folders = filter(None, map(why_name_aside, table.relative_to(root).parts[:-1]))
-    reason = next(folders, why_aside(table))
-    return None if reason == "a table" else reason
+def find_tables(path: Path) -> tuple[list[Path], list[str]]:
+    """The tables at a path, or in the folder that it is, two levels deep; what is left aside."""
+    tables, lines = [], []
+    for table in [path] if path.is_file() else sorted([*path.glob("*"), *path.glob("*/*")]):
+        if table.suffix.lower() not in TABLE_ENDINGS or not table.is_file():
+            continue
+        name = table.relative_to(path)  # by which, or that of its folder, it may be left aside
+        reasons = filter(None, map(why_name_aside, name.parts[:-1]))
+        reason = next(reasons, why_aside(table)) if table != path else None
+        if reason in (None, "a table"):
+            tables.append(table)
+        else:
+            lines.append(f"left aside: the table {name}, {reason}")
+    return tables, lines
 
 
 def understand_tables(
@@ -70,8 +58,7 @@ def understand_tables(
     What can't be known is asked for by an option.
     """
     root = path.parent if path.is_file() else path
-    parts, more = _split_into_parts(root, find_tables(path))
-    lines = [*_tell_aside(path, root), *more]
+    parts, lines = _split_into_parts(path, root)
     first = next(iter(parts.values()))[0]
     files = Files(options)
     header = not is_data(first, files)
@@ -86,15 +73,15 @@ def understand_tables(
     values = {name: _add(counts.values(), name) for name in others}
     splits = list_splits(first, values, options)
     label = find_labels(first, values, splits, options)
-    parts, aside = _leave_aside(parts, counts, {label} | {pattern} & values.keys(), label)
+    parts, more = _leave_aside(parts, counts, {label} | {pattern} & values.keys(), label)
+    lines += more
     if len(parts) > 1 and options.split_column is None:
         splits = [name for name in splits if _contradicts(name, parts, counts)]
     split = find_split(first, values, splits, options, has_parts=len(parts) > 1)
     if split["split_column"]:
         parts, more = _leave_aside(parts, counts, {split["split_column"]}, label)
-        aside += more
-    lines += aside
-    _refuse_twins(root, parts)
+        lines += more
+    named = _name_tables(root, parts)
     tables = list(chain(*parts.values()))
     labels = _add((counts[table] for table in tables), label)
     if not labels:
@@ -109,7 +96,7 @@ def understand_tables(
     source = TableParameters(
         format="table",
         path=str(root),
-        tables=_name_tables(parts, root),  # pyright: ignore[reportArgumentType]
+        tables=named,  # pyright: ignore[reportArgumentType]
         header=header,
         label_column=label,
         labels="names",
@@ -122,13 +109,6 @@ def understand_tables(
         **CHOICE,
     )
     return source, labels, [*lines, *_describe(source)]
-
-
-def _name_tables(parts: Parts, root: Path) -> dict[str, tuple[str, ...]]:
-    return {
-        part: tuple(os.fspath(table.relative_to(root)) for table in tables)
-        for part, tables in parts.items()
-    }
 
 
 def _read_sample(table: Path, names: list[str], *, header: bool) -> dict[str, tuple[Any, ...]]:
@@ -148,11 +128,12 @@ def _describe(source: TableParameters) -> Iterator[str]:
     yield f"parts: {source.split_column or 'no column'} (--split-column)"
 
 
-def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
+def _split_into_parts(path: Path, root: Path) -> tuple[Parts, list[str]]:
     """The tables of each part, train first, and what is left aside."""
     parts: Parts = {}
     plain = []
-    for table in found:
+    tables, lines = find_tables(path)
+    for table in tables:
         part = part_of(os.fspath(table.relative_to(root)))
         if part:
             parts.setdefault(part, []).append(table)
@@ -169,7 +150,7 @@ def _split_into_parts(root: Path, found: list[Path]) -> tuple[Parts, list[str]]:
             f"{root} holds {len(plain)} tables ({shorten([table.name for table in plain])}):"
             " name one as PATH, or call those of the parts train.csv and test.csv"
         )
-    lines = [f"left aside: the table {table.name}, which names no part" for table in aside]
+    lines += [f"left aside: the table {table.name}, which names no part" for table in aside]
     return {part: parts[part] for part in ("train", "test") if part in parts}, lines
 
 
@@ -219,11 +200,14 @@ def _contradicts(column: str, parts: Parts, counts: dict[Path, Counts]) -> bool:
     return any(meaning and set(meaning.values()) != {part} for part, meaning in found.items())
 
 
-def _refuse_twins(root: Path, parts: Parts) -> None:
-    """Refuses tables of one part that aren't numbered: the same rows may be in several."""
-    names = [os.fspath(table.relative_to(root)) for table in chain(*parts.values())]
+def _name_tables(root: Path, parts: Parts) -> dict[str, tuple[str, ...]]:
+    """The tables' names; unless they are numbered, several of one part may hold the same rows."""
+    named = {
+        part: tuple(os.fspath(table.relative_to(root)) for table in tables)
+        for part, tables in parts.items()
+    }
     by_word: dict[str, list[str]] = {}
-    for name in names:
+    for name in chain(*named.values()):
         by_word.setdefault((word_of(name) or "train").removesuffix("ing"), []).append(name)
     for same in by_word.values():
         if len({re.sub(r"\d+", "*", name) for name in same}) > 1:
@@ -232,3 +216,4 @@ def _refuse_twins(root: Path, parts: Parts) -> None:
                 " different, number them, as in train.part1.csv and train.part2.csv; if not, move"
                 " all but one of them elsewhere"
             )
+    return named
