@@ -129,7 +129,7 @@ def list_files(source: TableParameters, table: Path) -> Iterator[tuple[str, Call
     cells = read_rows(table, [source.image_column], header=source.header)
     for number, (cell,) in enumerate(cells, start=1):
         if source.images == "files":
-            path = image_path(source, table, cell)
+            path = image_path(table, cell, names=source.file_names)
             read = partial(read_file, path.absolute(), name=str(path), follow_links=True)
             yield str(path), read
         else:
@@ -137,17 +137,13 @@ def list_files(source: TableParameters, table: Path) -> Iterator[tuple[str, Call
             yield name, partial(_bytes_of, cell, name)
 
 
-def image_path(source: TableParameters, table: Path, cell: object) -> Path:
-    """The file that a cell names, relative to the table's folder."""
-    name = source.file_names.replace("{table}", table.stem)
-    return find_file(table.parent, name.replace("{}", as_text(cell) or ""))
-
-
-def find_file(folder: Path, name: str) -> Path:
-    """The path that a name means, from Windows or a Mac, which spells `é` in two characters."""
+def image_path(table: Path, cell: object, *, names: str) -> Path:
+    """The file that a cell names, as Windows does, or a Mac, which spells `é` in two characters."""
+    name = names.replace("{table}", table.stem).replace("{}", as_text(cell) or "")
     name = name.replace("\\", "/")
-    paths = [folder / unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
-    return next((path for path in paths if name.isascii() or os.path.lexists(path)), folder / name)
+    forms = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+    paths = [table.parent / form for form in (*forms, name)]
+    return next((path for path in paths if name.isascii() or os.path.lexists(path)), paths[-1])
 
 
 def _only_stars(pattern: str) -> str:
@@ -194,7 +190,7 @@ def _read_labels(
         label = as_text(values[0])
         name = f"{table}: row {number}"
         if source.images == "files":
-            name = str(image_path(source, table, values[2]))
+            name = str(image_path(table, values[2], names=source.file_names))
         if source.split_column:
             value = as_text(values[1]) or ""
             part = words.get(value, value)

@@ -16,7 +16,7 @@ from tasks.images.errors import ImageError
 from tasks.images.files import list_files, read_file
 from tasks.ingest.parameters import TableParameters
 from tasks.ingest.rows import as_text, column_names, first_row, kind_of, read_rows
-from tasks.ingest.table import find_file, pixel_columns
+from tasks.ingest.table import image_path, pixel_columns
 from tasks.propose.columns import ask_column
 from tasks.propose.options import Options
 from tasks.runner.errors import InputError
@@ -43,16 +43,15 @@ class Files:
         meant; else, all files that are called so, with an ending or without, in any folder.
         """
         text = normalize("NFC", as_text(cell) or "").replace("\\", "/")
-        folder = table.parent
+        for way in [self._wanted] if self._wanted else ["{}", "../{}", "../../{}"]:
+            # It may be a caption, or what no file can be called, of which a Path's own raises.
+            if text and os.path.isfile(image_path(table, cell, names=way)):  # noqa: PTH113
+                return {way}
         if self._wanted:
-            name = self._wanted.replace("{table}", table.stem).replace("{}", text)
-            return {self._wanted} if text and _is_file(folder, name) else set()
-        for above in ("", "../", "../../"):
-            if text and _is_file(folder, f"{above}{text}"):
-                return {f"{above}{{}}"}
+            return set()
+        folder, name = table.parent, text.rpartition("/")[2]
         if folder not in self._listed:
             self._listed[folder] = _by_name(folder)
-        name = text.rpartition("/")[2]
         ways = set()
         for file in _choose(self._listed[folder].get(name, []), name):
             path = normalize("NFC", file.relative_to(folder).as_posix())
@@ -242,8 +241,3 @@ def _is_picture(file: Path) -> bool:
 def _with_table(way: str, table: Path) -> str:
     start, _, end = way.rpartition("{}")
     return f"{start.replace(table.stem, '{table}')}{{}}{end}"
-
-
-def _is_file(folder: Path, name: str) -> bool:
-    """Whether a cell names a file; it may be a caption, or what no file can be called."""
-    return os.path.isfile(find_file(folder, name))  # noqa: PTH113 - a Path's own raises

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -130,27 +130,22 @@ def _describe(source: TableParameters) -> Iterator[str]:
 
 def _split_into_parts(path: Path, root: Path) -> tuple[Parts, list[str]]:
     """The tables of each part, train first, and what is left aside."""
-    parts: Parts = {}
-    plain = []
+    parts: defaultdict[str | None, list[Path]] = defaultdict(list)
     tables, lines = find_tables(path)
     for table in tables:
-        part = part_of(os.fspath(table.relative_to(root)))
-        if part:
-            parts.setdefault(part, []).append(table)
-        else:
-            plain.append(table)
+        parts[part_of(os.fspath(table.relative_to(root)))].append(table)
+    plain = parts[None]
     if "train" in parts:
-        aside = plain
+        lines += [f"left aside: the table {table.name}, which names no part" for table in plain]
     elif plain and (len(plain) == 1 or all(kind_of(table) == "Parquet" for table in plain)):
-        parts, aside = {"train": plain} | parts, []
-    elif not plain and parts:
-        parts, aside = {"train": parts["test"]}, []
+        parts["train"] = plain
+    elif not plain and parts["test"]:
+        parts["train"] = parts.pop("test")
     else:
         raise InputError(
             f"{root} holds {len(plain)} tables ({shorten([table.name for table in plain])}):"
             " name one as PATH, or call those of the parts train.csv and test.csv"
         )
-    lines += [f"left aside: the table {table.name}, which names no part" for table in aside]
     return {part: parts[part] for part in ("train", "test") if part in parts}, lines
 
 
