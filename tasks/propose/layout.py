@@ -38,14 +38,6 @@ _IDX_NAME = re.compile(
 )
 # `seg_train`, `training_set`, `TestSet`, `testset`, `val2017`.
 _WORD_OF_PART = re.compile(rf"(?<![a-z])({'|'.join(PARTS)})(set|data|images)?(?![a-z])")
-_IN_WORDS = {
-    "idx": "the four IDX files of the MNIST family",
-    "npz": "an npz file with the names of MedMNIST or Keras",
-    "folders": "a folder of pictures for each class",
-    "table": "a table",
-}
-
-
 _EXPECTED = (
     "expected a folder that holds a folder for each class, tables of labels, or the four IDX files;"
     f" or an .npz file, or a table ({', '.join(TABLE_ENDINGS)}). Unpack archives; save other tables"
@@ -72,7 +64,7 @@ def understand(path: Path, options: Options) -> tuple[DataParameters, IngestPara
     reasons: dict[str, str] = {}
     for name in [options.format] if options.format else _READERS:
         try:
-            found[name] = _READERS[name](path, options)
+            found[name] = _READERS[name][1](path, options)
         except InputError as error:
             reasons[name] = str(error)
         if found.keys() & {"idx", "npz"}:
@@ -96,7 +88,7 @@ def understand(path: Path, options: Options) -> tuple[DataParameters, IngestPara
     except ValidationError as error:
         raise InputError(f"What was understood is impossible: {error.errors()[0]['msg']}") from None
     ingest = ingest.model_copy(update=policy.model_dump(include=set(type(ingest).model_fields)))
-    told = [f"{path}: {_IN_WORDS[name]}", *lines, *seen]
+    told = [f"{path}: {_READERS[name][0]}", *lines, *seen]
     if name == "folders" and find_tables(path)[0]:
         told += aside
     cases = Counter(map(str.casefold, classes))
@@ -119,12 +111,11 @@ def _prefer(path: Path, found: dict[str, Candidate]) -> str:
 
 def _understand_idx(path: Path, options: Options) -> Candidate:
     names: dict[str, str] = {}
-    for file in sorted(path.iterdir()) if path.is_dir() else []:
-        match = _IDX_NAME.fullmatch(file.name.removesuffix(".gz"))
-        if match:
+    for file in sorted(path.glob("*")):
+        name = file.name.removesuffix(".gz")
+        if match := _IDX_NAME.fullmatch(name):
             part = "train" if match[1].lower() == "train" else "test"
             key = f"{part}_{match[2].lower()}"
-            name = file.name.removesuffix(".gz")
             if names.setdefault(key, name) != name:
                 raise InputError(f"{names[key]} and {name}: expected one of them in {path}")
     if not names:
@@ -201,8 +192,7 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
                 f"the parts hold different folders: {'; '.join(lacking)}. Each needs a folder for"
                 " each class, of the same name in the same case: rename them, or move them away"
             )
-        classes = _check_classes(path, every)
-        lines = [f"parts: {', '.join(parts)}"]
+        classes, lines = every, [f"parts: {', '.join(parts)}"]
     elif parts and options.format != "folders":
         raise InputError(
             f"{path} holds the folder {unknown[0]} beside {min(parts)}, which holds folders:"
@@ -220,9 +210,10 @@ def _understand_folders(path: Path, options: Options) -> Candidate:
         if len(folders) == 1:
             (only,) = folders
             raise InputError(f"there is one folder, {only}. Is it {path / only} that you mean?")
-        classes = _check_classes(path, folders)
+        classes = folders
         more = sorted(set().union(*inner.values()))
         lines = [f"folders in those of the classes, and no classes: {_shorten(more)}"] * bool(more)
+    classes = _check_classes(path, sorted(classes, key=_by_number))
     ingest = parameters.FoldersParameters(
         format="folders", path=str(path), max_faulty_share=1.0, **EXACT, **CHOICE
     )
@@ -295,7 +286,7 @@ def _understand_table(path: Path, options: Options) -> Candidate:
         labels, are_numbers = names, True
         if silent := [each.name for each in tables if not class_names([each], source.label_column)]:
             lines.append(f"taken to have the classes' numbers of the others: {_shorten(silent)}")
-    classes = _check_classes(path, labels, ordered=True)
+    classes = _check_classes(path, labels)
     source = source.model_copy(update={"labels": "numbers" if are_numbers else "names"})
     if source.images == "pixels":
         look = partial(_understand_pixels, shape_of_pixels(source, tables[0]), options)
@@ -343,8 +334,7 @@ def _exactly(height: int, width: int, channels: Literal[1, 3]) -> tuple[ImagePol
     return policy, [f"images: {height} × {width}, {channels} channels"]
 
 
-def _check_classes(path: Path, names: Iterable[str], *, ordered: bool = False) -> list[str]:
-    classes = list(names) if ordered else sorted(names, key=_by_number)
+def _check_classes(path: Path, classes: list[str]) -> list[str]:
     if not _FEWEST_CLASSES <= len(classes) <= _MOST_CLASSES:
         raise InputError(
             f"{path} holds {len(classes):,} classes ({_shorten(classes)}); expected"
@@ -376,9 +366,9 @@ def _shorten(names: Iterable[str]) -> str:
     return ", ".join(shown[:_SHOWN]) + more
 
 
-_READERS: dict[str, Callable[[Path, Options], Candidate]] = {
-    "idx": _understand_idx,
-    "npz": _understand_npz,
-    "folders": _understand_folders,
-    "table": _understand_table,
+_READERS: dict[str, tuple[str, Callable[[Path, Options], Candidate]]] = {
+    "idx": ("the four IDX files of the MNIST family", _understand_idx),
+    "npz": ("an npz file with the names of MedMNIST or Keras", _understand_npz),
+    "folders": ("a folder of pictures for each class", _understand_folders),
+    "table": ("a table", _understand_table),
 }
