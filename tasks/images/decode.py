@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tasks.images.errors import ImageError
-from tasks.images.policy import ImagePolicy
+from tasks.images.policy import ImagePolicy, PicturePolicy
 
 # What is larger isn't one of many small images, and is refused before it is unpacked.
 MAX_PIXELS = 2**24
@@ -49,32 +49,19 @@ def is_picture(content: bytes) -> bool:
 
 def decode_image(content: bytes, *, name: str, policy: ImagePolicy) -> np.ndarray:
     """(height, width, channels) uint8 of an image file, as a policy says; or an ImageError."""
-    pixels = decode_whole(
-        content,
-        name=name,
-        channels=policy.channels,
-        background=policy.background,
-        white=policy.white,
-    )
+    pixels = decode_whole(content, name=name, channels=policy.channels, policy=policy)
     return fit_image(pixels, name=name, policy=policy)
 
 
-def decode_whole(
-    content: bytes,
-    *,
-    name: str,
-    channels: int,
-    background: tuple[int, ...] | None,
-    white: int | None,
-) -> np.ndarray:
+def decode_whole(content: bytes, *, name: str, channels: int, policy: PicturePolicy) -> np.ndarray:
     """Decodes an image file in its own size, upright as its EXIF data say.
 
     Whatever would lose something is refused: colour where grey is expected, colour in 16 bits,
     the inks of a printer, more than one frame. Grey becomes colour with three equal channels. Of
-    an MPO file, as telephones make them, the first picture is read. `background` and `white` are
-    those of `PicturePolicy`; the result is (height, width, channels) uint8 in 0..255.
+    an MPO file, as telephones make them, the first picture is read. Of the policy, all but the size
+    counts; the result is (height, width, channels) uint8 in 0..255.
     """
-    image = _without_alpha(_open(content, name, white), name, background)
+    image = _without_alpha(_open(content, name, policy.white), name, policy.background)
     pixels = np.asarray(image)
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], channels, axis=2)

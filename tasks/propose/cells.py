@@ -21,12 +21,10 @@ from tasks.propose.columns import ask_column
 from tasks.propose.options import Options
 from tasks.runner.errors import InputError
 
-SAMPLE = 200
+_SAMPLE = 200
 _SHOWN = 4
 _FEWEST_PIXELS = 16
 _PIXELS = re.compile(r"[\[(]?\s*\d{1,3}([\s,]+\d{1,3}){15,}\s*[\])]?")
-
-Cells = dict[str, tuple[Any, ...]]  # of each column, in the first rows
 
 
 class Files:
@@ -80,7 +78,7 @@ def is_data(table: Path, files: Files) -> bool:
     is_counting = numbers == [str(number) for number in range(len(numbers))]
     if is_counting and len(numbers) >= _FEWEST_PIXELS:
         return False
-    rows = list(islice(read_rows(table, row, header=True), SAMPLE))
+    rows = list(islice(read_rows(table, row, header=True), _SAMPLE))
     return any(
         name
         and (
@@ -91,25 +89,31 @@ def is_data(table: Path, files: Files) -> bool:
     )
 
 
-def find_images(table: Path, sample: Cells, files: Files, options: Options) -> tuple[str, str]:
-    """What a table holds, files, bytes or pixels, and in which column."""
+def find_images(
+    table: Path, names: list[str], files: Files, options: Options, *, header: bool
+) -> tuple[str, str]:
+    """What a table holds, files, bytes or pixels, and in which of the named columns."""
+    rows = list(islice(read_rows(table, names, header=header), _SAMPLE))
+    if not rows:
+        raise InputError(f"{table} has no rows; expected one for each image")
     columns = {
-        name: [cell for cell in cells if not _is_blank(cell)] for name, cells in sample.items()
+        name: [cell for cell in cells if not _is_blank(cell)]
+        for name, cells in zip(names, zip(*rows, strict=True), strict=True)
     }
     wanted = options.path_column
-    if wanted is not None and wanted not in columns and "*" not in wanted:
-        raise ask_column(table, "images", list(columns), "--path-column")
+    if wanted is not None and "*" in wanted:
+        return "pixels", wanted
+    if wanted is not None and wanted not in columns:
+        raise ask_column(table, "images", names, "--path-column")
     if wanted is not None:
-        columns = {name: cells for name, cells in columns.items() if name == wanted}
+        columns = {wanted: columns[wanted]}
     groups = Counter(re.sub(r"\d+", "*", name) for name in columns if re.search(r"\d", name))
     large = [pattern for pattern, number in groups.items() if number >= _FEWEST_PIXELS]
-    if wanted is not None and "*" in wanted:
-        large = [wanted]
     kinds = dict.fromkeys(large, "pixels") or _find_cells(columns)
     if not kinds:
         kinds = dict.fromkeys(_find_files(table, columns, files), "files")
     if not kinds:
-        first = {name: str(cells[0])[:40] for name, cells in islice(sample.items(), _SHOWN)}
+        first = {name: str(cell)[:40] for name, cell in zip(names[:_SHOWN], rows[0], strict=False)}
         raise InputError(
             f"{table} has no column whose values name files that are there. Its first row: {first}."
             " Expected paths relative to the table's folder, in the same case"
@@ -141,7 +145,7 @@ def find_ways(tables: list[Path], column: str, files: Files, *, header: bool) ->
     several = len({table.stem for table in tables}) > 1
     found: list[list[set[str]]] = []  # the ways of each of the first cells of each table
     for table in tables:
-        rows = islice(read_rows(table, [column], header=header), SAMPLE)
+        rows = islice(read_rows(table, [column], header=header), _SAMPLE)
         ways = [files.find(table, cell) for (cell,) in rows]
         if several:
             ways = [own | {_with_table(way, table) for way in own} for own in ways]

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.images.decode import decode_whole
 from tasks.images.errors import ImageError, Tally
-from tasks.images.policy import ImagePolicy
+from tasks.images.policy import ImagePolicy, PicturePolicy
 from tasks.propose.options import Options
 from tasks.runner.errors import InputError
 from tasks.runner.parts import map_parts
@@ -42,9 +42,10 @@ def look_at(
     files: Iterable[tuple[str, Loader]], options: Options
 ) -> tuple[Counter[tuple[int, int]], int]:
     """How often each height and width occurs, and how many pictures are in colour."""
+    policy = PicturePolicy(size="refuse", background=options.background, white=options.white)
 
     def look_at_part(part: Sequence[tuple[str, Loader]]) -> list[Seen | ImageError]:
-        return [_look(name, load, options) for name, load in part]
+        return [_look(name, load, policy) for name, load in part]
 
     sizes: Counter[tuple[int, int]] = Counter()
     in_colour = 0
@@ -113,11 +114,9 @@ def _reduce(height: int, width: int) -> tuple[int, int]:
     return high, wide
 
 
-def _look(name: str, load: Loader, options: Options) -> Seen | ImageError:
+def _look(name: str, load: Loader, policy: PicturePolicy) -> Seen | ImageError:
     try:
-        pixels = decode_whole(
-            load(), name=name, channels=3, background=options.background, white=options.white
-        )
+        pixels = decode_whole(load(), name=name, channels=3, policy=policy)
     except ImageError as error:
         return error
     return pixels.shape[0], pixels.shape[1], bool((pixels != pixels[..., :1]).any())

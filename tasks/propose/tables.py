@@ -4,15 +4,14 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from tasks.images.files import why_aside, why_name_aside
 from tasks.ingest.parameters import TableParameters
 from tasks.ingest.rows import TABLE_ENDINGS, as_text, column_names, kind_of, read_rows
 from tasks.ingest.table import pixel_columns
-from tasks.propose.cells import SAMPLE, Files, find_images, find_ways, is_data
+from tasks.propose.cells import Files, find_images, find_ways, is_data
 from tasks.propose.columns import (
     Counts,
     ask_column,
@@ -64,7 +63,7 @@ def understand_tables(
     header = not is_data(first, files)
     names = column_names(first, header=header)
     lines.append(f"columns: {shorten(names)}" + ("" if header else " (there is no header)"))
-    kind, pattern = find_images(first, _read_sample(first, names, header=header), files, options)
+    kind, pattern = find_images(first, names, files, options, header=header)
     pixels = pixel_columns(names, pattern, others=(options.label_column, options.split_column))
     if len(pixels) == len(names) > 1:
         raise ask_column(first, "labels", names, "--label-column")
@@ -109,14 +108,6 @@ def understand_tables(
         **CHOICE,
     )
     return source, labels, [*lines, *_describe(source)]
-
-
-def _read_sample(table: Path, names: list[str], *, header: bool) -> dict[str, tuple[Any, ...]]:
-    """The cells of each column in the first rows."""
-    sample = list(islice(read_rows(table, names, header=header), SAMPLE))
-    if not sample:
-        raise InputError(f"{table} has no rows; expected one for each image")
-    return dict(zip(names, zip(*sample, strict=True), strict=True))
 
 
 def _describe(source: TableParameters) -> Iterator[str]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tasks.images.decode import decode_image, decode_whole, fit_image
 from tasks.images.files import MAX_FILE_BYTES, read_file
-from tasks.images.policy import ImagePolicy
+from tasks.images.policy import ImagePolicy, PicturePolicy
 from tasks.runner.errors import InputError
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
@@ -34,9 +34,8 @@ def decode(
     background: tuple[int, ...] | None = None,
     white: int | None = None,
 ) -> np.ndarray:
-    return decode_whole(
-        content, name="a.png", channels=channels, background=background, white=white
-    )
+    policy = PicturePolicy(size="refuse", background=background, white=white)
+    return decode_whole(content, name="a.png", channels=channels, policy=policy)
 
 
 def policy(height: int, width: int, channels: int = 3, **changes: Any) -> ImagePolicy:
