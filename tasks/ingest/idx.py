@@ -64,10 +64,9 @@ def read_parts(files: dict[str, IdxFile]) -> list[Part]:
 
 def places_of(source: IdxParameters) -> list[Place]:
     """The places that params.yaml names, in the order in which they are tried."""
-    folders = [source.path, *([source.system_folder] if source.system_folder else [])]
     places = [
         Place(f"the folder {folder}", partial(read_folder, folder=Path(folder)))
-        for folder in folders
+        for folder in filter(None, (source.path, source.system_folder))
     ]
     places += [
         Place(url, partial(download, url=url, timeout=source.timeout)) for url in source.urls

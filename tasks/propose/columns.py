@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +83,9 @@ def find_split(
         if options.test_values:
             raise InputError("--test-values are those of a column. Which? --split-column NAME")
         return {"split_column": None, "split_values": None}
-    (name, *more) = columns
-    meaning = None
-    if has_parts and options.split_column is None:
-        pass
-    elif options.test_values and not more:
-        meaning = _mean_tests(name, values[name], options.test_values)
-    elif not more:
-        meaning = mean_parts(name, values[name])
+    name, meaning = columns[0], None
+    if len(columns) == 1 and not (has_parts and options.split_column is None):
+        meaning = mean_parts(name, values[name], options.test_values)
     if meaning is None:
         shown = shorten([value or "nothing" for value in values[name]])
         raise InputError(
@@ -101,9 +96,22 @@ def find_split(
     return {"split_column": name, "split_values": None if is_usual else meaning}
 
 
-def mean_parts(name: str, counts: Counter[str | None]) -> dict[str, str] | None:
-    """The part that each value of a column stands for, by the usual words or as a flag; or None."""
+def mean_parts(
+    name: str, counts: Counter[str | None], test_values: Sequence[str] | None = None
+) -> dict[str, str] | None:
+    """The part that each value of a column, nothing included, stands for, or None.
+
+    It is as was said which are the test; or by the usual words, or as a flag.
+    """
     found = sorted(value or "" for value in counts)
+    if test_values:
+        tests = {as_text(value) for value in test_values}
+        if not tests < set(found):
+            raise InputError(
+                f"--test-values {' '.join(test_values)}: the column {name} holds"
+                f" {shorten(found)}. Expected some of those, and not all"
+            )
+        return {value: "test" if value in tests else "train" for value in found}
     if all(value.lower() in _WORDS for value in found):
         return {value: _WORDS[value.lower()] for value in found}
     words = [word for word in plain(name).split() if word in PARTS]
@@ -112,20 +120,6 @@ def mean_parts(name: str, counts: Counter[str | None]) -> dict[str, str] | None:
         return None
     yes, no = PARTS[words[0]], _OPPOSITES[words[0]]
     return {value: yes if value.lower() in ("1", "true") else no for value in found}
-
-
-def _mean_tests(
-    name: str, counts: Counter[str | None], test_values: Iterable[str]
-) -> dict[str, str]:
-    """The part for which each value of a column stands, nothing included, if some are the test."""
-    found = sorted(value or "" for value in counts)
-    tests = {as_text(value) for value in test_values}
-    if not tests < set(found):
-        raise InputError(
-            f"--test-values {' '.join(test_values)}: the column {name} holds"
-            f" {shorten(found)}. Expected some of those, and not all"
-        )
-    return {value: "test" if value in tests else "train" for value in found}
 
 
 def refuse_parts_in_paths(table: Path, column: str, paths: Iterable[str | None]) -> None:
