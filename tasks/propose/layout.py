@@ -1,6 +1,5 @@
 """What a folder or file of labelled images is: its format, classes, size and channels."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from tasks.core.parameters import DataParameters
-from tasks.images.errors import Tally
+from tasks.images.errors import Tally, in_utf8
 from tasks.images.files import list_files, read_file, why_aside
 from tasks.images.policy import ImagePolicy
 from tasks.ingest import idx, npz, parameters, table
@@ -341,7 +340,7 @@ def _check_classes(path: Path, classes: list[str]) -> list[str]:
             f" {_FEWEST_CLASSES} to {_MOST_CLASSES}"
         )
     for name in classes:
-        if os.fsencode(name) != name.encode("utf-8", "replace"):
+        if in_utf8(name) != name:
             raise InputError(f"{path} holds the class {name!a}; expected a name in UTF-8")
     repeated = [name for name, count in Counter(classes).items() if count > 1]
     if repeated:
