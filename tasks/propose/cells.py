@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from collections import Counter
 from itertools import chain, islice
 from pathlib import Path
@@ -122,18 +121,6 @@ def find_images(
         raise ask_column(table, "images", list(kinds), "--path-column")
     ((name, kind),) = kinds.items()
     return kind, name
-
-
-def require_one_way(source: TableParameters, tables: list[Path], options: Options) -> None:
-    """Asks about several ways in which values name files, as masks are called like pictures."""
-    column = source.image_column
-    ways = find_ways(tables, column, Files(options), header=source.header)
-    if len(ways) > 1:
-        shown = " or ".join(f"--file-names {shlex.quote(way)}" for way in ways)
-        raise InputError(
-            f"{tables[0]}: the values of the column {column} name files in {len(ways)} ways, of"
-            f" which one is meant. Say which: {shown}"
-        )
 
 
 def find_ways(tables: list[Path], column: str, files: Files, *, header: bool) -> list[str]:

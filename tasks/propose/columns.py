@@ -136,8 +136,7 @@ def refuse_parts_in_paths(table: Path, column: str, paths: Iterable[str | None])
 
 def part_of(path: str) -> str | None:
     """The part that the last word in a path that names one stands for."""
-    word = word_of(path)
-    return PARTS[word] if word else None
+    return PARTS.get(word_of(path) or "")
 
 
 def word_of(path: str) -> str | None:

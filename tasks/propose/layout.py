@@ -1,6 +1,7 @@
 """What a folder or file of labelled images is: its format, classes, size and channels."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,7 +23,7 @@ from tasks.ingest.folders import list_folders, split_into_parts
 from tasks.ingest.parameters import IngestParameters, OfFourFiles, Published
 from tasks.ingest.rows import TABLE_ENDINGS, class_names
 from tasks.ingest.source import PARTS, Part
-from tasks.propose.cells import require_one_way, shape_of_pixels
+from tasks.propose.cells import shape_of_pixels
 from tasks.propose.columns import plain
 from tasks.propose.options import Options
 from tasks.propose.pictures import CHOICE, EXACT, choose_policy
@@ -266,7 +267,7 @@ def _understand_table(path: Path, options: Options) -> Candidate:
         if path.is_file():
             raise InputError("")
         raise InputError(f"there is no table ({', '.join(TABLE_ENDINGS)}); {_list_others(path)}")
-    source, counts, lines = understand_tables(path, options)
+    source, counts, lines, ways = understand_tables(path, options)
     tables = [found for _, found in table.find_tables(source)]
     # One form of Unicode, as in data.classes: a Mac spells `é` in two characters.
     found = {normalize("NFC", label) for label in counts if label is not None}
@@ -290,15 +291,20 @@ def _understand_table(path: Path, options: Options) -> Candidate:
     if source.images == "pixels":
         look = partial(_understand_pixels, shape_of_pixels(source, tables[0]), options)
     else:
-        look = partial(_look_at_table, source, tables, options)
+        look = partial(_look_at_table, source, tables, ways, options)
     return Candidate(classes, source, lines, look)
 
 
 def _look_at_table(
-    source: parameters.TableParameters, tables: list[Path], options: Options
+    source: parameters.TableParameters, tables: list[Path], ways: list[str], options: Options
 ) -> tuple[ImagePolicy, list[str]]:
-    if source.images == "files":
-        require_one_way(source, tables, options)
+    """Asks about several ways in which values name files, as masks are called like pictures."""
+    if len(ways) > 1:
+        shown = " or ".join(f"--file-names {shlex.quote(way)}" for way in ways)
+        raise InputError(
+            f"{tables[0]}: the values of the column {source.image_column} name files in"
+            f" {len(ways)} ways, of which one is meant. Say which: {shown}"
+        )
     files = (file for each in tables for file in table.list_files(source, each))
     return choose_policy(files, options)
 

@@ -51,10 +51,10 @@ def find_tables(path: Path) -> tuple[list[Path], list[str]]:
 
 def understand_tables(
     path: Path, options: Options
-) -> tuple[TableParameters, Counter[str | None], list[str]]:
+) -> tuple[TableParameters, Counter[str | None], list[str], list[str]]:
     """The tables at a path and their columns, how often each label occurs, and what to tell.
 
-    What can't be known is asked for by an option.
+    What can't be known is asked for by an option; the ways to name files are given, the best first.
     """
     root = path.parent if path.is_file() else path
     parts, lines = _split_into_parts(path, root)
@@ -88,7 +88,7 @@ def understand_tables(
             f"{first}: the column {label} holds lists or records; expected one name or number per"
             " image. Another one? --label-column"
         )
-    way = find_ways(tables, pattern, files, header=header)[0] if kind == "files" else "{}"
+    ways = find_ways(tables, pattern, files, header=header) if kind == "files" else ["{}"]
     if kind == "files" and len(parts) == 1 and not splits and options.split_column is None:
         rows = chain.from_iterable(read_rows(table, [pattern], header=header) for table in tables)
         refuse_parts_in_paths(first, pattern, (as_text(cell) for (cell,) in rows))
@@ -101,13 +101,13 @@ def understand_tables(
         labels="names",
         images=kind,  # pyright: ignore[reportArgumentType]
         image_column=pattern,
-        file_names=way,
+        file_names=ways[0],
         **split,
         max_faulty_share=1.0,
         **EXACT,
         **CHOICE,
     )
-    return source, labels, [*lines, *_describe(source)]
+    return source, labels, [*lines, *_describe(source)], ways
 
 
 def _describe(source: TableParameters) -> Iterator[str]:
