@@ -107,11 +107,18 @@ def fetch_from(place: Place, source: IdxParameters) -> dict[str, IdxFile]:
     """Gets all four files from one place."""
     names: dict[str, str] = source.files.model_dump()
     expected: dict[str, str] = source.sha256.model_dump() if source.sha256 else {}
-    contents = place.fetch(list(names.values()))
-    return {
-        key: _check(name, content, expected.get(key))
-        for (key, name), content in zip(names.items(), contents, strict=True)
-    }
+    packed = place.fetch(list(names.values()))
+    files = {}
+    for (key, name), content in zip(names.items(), packed, strict=True):
+        content = unpack(content, name=name, max_bytes=MAX_BYTES)
+        found = hashlib.sha256(content).hexdigest()
+        if expected.get(key, found) != found:
+            raise InputError(
+                f"{name} has the SHA-256 {found}; ingest.sha256 in params.yaml says"
+                f" {expected[key]}. Get it anew; null takes it as it is"
+            )
+        files[key] = IdxFile(name, content, found)
+    return files
 
 
 def read_folder(names: Sequence[str], *, folder: Path) -> Iterator[bytes]:
@@ -161,14 +168,3 @@ def _run(*command: str, folder: str) -> None:
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or ["no message"]
         raise NetworkError(f"{' '.join(command[:2])} failed: {lines[-1]}") from None
-
-
-def _check(name: str, packed: bytes, expected: str | None) -> IdxFile:
-    content = unpack(packed, name=name, max_bytes=MAX_BYTES)
-    found = hashlib.sha256(content).hexdigest()
-    if expected not in (None, found):
-        raise InputError(
-            f"{name} has the SHA-256 {found}; ingest.sha256 in params.yaml says {expected}."
-            " Get it anew; null takes it as it is"
-        )
-    return IdxFile(name, content, found)

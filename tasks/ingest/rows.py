@@ -192,13 +192,6 @@ def _read_slowly(path: Path) -> Iterator[tuple[int, list[str]]]:
             ) from None
 
 
-def _has_quotes(path: Path) -> bool:
-    """Whether there are quotes below the first line: PyArrow takes what follows one as it may."""
-    with path.open("rb") as file:
-        file.readline()
-        return any(b'"' in block for block in iter(partial(file.read, _BLOCK_BYTES), b""))
-
-
 @lru_cache
 def _require_rows(path: Path, _modified: int) -> None:
     """Refuses a row with another number of values than the first, and a quote out of place."""
@@ -223,8 +216,11 @@ def _open(path: Path, columns: Iterable[str] = (), *, names: list[str] | None = 
         return ParquetFile(path)
     if kind_of(path) == "JSON":
         return json.open_json(path, json.ReadOptions(block_size=_BLOCK_BYTES))
-    if _has_quotes(path):
-        _require_rows(path, path.stat().st_mtime_ns)
+    with path.open("rb") as file:
+        file.readline()
+        # What follows a quote below the first line, PyArrow takes as it may.
+        if any(b'"' in block for block in iter(partial(file.read, _BLOCK_BYTES), b"")):
+            _require_rows(path, path.stat().st_mtime_ns)
     return csv.open_csv(
         path,
         csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=names),
