@@ -100,7 +100,7 @@ def find_images(
         for name, cells in zip(names, zip(*rows, strict=True), strict=True)
     }
     wanted = options.path_column
-    if wanted is not None and "*" in wanted:
+    if wanted is not None and "*" in wanted and pixel_columns(names, wanted, others=()):
         return "pixels", wanted
     if wanted is not None and wanted not in columns:
         raise ask_column(table, "images", names, "--path-column")

@@ -410,6 +410,7 @@ def test_what_only_looks_like_one_column_of_labels_or_pixels_is_asked_about(fold
     pixels = np.random.default_rng(0).integers(0, 256, (30, 48)).tolist()
     write(root / "labels.csv", [header, *([n % 3, *row] for n, row in enumerate(pixels))])
     assert "3 columns that may hold images (r*, g*, b*)" in refused(root)
+    assert "49 columns that may hold images (label, r0" in refused(root, path_column="nope*")
     write(root / "labels.csv", [["path", "label"], ["nowhere.png", "cat"]])
     assert "no column whose values name files that are there" in refused(root)
 
