@@ -70,7 +70,12 @@ def first_row(path: Path) -> list[str]:
 
 
 def read_batches(path: Path, columns: Sequence[str], *, header: bool) -> Iterator[list[Any]]:
-    """Some columns of a table, as PyArrow's arrays, at most 1,024 rows at a time."""
+    """Some columns of a table, as PyArrow's arrays, at most 1,024 rows at a time.
+
+    Of Hugging Face's numbered classes, -1 is a missing one.
+    """
+    from pyarrow import array
+
     names = column_names(path, header=header)
     missing = [column for column in columns if column not in names]
     if missing:
@@ -78,12 +83,17 @@ def read_batches(path: Path, columns: Sequence[str], *, header: bool) -> Iterato
             f"{path} has the columns {', '.join(names)}; missing: {', '.join(missing)}"
         )
     wanted = list(dict.fromkeys(columns))
+    numbered = {column for column in wanted if _class_names(path, column)}
     with _naming(path), _open(path, wanted, names=None if header else names) as file:
         is_parquet = kind_of(path) == "Parquet"
         for batch in file.iter_batches(_IMAGES_AT_ONCE, columns=wanted) if is_parquet else file:
             for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
                 part = batch.slice(start, _ROWS_AT_ONCE)
-                yield [part.column(column) for column in columns]
+                cells = {column: part.column(column) for column in wanted}
+                for column in numbered:
+                    numbers = cells[column].to_pylist()
+                    cells[column] = array([None if each == -1 else each for each in numbers])
+                yield [cells[column] for column in columns]
 
 
 def read_rows(path: Path, columns: Sequence[str], *, header: bool) -> Iterator[tuple[Any, ...]]:

@@ -887,6 +887,26 @@ def test_files_inside_parquet_with_the_names_of_the_classes(tmp_path: Path) -> N
     assert found.ingest.tables["test"] == ("data/test-00000-of-00001.parquet",)
 
 
+@pytest.mark.parametrize("num_unlabelled", [12, 5])
+def test_the_number_that_hugging_face_gives_what_has_no_label_is_no_class(
+    tmp_path: Path, num_unlabelled: int
+) -> None:
+    """Of all rows of the test, which is left aside then, or of some."""
+    folder = tmp_path / "set"
+    names = ["cat", "dog"]
+    save_numbered(folder, {"train.parquet": names, "test.parquet": names})
+    table = parquet.read_table(folder / "test.parquet").slice(0, 12)
+    labels = [-1 if row < num_unlabelled else row % 2 for row in range(12)]
+    place = table.column_names.index("label")
+    table = table.set_column(place, "label", pa.array(labels))
+    parquet.write_table(table, folder / "test.parquet")
+    found = proposed(folder)
+    assert found.data.classes == ("cat", "dog")
+    write_splits(read_source(found.ingest, found.data), tmp_path / "raw", data=found.data)
+    splits = [load_split(name, tmp_path / "raw") for name in ("train", "test")]
+    assert sum(len(split.labels) for split in splits) == 36 + 12 - num_unlabelled
+
+
 def save_numbered(
     folder: Path, names: dict[str, list[str] | None], *, as_text: bool = False
 ) -> list[tuple[bytes, str]]:
