@@ -52,8 +52,19 @@ def residual_deep(pixels: keras.KerasTensor) -> keras.KerasTensor:
     return layers.GlobalMaxPooling2D(name="pooling")(features)
 
 
-def _residual_block(features: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
-    change = _convolution(features, features.shape[-1], name=name)
+def residual_wide(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """Two convolutions in each block: 1,094,914 parameters for 28×28×1 images and ten classes."""
+    features = _convolution(pixels, 24, name="stem")
+    for number, filters in enumerate((48, 96, 192), start=1):
+        features = _convolution(features, filters, name=f"widen_{number}", pooled=True)
+        features = _residual_block(features, name=f"block_{number}", depth=2)
+    return layers.GlobalMaxPooling2D(name="pooling")(features)
+
+
+def _residual_block(features: keras.KerasTensor, *, name: str, depth: int = 1) -> keras.KerasTensor:
+    change = features
+    for suffix in ("", "_again")[:depth]:
+        change = _convolution(change, features.shape[-1], name=f"{name}{suffix}")
     return layers.Add(name=f"{name}_sum")([features, change])
 
 

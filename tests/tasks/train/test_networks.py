@@ -18,6 +18,7 @@ from tasks.train.parameters import built_in_networks
         ("light", 28_842),
         ("residual", 61_402),
         ("residual_deep", 210_074),
+        ("residual_wide", 1_094_914),
     ],
 )
 def test_the_number_of_parameters_is_the_one_that_is_stated(
@@ -29,7 +30,13 @@ def test_the_number_of_parameters_is_the_one_that_is_stated(
 
 
 def test_every_public_function_is_a_network() -> None:
-    assert built_in_networks() == ["article", "light", "residual", "residual_deep"]
+    assert built_in_networks() == [
+        "article",
+        "light",
+        "residual",
+        "residual_deep",
+        "residual_wide",
+    ]
 
 
 def test_images_that_are_too_small_are_refused_with_their_size() -> None:
