@@ -88,6 +88,17 @@ def test_a_selection_gives_its_images_in_its_own_order_as_copies(
     np.testing.assert_array_equal(np.concatenate(chunks), source.images[[7, 3, 11]])
 
 
+def test_images_of_a_mapped_file_are_taken_wherever_they_lie(tmp_path: Path) -> None:
+    """Each larger than a page of memory, none at the start of one; the last ends with the file."""
+    images = np.random.default_rng(0).integers(0, 256, (9, 51, 37, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    selection = Selection(ImageSplit(mapped, np.zeros(9, np.uint8)), np.array([8, 0, 3, 7]))
+    np.testing.assert_array_equal(selection.take(np.arange(4)), images[[8, 0, 3, 7]])
+    part = Selection(ImageSplit(mapped[2:], np.zeros(7, np.uint8)), np.array([6, 1]))
+    np.testing.assert_array_equal(part.take(np.arange(2)), images[[8, 3]])
+
+
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_a_damaged_array_is_refused_with_both_hashes_and_the_remedy(
     folder: Path, damage: str
