@@ -195,9 +195,7 @@ def let_wait(pending: Pending, files: Mapping[Path, str], *, folder: Path = CHAM
         _copy(files, pending.version, record, folder)
         if record.pending and record.pending.version == pending.version:
             pending = replace(pending, time=record.pending.time)
-        following = replace(record, pending=pending)
-        _write(following, folder)
-        _forget(record.waiting, following, folder)
+        _let_wait(pending, record, folder)
         return pending
 
 
@@ -221,14 +219,9 @@ def decline(event: Event, folder: Path = CHAMPIONS) -> None:
             raise InputError(
                 f"{event.version} doesn't wait for a decision; {waits}. See: {_COMMAND} show"
             )
-        _wait_no_longer(
-            replace(
-                record,
-                withdrawn={**record.withdrawn, event.version: f"declined: {event.reason}"},
-                events=(*record.events, event),
-            ),
-            folder,
-        )
+        withdrawn = {**record.withdrawn, event.version: f"declined: {event.reason}"}
+        declined = replace(record, withdrawn=withdrawn, events=(*record.events, event))
+        _let_wait(None, declined, folder)
 
 
 def let_wait_no_longer(version: str, folder: Path = CHAMPIONS) -> None:
@@ -236,13 +229,17 @@ def let_wait_no_longer(version: str, folder: Path = CHAMPIONS) -> None:
     if (folder / RECORD_NAME).exists():
         with _changing(folder) as record:
             if record.waiting == version:
-                _wait_no_longer(record, folder)
+                _let_wait(None, record, folder)
 
 
-def _wait_no_longer(record: Record, folder: Path) -> None:
-    following = replace(record, pending=None)
+def _let_wait(pending: Pending | None, record: Record, folder: Path) -> None:
+    """Writes what waits now; removes what has waited and was never the champion."""
+    following = replace(record, pending=pending)
     _write(following, folder)
-    _forget(record.waiting, following, folder)
+    named = {event.replaced for event in record.events} | {record.current, following.waiting}
+    forgotten = {record.waiting} - {*_champions(record), *named}
+    for version in set(_list_versions(folder, following)) & forgotten:
+        _remove(folder / version)
 
 
 def roll_back(
@@ -505,13 +502,6 @@ def _bring_back(old: Path) -> None:
     if old.exists() and not place.exists():
         old.rename(place)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _forget(version: str | None, record: Record, folder: Path) -> None:
-    """Removes what has waited and was never the champion."""
-    known = {*_champions(record), *(event.replaced for event in record.events)}
-    if version in set(_list_versions(folder, record)) - known - {record.current, record.waiting}:
-        _remove(folder / version)
 
 
 def _follow(record: Record, event: Event, folder: Path) -> Record:
