@@ -45,7 +45,9 @@ def sync_archive(
         there = {Path(str(path)).parent.name for path in system.glob(f"{place}/*/{RECORD_NAME}")}
         for run in read_runs(archive):
             if run.name not in there:
-                _copy_folder(system, archive / run.name, f"{place}/{run.name}")
+                files = (archive / run.name).iterdir()
+                for path in sorted(files, key=lambda path: (path.name == RECORD_NAME, path.name)):
+                    _put(system, path, f"{place}/{run.name}/{path.name}")
                 on_line(f"copied {run.name} to {address}")
                 copied.append(run.name)
         if (archive / PAGE_NAME).is_file():
@@ -91,11 +93,6 @@ def _find_place(address: str) -> tuple[Any, str]:
             f"params.yaml: flow.sync_to = {address!r} is no place for files: {error}. Expected is a"
             " folder, or an address such as s3://bucket/runs"
         ) from None
-
-
-def _copy_folder(system: Any, folder: Path, target: str) -> None:
-    for path in sorted(folder.iterdir(), key=lambda path: (path.name == RECORD_NAME, path.name)):
-        _put(system, path, f"{target}/{path.name}")
 
 
 def _put(system: Any, path: Path, target: str) -> None:
