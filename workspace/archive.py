@@ -373,7 +373,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_lock(root: Path) -> tuple[dict[str, str], str | None]:
     """The hashes of the code that stages depended on, and that of the images."""
-    from workspace.repository import read_lock  # imports DVC
+    from workspace.repository import find_images, read_lock  # imports DVC
 
     stages: dict[str, Any] = {}
     with suppress(InputError):  # it is broken, which may be why the run has failed
@@ -384,13 +384,7 @@ def _read_lock(root: Path) -> tuple[dict[str, str], str | None]:
         for dep in stage.get("deps", [])
         if dep["path"].startswith("tasks/") and "md5" in dep
     }
-    images = [
-        out["md5"]
-        for stage in stages.values()
-        for out in stage.get("outs", [])
-        if out["path"] == str(paths.RAW)
-    ]
-    return code, images[0] if images else None
+    return code, find_images(stages)
 
 
 def _read_git(root: Path) -> tuple[str | None, list[str]]:

@@ -21,7 +21,7 @@ from tasks.page.images import show_images
 from tasks.page.render import make_environment
 from tasks.runner.errors import InputError
 from workspace.archive import CHANGES_NAME
-from workspace.repository import find_objects, read_lock
+from workspace.repository import find_images, find_objects, read_lock
 
 _SPLITS: tuple[SplitName, ...] = ("train", "test")
 _SHOWN = 8  # images of each class
@@ -74,14 +74,10 @@ def find_pixels(root: Path, trained: Path | None) -> Pixels:
     found: dict[SplitName, np.ndarray] = {}
     # Pruned, damaged, or never there: then there is nothing to show.
     with suppress(InputError, OSError, ValueError, LookupError):
-        stages = read_lock(trained) if trained else {}
+        name = find_images(read_lock(trained)) if trained else None
+        if name is None:
+            return found
         objects = find_objects(root)
-        (name,) = [
-            out["md5"]
-            for stage in stages.values()
-            for out in stage.get("outs", [])
-            if out["path"] == str(paths.RAW)
-        ]
         for entry in json.loads((objects / name[:2] / name[2:]).read_bytes()):
             for split in _SPLITS:
                 if entry["relpath"] == f"{split}_images.npy":

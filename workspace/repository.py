@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from voluptuous import Invalid
 
+from tasks.core import paths
 from tasks.runner.errors import InputError
 from workspace.git import git
 
@@ -57,6 +58,12 @@ def read_lock(root: Path) -> dict[str, Any]:
             f"dvc.lock can't be read: {' '.join(str(error).split())}. Mend it: rm dvc.lock; dvc"
             " repro. What DVC's cache knows is restored."
         ) from None
+
+
+def find_images(stages: dict[str, Any]) -> str | None:
+    """DVC's hash of the images, as dvc.lock records them; None if no stage has made them."""
+    outputs = (out for stage in stages.values() for out in stage.get("outs", []))
+    return next((out["md5"] for out in outputs if out["path"] == str(paths.RAW)), None)
 
 
 def read_at(commit: str, path: Path, root: Path) -> bytes:
