@@ -9,9 +9,8 @@ from math import floor
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
 from tasks.core.files import write_text
+from tasks.page.render import make_environment
 from workspace.archive import ARCHIVE, CHANGES_NAME, Run, find_record, read_runs
 from workspace.compare import describe_change
 
@@ -29,13 +28,7 @@ def write_overview(archive: Path = ARCHIVE) -> Path:
     recalls = [recall for run in runs for recall in run.recalls.values()]
     lowest = floor(10 * min(recalls, default=0.0)) / 10
     changes = [[], *(list(describe_change(*pair)) for pair in pairwise(runs))][: len(runs)]
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("workspace"), PackageLoader("tasks.page")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment("workspace", {}, classes=())
     environment.tests["with_samples"] = lambda run: (archive / run.name / CHANGES_NAME).is_file()
     environment.filters["when"] = lambda started: f"{started[:10]} {started[11:16]} UTC"
     page = environment.get_template("overview.html.j2").render(
