@@ -82,19 +82,13 @@ def _paths_of(root: Path) -> tuple[list[str], list[str]]:
 
 def _require_same_inputs(root: Path) -> None:
     """Refuses code, and other files of Git's, that were edited after a stage had read them."""
+    reasons = [reason for stage in read_stages(root) for reason in stage.reasons]
     read = _paths_of(root)[1]
-    edited = sorted(
-        {path for stage in read_stages(root) for path in read if _names(stage.reasons, path)}
-    )
-    if edited:
+    if edited := [path for path in read if any(r.startswith(f"input {path} is ") for r in reasons)]:
         raise InputError(
             f"Since a stage has read them, these were edited: {', '.join(edited)}. The branch would"
             " hold results that they haven't made. Run the pipeline again"
         )
-
-
-def _names(reasons: tuple[str, ...], path: str) -> bool:
-    return any(reason.startswith(f"input {path} is ") for reason in reasons)
 
 
 def _write_tree(root: Path, parameters: bytes | None) -> str:
