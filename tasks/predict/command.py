@@ -21,7 +21,7 @@ def predict(images: str, output: Path | None, *, model: str | None, drift: bool)
     loaded = load_model(model, num_threads=parameters.threads)
     opened = open_images(images, loaded.policy)
     if output is None:
-        print("\n".join(predict_one(opened, images, loaded)))
+        predict_one(opened, images, loaded)
     else:
         predict_many(opened, output, loaded, parameters, drift=drift)
 
@@ -50,27 +50,13 @@ def predict_many(
 
         assert summary.batch is not None
         limits = load_section("drift", DriftParameters)
-        for line in describe_drift(
-            report_drift(summary.batch, model, limits=limits, output=output)
-        ):
+        findings = report_drift(summary.batch, model, limits=limits, output=output)
+        for line in describe_drift(findings):
             print(f"drift: {line}", file=sys.stderr)
 
 
-def describe_image(model: Model, probabilities: list[float]) -> list[str]:
-    """The probability of each class, the most likely first."""
-    width = max(len(name) for name in model.classes)
-    ranked = sorted(zip(probabilities, model.classes, strict=True), reverse=True)
-    return [
-        *(
-            f"{name:{width}}  {share:7.2%}  {'█' * round(40 * share)}".rstrip()
-            for share, name in ranked
-        ),
-        f"model {model.version}, {model.folder}",
-    ]
-
-
-def predict_one(images: Listing, path: str, model: Model) -> list[str]:
-    """Classifies a file that holds one image.
+def predict_one(images: Listing, path: str, model: Model) -> None:
+    """Prints the probability of each class for the one image of a file, the most likely first.
 
     Raises:
         InputError: it holds another number of images, or one that can't be used.
@@ -84,4 +70,8 @@ def predict_one(images: Listing, path: str, model: Model) -> list[str]:
     ((batch, probabilities),) = predict_batches(images, model, 1)
     if batch.errors[0]:
         raise InputError(batch.errors[0])
-    return describe_image(model, probabilities[0].tolist())
+    width = max(len(name) for name in model.classes)
+    ranked = sorted(zip(probabilities[0].tolist(), model.classes, strict=True), reverse=True)
+    for share, name in ranked:
+        print(f"{name:{width}}  {share:7.2%}  {'█' * round(40 * share)}".rstrip())
+    print(f"model {model.version}, {model.folder}")

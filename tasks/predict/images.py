@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Protocol, Self
 
 from tasks.images.errors import ImageError, Tally
 from tasks.images.files import MAX_FILE_BYTES, why_name_aside
@@ -18,36 +17,14 @@ from tasks.ingest.address import is_address
 from tasks.ingest.rows import TABLE_ENDINGS, as_text, read_rows
 from tasks.predict.attempts import Attempts
 from tasks.runner.errors import InputError, NetworkError
+from tasks.runner.parts import split_items
 
 PATH_COLUMN = "path"
 # What stores call what changes with a file's content; the first that a store has.
 _STAMPS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated")
 
 
-class Listing(Protocol):
-    """The images of a prediction, which can be cut into parts that other processes read.
-
-    Attributes:
-        aside: files that nobody means as images.
-        stamps: what changes when an image's content does; empty where nothing tells.
-
-    """
-
-    num_images: int
-    aside: Tally
-    names: list[str]
-    stamps: list[str]
-
-    def batches(self, size: int, /) -> Iterator[Images]:
-        """Yields all images, in order, at most `size` at a time."""
-        ...
-
-    def cut(self, places: Sequence[int], size: int) -> Iterator[Self]:
-        """Yields parts of at most `size` of the images at some places, in order."""
-        ...
-
-
-def open_images(images: str, policy: ImagePolicy) -> Listing:
+def open_images(images: str, policy: ImagePolicy) -> "Listing":
     """Finds out what IMAGES is: a folder, a file, a table of paths, or an address.
 
     Raises:
@@ -73,7 +50,9 @@ class Files:
     """Image files in a folder, in a table of paths, or on an object store.
 
     Attributes:
+        stamps: what changes when an image's content does; empty where nothing tells.
         root: what the names are relative to, a folder or an address.
+        aside: files that nobody means as images.
         attempts: which file is being read, for the case that it ends this process.
 
     """
@@ -89,15 +68,14 @@ class Files:
         self.num_images = len(self.names)
 
     def cut(self, places: Sequence[int], size: int) -> Iterator["Files"]:
-        """See `Listing`."""
-        for start in range(0, len(places), size):
-            chosen = places[start : start + size]
+        """Yields parts of at most `size` of the images at some places, in order."""
+        for chosen in split_items(places, size=size):
             names = [self.names[place] for place in chosen]
             stamps = [self.stamps[place] for place in chosen]
             yield replace(self, names=names, stamps=stamps, aside=Tally())
 
     def batches(self, size: int, /) -> Iterator[Images]:
-        """See `Listing`; refuses a folder that this machine doesn't see."""
+        """Yields all images, in order, at most `size` at a time."""
         is_here = is_address(self.root) or Path(self.root).is_dir()
         if not (is_here or all(map(is_address, self.names))):
             raise InputError(
@@ -110,21 +88,20 @@ class Files:
 
     def _fetch(self, names: Sequence[str]) -> Iterator[bytes | InputError]:
         """What lies on an object store is asked for at once."""
-        places = [name if is_address(name) else self._place(name) for name in names]
+        base = f"{self.root}/" if is_address(self.root) else ""
+        places = [name if is_address(name) else base + name for name in names]
         fetched = iter(_fetch([place for place in places if is_address(place)]))
         for name, place in zip(names, places, strict=True):
             found = next(fetched) if is_address(place) else None
             try:
                 if self.attempts:
                     self.attempts.begin(name)
-                yield fetch_file(Path(place), name) if found is None else _content(name, found)
+                if found is None:
+                    yield fetch_file(Path(self.root, name), name)
+                else:
+                    yield _content(name, found)
             except InputError as error:
                 yield error
-
-    def _place(self, name: str) -> str:
-        if is_address(self.root):
-            return f"{self.root}/{name}"
-        return str(Path(self.root, name))
 
 
 @dataclass
@@ -147,15 +124,13 @@ class Rows:
         self.stamps = [_stamp(self.path)] * self.num_images
 
     def cut(self, places: Sequence[int], size: int) -> Iterator["Rows"]:
-        """See `Listing`."""
+        """See `Files`; a part holds images that follow one another."""
         for _, run in groupby(enumerate(places), key=lambda pair: pair[1] - pair[0]):
-            chosen = [place for _, place in run]
-            for start in range(0, len(chosen), size):
-                number = min(size, len(chosen) - start)
-                yield replace(self, first=self.first + chosen[start], num_images=number)
+            for chosen in split_items((place for _, place in run), size=size):
+                yield replace(self, first=self.first + chosen[0], num_images=len(chosen))
 
     def batches(self, size: int, /) -> Iterator[Images]:
-        """See `Listing`."""
+        """See `Files`."""
         source = open_source(self.path, self.policy)
         left = self.num_images
         for batch in source.batches(size, first=self.first):
@@ -165,6 +140,10 @@ class Rows:
             # The last part reads on, so that a file with too many bytes is noticed.
             if left <= 0 and self.first + self.num_images < source.num_images:
                 return
+
+
+# The images of a prediction, which can be cut into parts that other processes read.
+Listing = Files | Rows
 
 
 def _list_table(path: Path, policy: ImagePolicy) -> Files:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tasks.core import paths
 from tasks.core.seal import check_seal
@@ -15,8 +15,6 @@ from tasks.runner.errors import InputError
 
 if TYPE_CHECKING:
     from tasks.drift.reference import Reference
-
-ModelName = Literal["champion", "candidate"]
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,13 @@ def load_model(name: str | None, *, num_threads: int, champions: Path = CHAMPION
 def find_folder(name: str | None, champions: Path) -> Path:
     """The folder of a model; see `load_model`."""
     if name in (None, "champion"):
-        champion = champion_folder(champions)
-        if champion is None:
-            raise InputError(
-                "There is no champion yet: no model has passed the gate. Train one and let the gate"
-                " decide: pipeline repro && pipeline gate. Or name the last one that was"
-                " trained: --model candidate"
-            )
-        return champion
+        if champion := champion_folder(champions):
+            return champion
+        raise InputError(
+            "There is no champion yet: no model has passed the gate. Train one and let the gate"
+            " decide: pipeline repro && pipeline gate. Or name the last one that was"
+            " trained: --model candidate"
+        )
     folder = paths.CANDIDATE if name == "candidate" else Path(name)
     if not folder.is_dir():
         raise InputError(

@@ -12,8 +12,9 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from itertools import chain
+from operator import add
 from pathlib import Path
 
 from tasks.core.files import remove, write_json
@@ -30,7 +31,7 @@ from tasks.runner.parts import is_elsewhere, run_parts
 
 LIST_NAME = "_predictions.json"
 _WORK = ".work"
-_NAME = re.compile(r"part-\d+-of-\d+-([0-9a-f]{16})\.parquet")
+_NAME = re.compile(r"part-\d+-of-\d+-[0-9a-f]{16}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,7 @@ def predict_parts(
 
 def _finish(folder: Path, plan: Plan, model: Model) -> Summary:
     summaries = [read_summary(path) for path in plan.parts]
-    total = summaries[0]
-    for summary in summaries[1:]:
-        total += summary
+    total = reduce(add, summaries)
     for path in set(_find_parts(folder)) - set(plan.parts):
         remove(path)
     rows = {path.name: one.num_images for path, one in zip(plan.parts, summaries, strict=True)}
@@ -173,10 +172,8 @@ def claim_folder(folder: Path) -> Path:
         InputError: what is there is no folder of predictions, so that it is somebody's.
 
     """
-    if folder.is_dir():
-        if not any(folder.iterdir()) or _is_ours(folder):
-            return folder.resolve()
-    elif not os.path.lexists(folder):
+    is_ours = folder.is_dir() and (not any(folder.iterdir()) or _is_ours(folder))
+    if is_ours or not os.path.lexists(folder):
         return folder.resolve()
     raise InputError(
         f"{folder} is there already and leads to no folder of predictions; expected a new name, or"
@@ -215,7 +212,8 @@ def make_plan(folder: Path, images: Listing, *, version: str, size: int) -> Plan
     places = {name: place for place, name in enumerate(names)}
     if len(places) < len(names):
         raise InputError(f"{len(names) - len(places):,} images have the name of another one")
-    parts: dict[int, Path | Part] = {}  # by the place of the first image
+    # By the place of the first image: the key, and the table or what goes into it.
+    parts: dict[int, tuple[str, Path | Listing]] = {}
     taken: set[int] = set()
     unsettled = {place for place, stamp in enumerate(stamps) if not stamp}
     for path in _find_parts(folder):
@@ -227,36 +225,29 @@ def make_plan(folder: Path, images: Listing, *, version: str, size: int) -> Plan
             remove(path)  # broken or not to be kept, and a new one may have its name
         elif -1 in held or not taken.isdisjoint(held):
             continue
-        elif f"-{key_of(version, names, stamps, held)}." in path.name:
-            parts[min(held)] = path
+        elif f"-{(key := key_of(version, names, stamps, held))}." in path.name:
+            parts[min(held)] = key, path
             taken.update(held)
     free = [place for place in range(len(names)) if place not in taken]
     settled = [place for place in free if place not in unsettled]
     for cut in chain(images.cut(settled, size), images.cut(sorted(unsettled), size)):
         held = [places[in_utf8(name)] for name in cut.names]
-        key = key_of(version, names, stamps, held)
-        parts[held[0]] = Part(folder, key, cut)
-    return Plan(*_number(folder, [parts[first] for first in sorted(parts)]))
+        parts[held[0]] = key_of(version, names, stamps, held), cut
+    plan = Plan([], [])
+    for number, first in enumerate(sorted(parts), start=1):
+        key, content = parts[first]
+        path = folder / f"part-{number:05}-of-{len(parts):05}-{key}.parquet"
+        if isinstance(content, Path):
+            content.replace(path)
+        else:
+            plan.missing.append(Part(path, key, content))
+        plan.parts.append(path)
+    return plan
 
 
 def _may_pass(name: str, error: str | None) -> bool:
     """Whether an error isn't of the image's bytes: of the disk, of a permission, of its absence."""
     return error is not None and error.startswith(f"{name} can't be read")
-
-
-def _number(folder: Path, parts: Sequence[Path | Part]) -> tuple[list[Path], list[Part]]:
-    """Gives the parts their names, in order; those that are there are renamed."""
-    paths: list[Path] = []
-    missing: list[Part] = []
-    for number, part in enumerate(parts, start=1):
-        key = part.key if isinstance(part, Part) else _NAME.fullmatch(part.name)[1]  # pyright: ignore[reportOptionalSubscript]
-        path = folder / f"part-{number:05}-of-{len(parts):05}-{key}.parquet"
-        if isinstance(part, Part):
-            missing.append(replace(part, path=path))
-        else:
-            part.replace(path)
-        paths.append(path)
-    return paths, missing
 
 
 def key_of(version: str, names: Sequence[str], stamps: Sequence[str], held: Sequence[int]) -> str:

@@ -26,17 +26,10 @@ _HEADER_BYTES = 2**20  # no header is longer
 
 def make_schema(classes: tuple[str, ...]) -> pa.Schema:
     """The columns: image, label, confidence, a probability per class, model, error."""
-    probabilities = [pa.field(f"{_PROBABILITY}{name}", pa.float32()) for name in classes]
-    return pa.schema(
-        [
-            pa.field("image", pa.string()),
-            pa.field("label", pa.string()),
-            pa.field("confidence", pa.float32()),
-            *probabilities,
-            pa.field("model", pa.string()),
-            pa.field("error", pa.string()),
-        ]
-    )
+    text, number = pa.string(), pa.float32()
+    begin = [("image", text), ("label", text), ("confidence", number)]
+    probabilities = [(f"{_PROBABILITY}{name}", number) for name in classes]
+    return pa.schema([*begin, *probabilities, ("model", text), ("error", text)])
 
 
 def tabulate(
@@ -52,11 +45,8 @@ def tabulate(
     is_bad = np.array([error is not None for error in images.errors])
     # Position of each image among the readable ones; that of an unreadable one is not looked at.
     positions = np.maximum(np.cumsum(~is_bad) - 1, 0)
-    spread = (
-        probabilities[positions]
-        if len(probabilities)
-        else np.zeros((len(is_bad), len(classes)), np.float32)
-    )
+    none = np.zeros((1, len(classes)), np.float32)  # where no image is readable
+    spread = (probabilities if len(probabilities) else none)[positions]
     labels = [classes[label] for label in spread.argmax(axis=1)]
     everywhere = np.ones(len(is_bad), dtype=bool)
     columns = [
@@ -138,15 +128,11 @@ def open_writer(path: Path, schema: pa.Schema) -> Iterator[Any]:
     target = claim_table(path)
     with hold_output(f"a prediction into {path}", target), replacing(target) as temporary:
         if path.suffix == ".parquet":
-            from pyarrow.parquet import ParquetWriter
-
-            with ParquetWriter(temporary, schema) as writer:
-                yield writer
+            from pyarrow.parquet import ParquetWriter as Writer
         else:
-            from pyarrow.csv import CSVWriter
-
-            with CSVWriter(temporary, schema) as writer:
-                yield writer
+            from pyarrow.csv import CSVWriter as Writer
+        with Writer(temporary, schema) as writer:
+            yield writer
 
 
 def write_note(writer: Any, content: dict[str, Any]) -> None:
