@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from uuid import UUID
+from typing import Any
 
 from prefect.artifacts import (
     create_link_artifact,
@@ -103,14 +103,12 @@ def follow_count(total: int, what: str) -> Callable[[int], None]:
 
 
 def _show_progress() -> Callable[[float, str], None]:
-    artifact: UUID | None = None
+    artifact: Any = None  # an identifier: outside an event loop, they return what they promise
 
     def show(percent: float, description: str) -> None:
         nonlocal artifact
         if artifact is None:
-            created = create_progress_artifact(percent, description=description)
-            assert isinstance(created, UUID)
-            artifact = created
+            artifact = create_progress_artifact(percent, description=description)
         else:
             update_progress_artifact(artifact, percent, description=description)
 

@@ -7,6 +7,8 @@ runs the deployment tell/webhook (flows/tell.py), so that a message is tried aga
 arrived, and one that can't be delivered stands among the failed runs.
 """
 
+from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from prefect.automations import Automation
@@ -27,7 +29,6 @@ EVENTS = {
     "rejected": "pipeline.rejected",
 }
 
-_ANYTHING = ResourceSpecification({})
 _OWN_EVENTS = ResourceSpecification({"prefect.resource.id": "pipeline.*"})
 _RUNS = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
 # Not those of `tell`: a message that can't be delivered would cause the next one.
@@ -44,28 +45,15 @@ _FAILURE = (
     " {{ UI }}/runs/flow-run/{{ flow_run.id }}"
 )
 _MESSAGE = "{{ event.payload.message }}"
+_PENDING = f"Somebody is waited for, to promote or decline: {_MESSAGE} {{{{ UI }}}}/deployments"
 # Name → of which resources, related to what, which events, in which words.
+_OWN = (_OWN_EVENTS, ResourceSpecification({}))
 _TOLD = {
     "Tell of failures": (_RUNS, _OWN_FLOWS, _BROKEN, _FAILURE),
-    "Tell of a new champion": (
-        _OWN_EVENTS,
-        _ANYTHING,
-        {EVENTS["accepted"]},
-        f"New champion: {_MESSAGE}",
-    ),
-    "Tell of a decision to be made": (
-        _OWN_EVENTS,
-        _ANYTHING,
-        {EVENTS["pending"]},
-        f"Somebody is waited for, to promote or decline: {_MESSAGE} {{{{ UI }}}}/deployments",
-    ),
-    "Tell of a rejection": (
-        _OWN_EVENTS,
-        _ANYTHING,
-        {EVENTS["rejected"]},
-        f"Not promoted: {_MESSAGE}",
-    ),
-    "Tell of drift": (_OWN_EVENTS, _ANYTHING, {DRIFT}, f"Drift: {_MESSAGE}"),
+    "Tell of a new champion": (*_OWN, {EVENTS["accepted"]}, f"New champion: {_MESSAGE}"),
+    "Tell of a decision to be made": (*_OWN, {EVENTS["pending"]}, _PENDING),
+    "Tell of a rejection": (*_OWN, {EVENTS["rejected"]}, f"Not promoted: {_MESSAGE}"),
+    "Tell of drift": (*_OWN, {DRIFT}, f"Drift: {_MESSAGE}"),
 }
 
 
@@ -79,8 +67,9 @@ def set_up_automations(deployment: UUID | None) -> None:
     settings = get_current_settings()
     address = settings.ui_url or str(settings.api.url).removesuffix("/api")
     for name, (resources, related, events, message) in _TOLD.items():
-        if found := _find(name):
-            found.delete()
+        with suppress(ValueError):  # there is none
+            read: Any = Automation.read  # outside an event loop, it returns what it promises in one
+            read(name=name).delete()
         if deployment is None:
             continue
         template = {"__prefect_kind": "jinja", "template": message.replace("{{ UI }}", address)}
@@ -102,14 +91,6 @@ def set_up_automations(deployment: UUID | None) -> None:
                 )
             ],
         ).create()
-
-
-def _find(name: str) -> Automation | None:
-    read = Automation.read
-    try:
-        return read(name=name)  # pyright: ignore[reportReturnType] - outside an event loop it waits
-    except ValueError:
-        return None
 
 
 def main() -> None:

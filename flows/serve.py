@@ -106,9 +106,12 @@ def serve(places: "Server", environment: dict[str, str], parameters: FlowParamet
         tell_dead()
         stack.callback(tell_dead)  # again after the worker has ended
         pool = ("work-pool", "create", POOL, "--type", "process", "--overwrite")
-        for command in ((_PREFECT, *pool), (_PREFECT, "deploy", "--all", "--no-prompt")):
-            _run(*command, environment=environment)
-        _run("flows.automations", environment=environment)
+        deploy = ("deploy", "--all", "--no-prompt")
+        for command in ((_PREFECT, *pool), (_PREFECT, *deploy), ("flows.automations",)):
+            if status := _run(*command, environment=environment).returncode:
+                raise InputError(
+                    f"{' '.join(command)} ended with {status}; see its messages above."
+                )
         worker = start(_PREFECT, "worker", "start", "--pool", POOL)
         archive = start("workspace.web", places.archive.rpartition(":")[2])
         print(f"archive: {places.archive}", flush=True)
@@ -147,15 +150,8 @@ def _end_tree(process: psutil.Popen) -> None:
 
 def _send_test_message(webhook: str, environment: dict[str, str]) -> None:
     """Says whether the webhook takes messages, before the first one matters."""
-    command = [sys.executable, "-m", "flows.tell", "The pipeline's service has started."]
-    completed = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = "The pipeline's service has started."
+    completed = _run("flows.tell", words, environment=environment, capture_output=True)
     lines = (completed.stdout + completed.stderr).strip().splitlines() or ["no answer"]
     delivered = completed.returncode == 0
     outcome = "a test message was delivered" if delivered else f"NOBODY IS TOLD: {lines[-1]}"
@@ -172,16 +168,17 @@ def _await_server(server: psutil.Popen, client: "SyncPrefectClient") -> None:
         time.sleep(0.2)
 
 
-def _run(module: str, *arguments: str, environment: dict[str, str]) -> None:
-    completed = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+def _run(
+    *command: str, environment: dict[str, str], capture_output: bool = False
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
         env=environment,
         stdin=subprocess.DEVNULL,
+        capture_output=capture_output,
+        text=True,
         check=False,
     )
-    if completed.returncode:
-        command = " ".join([module, *arguments])
-        raise InputError(f"{command} ended with {completed.returncode}; see its messages above.")
 
 
 if __name__ == "__main__":

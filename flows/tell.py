@@ -123,10 +123,8 @@ def compose(message: str, shape: str) -> dict[str, object]:
     """
     longest = _LONGEST[shape]
     text = message if len(message) <= longest else message[: longest - 1] + "…"
-    if shape == "discord":
-        return {"content": text}
-    if shape == "text":
-        return {"text": text}
+    if shape != "teams":
+        return {"content" if shape == "discord" else "text": text}
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
