@@ -29,7 +29,7 @@ from tasks.runner.declared import read_declared
 from tasks.runner.errors import InputError
 from tasks.runner.parts import is_elsewhere, run_parts
 from tasks.sweep.parameters import SECTIONS, Range, SweepParameters
-from tasks.sweep.training import Training, make_base, make_training, read_epochs, train
+from tasks.sweep.training import make_base, make_training, read_epochs, train
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,9 @@ def _train_round(sweep: Sweep, trials: list[optuna.Trial], rung: int | None) -> 
     parts = []
     for trial in trials:
         for seed in sweep.parameters.seeds:
-            parts.append(Training(sweep.place(trial.number, seed), rung))
-            make_training(sweep.folder / "base", parts[-1].folder, sweep.edit(trial, seed))
+            place = sweep.place(trial.number, seed)
+            make_training(sweep.folder / "base", place, sweep.edit(trial, seed))
+            parts.append((place, rung))
     gpu = sweep.content["train"]["device"] == "gpu"  # which one training fills
     reasons = run_parts(
         train,
@@ -228,6 +229,6 @@ def finish(sweep: Sweep, number: int | None) -> tuple[Path, str]:
         ) from None
     seed = sweep.parameters.seeds[0]
     place = sweep.place(trial.number, seed)
-    if reason := train(Training(place, None)):
+    if reason := train((place, None)):
         raise InputError(f"Trial {trial.number} can't be trained: {reason}")
     return place, sweep.edit(trial, seed)

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -28,18 +27,9 @@ _EPOCH = re.compile(r"epoch (\d+) of at most (\d+):")
 _KILLS = 3  # after which a training isn't tried again
 
 
-@dataclass(frozen=True)
-class Training:
-    """A training, and how far it goes.
-
-    Attributes:
-        folder: absolute, the same on every machine that trains.
-        epochs: after which it pauses; None goes to the end.
-
-    """
-
-    folder: Path
-    epochs: int | None
+# Its folder, absolute, the same on every machine that trains; after how many epochs it pauses: None
+# goes to the end.
+Training = tuple[Path, int | None]
 
 
 def make_base(root: Path, base: Path, network_file: str) -> None:
@@ -97,39 +87,33 @@ def count_processes(folder: Path) -> int:
 def train(training: Training) -> str | None:
     """Trains as far as it is to go, from where it was; gives the reason if it can't."""
     killed = 0
-    if not training.folder.is_dir():
+    folder, epochs = training
+    if not folder.is_dir():
         raise InputError(
-            f"{training.folder} isn't there. Put the project into a folder that all machines share"
+            f"{folder} isn't there. Put the project into a folder that all machines share"
         )
-    with (training.folder / "lock").open("w") as lock:
+    with (folder / "lock").open("w") as lock:
         # Whoever has lost the one who asked for this may still be at it.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        while not _is_far_enough(training):
+        while not (is_finished(folder) or (epochs and len(read_epochs(folder)) >= epochs)):
             if killed == _KILLS:
                 return "its process is killed again and again; memory may be short"
-            status, line = _run(training, lock.fileno())
+            status, line = _run(folder, epochs, lock.fileno())
             if status > 0:
                 return line
             killed += status < 0
     return None
 
 
-def _is_far_enough(training: Training) -> bool:
-    if training.epochs is None or is_finished(training.folder):
-        return is_finished(training.folder)
-    return len(read_epochs(training.folder)) >= training.epochs
-
-
-def _run(training: Training, lock: int) -> tuple[int, str]:
+def _run(folder: Path, pause: int | None, lock: int) -> tuple[int, str]:
     """Runs the next stage, which holds the lock, too; gives its exit status and its last line."""
-    is_prepared = (training.folder / paths.PREPARED).exists()
-    module = "tasks.train" if is_prepared else "tasks.prepare"
+    module = "tasks.train" if (folder / paths.PREPARED).exists() else "tasks.prepare"
     line = ""
     with (
-        (training.folder / LOG).open("a", encoding="utf-8") as log,
+        (folder / LOG).open("a", encoding="utf-8") as log,
         subprocess.Popen(
             [sys.executable, "-m", module],
-            cwd=training.folder,
+            cwd=folder,
             env=os.environ | {SCHEDULER_VARIABLE: ""},  # a part asks the cluster for no more
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -145,6 +129,6 @@ def _run(training: Training, lock: int) -> tuple[int, str]:
             print(line, end="", file=log, flush=True)
             if found := _EPOCH.match(line):
                 epoch, epochs = map(int, found.groups())
-                if (training.epochs or epochs) <= epoch < epochs:
+                if (pause or epochs) <= epoch < epochs:
                     process.kill()
     return process.returncode, line.strip()
