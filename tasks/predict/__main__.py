@@ -19,15 +19,6 @@ from tasks.runner.frame import run_framed
 
 def main() -> None:
     """Reads the command line."""
-    arguments = vars(parse_arguments())
-    # Only now: what classifies images takes long to import.
-    from tasks.predict.command import predict
-
-    predict(arguments.pop("images"), arguments.pop("output"), **arguments)
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Reads the command line."""
     parser = argparse.ArgumentParser(prog="pipeline predict", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("images", metavar="IMAGES")
@@ -43,7 +34,11 @@ def parse_arguments() -> argparse.Namespace:
         action="store_false",
         help="don't compare the images with the training images, which takes some seconds",
     )
-    return parser.parse_args()
+    arguments = vars(parser.parse_args())
+    # Only now: what classifies images takes long to import.
+    from tasks.predict.command import predict
+
+    predict(arguments.pop("images"), arguments.pop("output"), **arguments)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tasks.images.errors import Tally
-from tasks.images.sources import Images, Source
+from tasks.images.sources import Source
 from tasks.predict.images import Listing
 from tasks.predict.model import Model
 from tasks.predict.table import make_schema, open_writer, read_note, tabulate, write_note
@@ -73,7 +71,8 @@ def classify_into(
     """
     total: Summary | None = None
     with open_writer(output, make_schema(model.classes)) as writer:
-        for images, probabilities in predict_batches(source, model, batch_size):
+        for images in source.batches(batch_size):
+            probabilities = model.classifier.predict(images.pixels)
             errors = [error for error in images.errors if error is not None]
             found = Summary(len(images.names), len(errors), tuple(errors[:_SHOWN]), None)
             if measure:
@@ -101,14 +100,6 @@ def read_summary(table: Path) -> Summary:
         content["batch"] = Batch.from_json(content["batch"])
     content["first_errors"] = tuple(content["first_errors"])
     return Summary(**content)
-
-
-def predict_batches(
-    source: Listing | Source, model: Model, size: int
-) -> Iterator[tuple[Images, np.ndarray]]:
-    """Yields each batch with the (m, classes) probabilities of its readable images."""
-    for batch in source.batches(size):
-        yield batch, model.classifier.predict(batch.pixels)
 
 
 def describe_summary(summary: Summary, output: Path, model: Model) -> str:

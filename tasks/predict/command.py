@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from tasks.core.parameters import load_section
 from tasks.drift.parameters import DriftParameters
-from tasks.predict.classify import describe_problems, describe_summary, predict_batches
+from tasks.predict.classify import describe_problems, describe_summary
 from tasks.predict.images import Listing, open_images
 from tasks.predict.model import Model, load_model
 from tasks.predict.parameters import PredictParameters
@@ -67,11 +67,12 @@ def predict_one(images: Listing, path: str, model: Model) -> None:
             f"{path} holds {images.num_images:,} images. Say where the table goes: --output"
             " predictions.parquet"
         )
-    ((batch, probabilities),) = predict_batches(images, model, 1)
+    (batch,) = images.batches(1)
     if batch.errors[0]:
         raise InputError(batch.errors[0])
     width = max(len(name) for name in model.classes)
-    ranked = sorted(zip(probabilities[0].tolist(), model.classes, strict=True), reverse=True)
+    (probabilities,) = model.classifier.predict(batch.pixels)
+    ranked = sorted(zip(probabilities.tolist(), model.classes, strict=True), reverse=True)
     for share, name in ranked:
         print(f"{name:{width}}  {share:7.2%}  {'█' * round(40 * share)}".rstrip())
     print(f"model {model.version}, {model.folder}")

@@ -41,25 +41,21 @@ def run_framed(main: Callable[[], int | None], *, prefix: str = "", try_again: i
     except NetworkError as error:
         status = _tell(prefix, str(error), try_again)
     except InputError as error:
-        status = _tell(prefix, str(error), 1)
+        status = _tell(prefix, str(error))
     except BrokenPipeError:
         status = _drop_output()  # whoever read it has seen enough
     except OSError as error:
         _drop_output()
         remedy = _REMEDIES.get(error.errno or 0, "Mend this")
-        status = _tell(
-            prefix, f"{error}. Nothing was written in part. {remedy}; run this again.", 1
-        )
+        status = _tell(prefix, f"{error}. Nothing was written in part. {remedy}; run this again.")
     except MemoryError:
-        status = _tell(
-            prefix, "The memory is full. End other programs, or give it less at once.", 1
-        )
+        status = _tell(prefix, "The memory is full. End other programs, or give it less at once.")
     except KeyboardInterrupt:
         status = _tell(prefix, "interrupted", 128 + signal.SIGINT)
     sys.exit(status)
 
 
-def _tell(prefix: str, message: str, status: int) -> int:
+def _tell(prefix: str, message: str, status: int = 1) -> int:
     for line in message.splitlines():
         print(f"{prefix}{line}", file=sys.stderr, flush=True)
     return status

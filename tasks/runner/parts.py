@@ -48,11 +48,10 @@ def run_parts(
         NetworkError: the scheduler doesn't answer or has ended, or a part has ended its workers.
 
     """
-    address = os.environ.get(SCHEDULER_VARIABLE)
     if is_elsewhere():
-        assert address is not None
         from tasks.runner.cluster import run_on_cluster  # imports distributed
 
+        address = os.environ[SCHEDULER_VARIABLE]
         yield from run_on_cluster(function, parts, address=address, labels=labels or {})
     elif labels:
         raise InputError(
