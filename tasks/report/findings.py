@@ -59,58 +59,37 @@ def _surest_first(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def find_cells(predictions: pd.DataFrame, *, number: int, examples: int) -> list[Cell]:
     """The cells of right answers, and the fullest of the others, row by row."""
+    cells, wrong = [], []
     groups: Any = _surest_first(predictions).groupby(["label", "predicted"])
-    cells = [
-        Cell((int(label), int(answer)), len(group), group["index"].tolist())
-        for (label, answer), group in groups
-    ]
-    right = [
-        cell._replace(images=cell.images[::-1]) for cell in cells if len(set(cell.labels)) == 1
-    ]
-    wrong = sorted(
-        (cell for cell in cells if len(set(cell.labels)) == 2), key=lambda cell: -cell.num_images
-    )
-    shown = sorted([*right, *wrong[:number]])
-    return [cell._replace(images=cell.images[:examples]) for cell in shown]
+    for (label, answer), group in groups:
+        images = group["index"].iloc[:: -1 if label == answer else 1].head(examples)
+        cells.append(Cell((int(label), int(answer)), len(group), images.tolist()))
+        wrong += cells[-1:] if label != answer else []
+    fullest = sorted(wrong, key=lambda cell: -cell.num_images)[:number]
+    return [cell for cell in cells if cell in fullest or len(set(cell.labels)) == 1]
 
 
 def find_confused_pairs(
     predictions: pd.DataFrame, *, number: int, examples: int
 ) -> list[ConfusedPair]:
     """The pairs of classes that are most often taken for each other, the worst first."""
-    wrong = predictions[predictions["label"] != predictions["predicted"]]
-    counts = Counter(zip(wrong["label"].tolist(), wrong["predicted"].tolist(), strict=True))
-    directed = {
-        (one, other) if (counts[one, other], other) >= (counts[other, one], one) else (other, one)
-        for one, other in counts
-    }
-    pairs = [
-        ConfusedPair((one, other), (counts[one, other], counts[other, one]), [])
-        for one, other in directed
-    ]
-    worst = sorted(pairs, key=lambda pair: (-sum(pair.counts), pair.labels))[:number]
-    return [
-        pair._replace(
-            images=find_mistakes(
-                wrong[wrong["label"].isin(pair.labels) & wrong["predicted"].isin(pair.labels)],
-                number=examples,
-            )
-        )
-        for pair in worst
-    ]
+    wrong = _surest_first(predictions[predictions["label"] != predictions["predicted"]])
+    both = wrong[["label", "predicted"]]
+    pairs = []
+    groups: Any = wrong.groupby([both.min(axis=1), both.max(axis=1)])
+    for labels, group in groups:
+        counts = Counter(group["label"].tolist())
+        one, other = sorted(map(int, labels), key=lambda label: (-counts[label], label))
+        images = group["index"].head(examples).tolist()
+        pairs.append(ConfusedPair((one, other), (counts[one], counts[other]), images))
+    return sorted(pairs, key=lambda pair: (-sum(pair.counts), pair.labels))[:number]
 
 
 def find_doubtful_labels(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """The images whose label a model doubts that wasn't trained on them.
 
-    Args:
-        labels: (n,) as given.
-        probabilities: (n, classes) of the model.
-
-    Returns:
-        Their image (a position), label and suggestion, the most doubtful first: those with the
-        largest gap between the probabilities of the two.
-
+    From (n,) labels and (n, classes) probabilities: image (a position), label and suggestion, the
+    most doubtful first: those with the largest gap between the probabilities of the two.
     """
     suggestions = suggest(probabilities, labels)
     images = np.flatnonzero(suggestions != labels)

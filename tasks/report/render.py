@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from tasks.page.render import make_environment
@@ -20,18 +20,10 @@ Found = Mapping[str, Mapping[str, Any]]
 
 
 def render_page(inputs: Inputs, found: Found) -> str:
-    """The report as one HTML file, every value escaped.
-
-    Args:
-        inputs: what it is made from.
-        found: what each section has found, by its name.
-
-    """
-    environment = _with_filters(
-        make_environment("tasks.report", inputs.splits, classes=inputs.data.classes)
-    )
+    """The report as one HTML file, every value escaped, from what each section has found."""
+    environment = _make_environment(inputs)
     answers = inputs.predictions[["label", "predicted", "confidence"]].to_dict(orient="records")
-    environment.globals |= _name_inputs(inputs) | {"answers": answers}
+    environment.globals["answers"] = answers
     return environment.get_template("page.html.j2").render(
         sections=[(section, found[section.name]) for section in SECTIONS],
         stale_slot=Markup(STALE_SLOT),  # noqa: S704 - a constant
@@ -40,21 +32,14 @@ def render_page(inputs: Inputs, found: Found) -> str:
 
 def render_markdown(inputs: Inputs, found: Found) -> str:
     """The report in short as Markdown, for Git and for Prefect; every value escaped."""
-    environment = Environment(
-        loader=PackageLoader("tasks.report"),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - no HTML
-        finalize=escape_markdown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = _with_filters(environment).get_template("report.md.j2")
-    return template.render(**_name_inputs(inputs), pairs=found["pairs"]["pairs"])
+    environment = _make_environment(inputs).overlay(autoescape=False, finalize=escape_markdown)
+    return environment.get_template("report.md.j2").render(pairs=found["pairs"]["pairs"])
 
 
-def _name_inputs(inputs: Inputs) -> dict[str, Any]:
-    """What every template sees."""
-    return {
+def _make_environment(inputs: Inputs) -> Environment:
+    """Templates that see the inputs, by names of their own, and write figures by filters."""
+    environment = make_environment("tasks.report", inputs.splits, classes=inputs.data.classes)
+    environment.globals |= {
         "inputs": inputs,
         "data": inputs.data,
         "names": inputs.data.classes,
@@ -67,13 +52,10 @@ def _name_inputs(inputs: Inputs) -> dict[str, Any]:
         "card": inputs.card,
         "interval": f"{100 * inputs.metrics.interval_confidence:g}%",
     }
-
-
-def _with_filters(environment: Environment) -> Environment:
     environment.filters |= {
         "percent": format_percent,
         "points": format_points,
-        "number": format_number,
+        "number": "{:,}".format,
         "chance": format_chance,
         "p_value": format_p_value,
         "setting": format_setting,
@@ -101,11 +83,6 @@ def format_points(difference: float) -> str:
     """A difference of shares in percentage points, with its sign: 0.0052 → +0.52."""
     text = f"{100 * difference:+.2f}"
     return "±0.00" if float(text) == 0 else text.replace("-", "−")
-
-
-def format_number(value: float) -> str:
-    """A count with separators: 60000 → 60,000."""
-    return f"{value:,}"
 
 
 def format_p_value(p_value: float) -> str:
