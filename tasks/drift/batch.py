@@ -32,11 +32,7 @@ class Batch:
         return int(self.label_counts.sum())
 
     def __add__(self, other: "Batch") -> "Batch":
-        return Batch(
-            self.sums + other.sums,
-            self.counts + other.counts,
-            self.label_counts + other.label_counts,
-        )
+        return Batch(**{name: mine + vars(other)[name] for name, mine in vars(self).items()})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which `from_json` makes the same bits."""
@@ -62,14 +58,9 @@ def describe_batch(pixels: np.ndarray, probabilities: np.ndarray) -> Batch:
 
 def measure(columns: list[np.ndarray], labels: np.ndarray, *, num_classes: int) -> Batch:
     """Sums up each of FIGURES, (m,) values of m images, and their predicted labels."""
+    of_figures = zip(FIGURES, columns, strict=True)
     return Batch(
         np.array([values.sum() for values in columns], np.float64),
-        np.array(
-            [
-                count_in_bins(values, HIGHEST[figure])
-                for figure, values in zip(FIGURES, columns, strict=True)
-            ],
-            np.int64,
-        ),
+        np.array([count_in_bins(values, HIGHEST[figure]) for figure, values in of_figures]),
         np.bincount(labels, minlength=num_classes),
     )

@@ -16,7 +16,7 @@ _SEED = 0
 def differences_of_means(
     reference: np.ndarray, batch: np.ndarray, *, tail: float, num_samples: int = NUM_SAMPLES
 ) -> tuple[float, float]:
-    """Bounds that the batch's mean less the reference's leaves only by chance.
+    """Bounds that the batch's mean less the reference's leaves only by chance; 0 without images.
 
     Args:
         reference: (NUM_BINS,) counts of the images.
@@ -28,6 +28,8 @@ def differences_of_means(
         The lowest and the highest difference, as shares of the statistic's range.
 
     """
+    if not batch.any():
+        return 0.0, 0.0
     centres = (np.arange(NUM_BINS) + 0.5) / NUM_BINS
     pool = reference + batch
     filled = np.flatnonzero(pool)
@@ -42,7 +44,10 @@ def divergence_of_labels(
     """What the divergence of the batch's labels from the reference's exceeds only by chance.
 
     From (classes,) counts; Kullback-Leibler, in nats. `tail` is the probability of one beyond.
+    Without images, 0.
     """
+    if not batch.any():
+        return 0.0
     pool = reference + batch
     dealt = _deal(pool, int(batch.sum()), num_samples)
     observed = dealt / batch.sum()

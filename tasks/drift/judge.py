@@ -81,19 +81,14 @@ def allow(
     for figure, counts in zip(FIGURES, batch.counts, strict=True):
         spread, highest = reference["statistics"][figure], HIGHEST[figure]
         distance = limits.max_deviation * max(spread["deviation"], _LEAST_DEVIATION * highest)
-        low, high = (0.0, 0.0)
-        if batch.num_images > 0:
-            low, high = differences_of_means(
-                np.array(spread["counts"]), counts, tail=tail / 2, num_samples=num_samples
-            )
+        low, high = differences_of_means(
+            np.array(spread["counts"]), counts, tail=tail / 2, num_samples=num_samples
+        )
         low, high = low * highest - distance, high * highest + distance
         allowed[figure] = (spread["mean"] + low, spread["mean"] + high)
-    chance = 0.0
-    if batch.num_images > 0:
-        labels = np.array(reference["label_counts"])
-        chance = divergence_of_labels(
-            labels, batch.label_counts, tail=tail, num_samples=num_samples
-        )
+    chance = divergence_of_labels(
+        np.array(reference["label_counts"]), batch.label_counts, tail=tail, num_samples=num_samples
+    )
     allowed[LABELS] = (0.0, limits.max_divergence + chance)
     return allowed
 

@@ -40,8 +40,8 @@ def claim_pages(output: Path) -> tuple[Path, Path]:
         output.with_suffix(f".drift{ending}") if output.suffix else output / f"_drift{ending}"
         for ending in (".json", ".md")
     )
-    for path, is_ours in ((data, _holds_findings), (page, _is_page)):
-        if (path.exists() or path.is_symlink()) and not is_ours(path):
+    for path in (data, page):
+        if (path.exists() or path.is_symlink()) and not _holds_findings(path):
             raise InputError(
                 f"{path} is there already and holds nothing about drift; expected nothing, or what"
                 " an earlier prediction wrote. Name another output, or move this file away; or"
@@ -52,13 +52,9 @@ def claim_pages(output: Path) -> tuple[Path, Path]:
 
 def _holds_findings(path: Path) -> bool:
     try:
-        return json.loads(path.read_text(encoding="utf-8")).keys() == {"images", "findings"}
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".md":
+            return text.startswith(PAGE_HEADING)
+        return json.loads(text).keys() == {"images", "findings"}
     except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _is_page(path: Path) -> bool:
-    try:
-        return path.read_text(encoding="utf-8").startswith(PAGE_HEADING)
-    except (OSError, ValueError):
         return False

@@ -18,9 +18,8 @@ def split_indices(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Chooses the validation images by the hash of their pixels, class by class.
 
-    The choice doesn't depend on the order of the images, and identical images are never on both
-    sides. An image keeps its side when others are added, but for one of a class so small that
-    chance would leave a side empty; see `hold_out`.
+    The order of the images doesn't matter, and identical ones are never on both sides; `hold_out`
+    says when one changes sides, and what is refused.
 
     Args:
         images: (n, height, width, channels) uint8.
@@ -31,9 +30,6 @@ def split_indices(
 
     Returns:
         The positions of the training and of the validation images, both sorted, int64.
-
-    Raises:
-        InputError: a class has too few images for one on each side.
 
     """
     chunks = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
