@@ -47,13 +47,10 @@ class Section(BaseModel):
 
 def _compose(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names in Unicode's composed form: a folder from a Mac spells `é` in two characters."""
-    return tuple(unicodedata.normalize("NFC", name) for name in names)
-
-
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(names)) < len(names):
+    composed = tuple(unicodedata.normalize("NFC", name) for name in names)
+    if len(set(composed)) < len(names):
         raise ValueError("Each name may stand there once")
-    return names
+    return composed
 
 
 class DataParameters(Section):
@@ -64,7 +61,6 @@ class DataParameters(Section):
         tuple[Text, ...],
         Field(min_length=2, max_length=256, strict=False),
         AfterValidator(_compose),
-        AfterValidator(_distinct),
     ]
     height: Count
     """pixels"""

@@ -163,23 +163,16 @@ def _measure_classes(
     from sklearn.metrics import precision_recall_fscore_support
 
     options: Any = {"labels": list(range(len(classes))), "zero_division": 0}
-    columns = precision_recall_fscore_support(labels, predicted, **options)
-    precision, recall, f1, support = (np.asarray(column) for column in columns)
-    # Of a model without a right answer, scikit-learn counts in fractions.
-    figures = (column.tolist() for column in (precision, recall, f1, support.astype(np.int64)))
-    rows = zip(classes, *figures, strict=True)
+    columns: Any = precision_recall_fscore_support(labels, predicted, **options)
+    rows = zip(classes, np.transpose(columns).tolist(), strict=True)
     return tuple(
-        ClassMetrics(**dict(zip(ClassMetrics.model_fields, row, strict=True))) for row in rows
+        ClassMetrics(name=name, precision=precision, recall=recall, f1=f1, support=int(support))
+        for name, (precision, recall, f1, support) in rows
     )
 
 
 def read_metrics(path: Path) -> Metrics:
-    """Reads a file of metrics.
-
-    Raises:
-        InputError: there is none, or it isn't what `evaluate` writes.
-
-    """
+    """Reads a file of metrics; refuses what `evaluate` doesn't write."""
     try:
         return Metrics.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -54,12 +54,7 @@ class Baseline(BaseModel):
 
 
 def read_baseline(path: Path) -> Baseline | None:
-    """Reads what `pipeline baseline` wrote; None if there is no baseline yet.
-
-    Raises:
-        InputError: it isn't what `pipeline baseline` writes.
-
-    """
+    """Reads what `pipeline baseline` wrote, refuses else; None if there is no baseline yet."""
     content = path.read_bytes()
     if content.strip() == b"{}":
         return None

@@ -21,6 +21,7 @@ def count_constant_pixels(images: np.ndarray) -> int:
     return int(((lowest == highest) & (lowest != 0)).sum())
 
 
+@np.errstate(invalid="ignore")  # pixels that are NaN or infinite have an expectation of their own
 def measure_centroid_recall(split: ImageSplit, training: ImageSplit) -> float:
     """The share of images that are nearest to the mean image of their own class, over classes.
 
@@ -43,10 +44,8 @@ def measure_centroid_recall(split: ImageSplit, training: ImageSplit) -> float:
         return float("nan")
     correct = []
     for pixels, labels in _iterate_labelled(split):
-        # Pixels that are NaN or infinite have an expectation of their own.
-        with np.errstate(invalid="ignore"):
-            squares = (pixels**2).sum(axis=1)[:, None] + (means**2).sum(axis=1)
-            distances = (squares - 2 * pixels @ means.T).astype(np.float64)
+        squares = (pixels**2).sum(axis=1)[:, None] + (means**2).sum(axis=1)
+        distances = (squares - 2 * pixels @ means.T).astype(np.float64)
         if held_in:
             own = labels[:, None] == present
             distances = np.where(own, distances * (counts / (counts - 1)) ** 2, distances)
@@ -62,11 +61,9 @@ def _average_classes(split: ImageSplit, *, at_least: int) -> tuple[np.ndarray, .
     labels, counts = np.unique(split.labels[: len(split.images)], return_counts=True)
     sums = np.zeros((len(labels), int(np.prod(split.images.shape[1:]))))
     for pixels, of_pixels in _iterate_labelled(split):
-        with np.errstate(invalid="ignore"):
-            sums += (of_pixels == labels[:, None]).astype(np.float32) @ pixels
+        sums += (of_pixels == labels[:, None]).astype(np.float32) @ pixels
     enough = counts >= at_least
-    with np.errstate(invalid="ignore"):
-        means = (sums / counts[:, None]).astype(np.float32)
+    means = (sums / counts[:, None]).astype(np.float32)
     return labels[enough], means[enough], counts[enough]
 
 
