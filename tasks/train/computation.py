@@ -12,12 +12,7 @@ TABLE_WIDTH = 88  # characters, of the layers' table
 
 
 def set_up_tensorflow(parameters: TrainParameters) -> None:
-    """Imports TensorFlow so that training is a function of its inputs.
-
-    Raises:
-        InputError: train.device is gpu, and there is none.
-
-    """
+    """Imports TensorFlow so that training is a function of its inputs; refuses a missing GPU."""
     _tell_what_is_faster(parameters)
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = str(int(parameters.onednn))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"

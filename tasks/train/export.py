@@ -94,12 +94,11 @@ def export(
 
     shipped = try_out(convert_to_litert(classifier), "float32")
     require_parity(shipped[2], tolerance=parameters.export_tolerance)
-    integers = convert_to_int8(classifier, calibration) if parameters.export == "int8" else None
-    if integers is None and parameters.export == "int8":
-        print("nothing of the network can be computed in 8-bit integers: it ships in float32")
-    if integers is not None:
-        tried = try_out(integers, "int8")
-        if tried[2].accuracy_lost <= parameters.max_export_loss:
+    if parameters.export == "int8":
+        integers = convert_to_int8(classifier, calibration)
+        if integers is None:
+            print("nothing of the network can be computed in 8-bit integers: it ships in float32")
+        elif (tried := try_out(integers, "int8"))[2].accuracy_lost <= parameters.max_export_loss:
             shipped = tried
         else:
             print(
@@ -189,12 +188,7 @@ def compare(
 
 
 def require_parity(parity: Parity, *, tolerance: float) -> None:
-    """Refuses a conversion that isn't what was trained.
-
-    Raises:
-        InputError: the largest difference in a probability exceeds the tolerance.
-
-    """
+    """Refuses a conversion whose largest difference in a probability exceeds the tolerance."""
     if not parity.largest_difference <= tolerance:
         raise InputError(
             f"The exported model differs from the trained one by {parity.largest_difference:.2g} in"

@@ -42,10 +42,7 @@ def convert_to_int8(classifier: keras.Model, images: np.ndarray) -> bytes | None
             debugger = debug.QuantizationDebugger(
                 converter=converter, debug_dataset=converter.representative_dataset
             )
-        except (
-            ValueError,
-            RuntimeError,
-        ):  # nothing that could be quantized, or a kind unknown to it
+        except (ValueError, RuntimeError):  # nothing to quantize, or a kind unknown to it
             return None
         edges, num_inner = _find_edges(debugger.calibrated_model)
         if not num_inner:

@@ -37,16 +37,9 @@ def main() -> None:
     train: TrainParameters = load_section("train", TrainParameters)
     training, held_out = load_selections()
     num_training, manifest = len(training.positions), load_manifest()
-    needed = estimate_memory(
-        height=data.height,
-        width=data.width,
-        batch_size=train.batch_size,
-        num_images=num_training,
-    )
-    require_memory(
-        needed,
-        available=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-    )
+    size = {"height": data.height, "width": data.width, "num_images": num_training}
+    needed = estimate_memory(batch_size=train.batch_size, **size)
+    require_memory(needed, available=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     checkpoint = Checkpoint(
         training_key(train, manifest["arrays"], training.positions, held_out.positions)
     )
