@@ -1,11 +1,12 @@
 """One undisturbed run, which every fault is compared with, and a workspace of its own per test."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.faults.deployment import deploy, withdraw
 from tests.faults.rig import Reference, copy_workspace
 
 
@@ -13,6 +14,13 @@ from tests.faults.rig import Reference, copy_workspace
 def finished(reference: Reference, tmp_path: Path) -> Path:
     """A workspace in which the pipeline has run."""
     return copy_workspace(reference.root, tmp_path / "finished")
+
+
+@pytest.fixture
+def deploy_workspace(prefect_api: str) -> Iterator[Callable[[Path], None]]:
+    """Puts a workspace's deployment on the server, until the test ends."""
+    yield lambda root: deploy(root, prefect_api)
+    withdraw(prefect_api)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,6 +35,13 @@ def deploy(root: Path, api: str) -> None:
         run("flows.prefect_process", *command, root=root, check=True, **variables)
 
 
+def withdraw(api: str) -> None:
+    """Takes back what `deploy` put on a server that other tests use after this one."""
+    with SyncPrefectClient(api) as client:
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
+
+
 def ask_for_run(api: str) -> None:
     """What the schedule does, or a person; a worker does the rest."""
     with SyncPrefectClient(api) as client:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from tests.conftest import configure_dvc, environment
+from tests.ports import free_port
 
 # What programs keep for themselves, and Git: nothing that the pipeline promises.
 _PRIVATE = {".git", ".site", ".prefect", ".pipeline", "__pycache__"}
@@ -111,8 +111,7 @@ def start(*arguments: str, root: Path, **variables: str) -> Iterator[subprocess.
 @contextmanager
 def serve_prefect(home: Path) -> Iterator[str]:
     """A Prefect server of its own, on a free port of this machine; gives its API's address."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     variables = {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     command = ("server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
     with start("prefect", *command, root=home, **variables) as process:

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import read_small_parameters
 from tests.faults.rig import Reference, kill, processes_in
-from tests.flows.service import Service, free_port, prepare_service, serving
+from tests.flows.service import Service, prepare_service, serving
+from tests.ports import free_port
 
 pytestmark = pytest.mark.faults(
     "worker and run, or all processes, suspended for two minutes; the service stopped, each in the"

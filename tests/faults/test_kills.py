@@ -16,7 +16,7 @@ import pytest
 from tasks.runner.errors import InputError
 from tasks.runner.lock import LOCK_FOLDER, WorkspaceBusyError, hold_run
 from tests.conftest import read_small_parameters, write_parameters
-from tests.faults.deployment import WORKER, ask_for_run, deploy, end_dead_runs
+from tests.faults.deployment import WORKER, ask_for_run, end_dead_runs
 from tests.faults.rig import (
     BUSY,
     Reference,
@@ -76,6 +76,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 def test_a_storm_of_kills_tears_nothing(
     reference: Reference,
     prefect_api: str,
+    deploy_workspace: Callable[[Path], None],
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
@@ -100,7 +101,7 @@ def test_a_storm_of_kills_tears_nothing(
         print(f"{number}: {door}, because of {stage}: after {moment:.1f} s", flush=True)
         if door == "worker":
             if not deployed:
-                deploy(root, prefect_api)
+                deploy_workspace(root)
                 deployed = True
             ask_for_run(prefect_api)
         struck = strike(
@@ -130,9 +131,13 @@ def test_a_storm_of_kills_tears_nothing(
 @pytest.mark.long
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_worker_that_is_struck_in_the_middle_of_a_stage_tears_nothing(
-    finished: Path, reference: Reference, prefect_api: str, number: signal.Signals
+    finished: Path,
+    reference: Reference,
+    prefect_api: str,
+    deploy_workspace: Callable[[Path], None],
+    number: signal.Signals,
 ) -> None:
-    deploy(finished, prefect_api)
+    deploy_workspace(finished)
     make_validate_run(finished)
     ask_for_run(prefect_api)
     with start(*WORKER, root=finished, PREFECT_API_URL=prefect_api) as process:

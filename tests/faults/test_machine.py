@@ -7,7 +7,8 @@ import pytest
 
 from tests.conftest import read_small_parameters
 from tests.faults.rig import Reference, kill, processes_in
-from tests.flows.service import Service, await_true, free_port, prepare_service, serving
+from tests.flows.service import Service, await_true, prepare_service, serving
+from tests.ports import free_port
 
 pytestmark = pytest.mark.faults(
     "server, worker and a scheduled run killed at once, as when the machine dies",

@@ -5,14 +5,14 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tasks.runner.lock import LOCK_FOLDER, STAGE_LOCK
-from tests.faults.deployment import WORKER, ask_for_run, deploy
+from tests.faults.deployment import WORKER, ask_for_run
 from tests.faults.rig import (
     BUSY,
     Reference,
@@ -120,9 +120,13 @@ def test_the_flow_ends_and_names_the_run_by_hand(
 @pytest.mark.long
 @pytest.mark.parametrize("second", [("dvc", "repro"), FLOW], ids=" ".join)
 def test_the_second_ends_and_names_the_deployment(
-    finished: Path, reference: Reference, prefect_api: str, second: tuple[str, ...]
+    finished: Path,
+    reference: Reference,
+    prefect_api: str,
+    deploy_workspace: Callable[[Path], None],
+    second: tuple[str, ...],
 ) -> None:
-    deploy(finished, prefect_api)
+    deploy_workspace(finished)
     make_validate_run(finished)
     ask_for_run(prefect_api)
     with at_work(finished, WORKER, PREFECT_API_URL=prefect_api):
@@ -133,9 +137,12 @@ def test_the_second_ends_and_names_the_deployment(
 
 @pytest.mark.long
 def test_the_deployment_ends_and_names_the_run_by_hand(
-    finished: Path, reference: Reference, prefect_api: str
+    finished: Path,
+    reference: Reference,
+    prefect_api: str,
+    deploy_workspace: Callable[[Path], None],
 ) -> None:
-    deploy(finished, prefect_api)
+    deploy_workspace(finished)
     ask_for_run(prefect_api)
     with at_work(finished, BY_HAND):
         completed = run(*WORKER, root=finished, PREFECT_API_URL=prefect_api)

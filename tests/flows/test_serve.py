@@ -30,7 +30,8 @@ from tasks.runner.lock import LOCK_FOLDER, hold_run
 from tests.browser import browsing, needs_chromium
 from tests.conftest import read_small_parameters, write_parameters
 from tests.faults.rig import Reference, kill, processes_in, run
-from tests.flows.service import Service, free_port, prepare_service, serving
+from tests.flows.service import Service, prepare_service, serving
+from tests.ports import free_port
 
 STAGES = ["ingest", "validate", "prepare", "train", "evaluate", "report"]
 
@@ -252,8 +253,17 @@ def test_a_killed_run_is_told_of_and_the_next_one_completes_the_work(
     assert (service.root / "dvc.lock").read_bytes() == undisturbed_lock
 
 
-def test_a_stopped_process_is_no_dead_run_and_a_second_workspace_is_turned_away(
-    service: Service, undisturbed_lock: bytes, parameters: dict, tmp_path: Path, prefect_api: str
+def test_a_second_workspace_is_turned_away_from_a_server_that_serves_the_first(
+    service: Service, tmp_path: Path, prefect_api: str
+) -> None:
+    with pytest.raises(InputError, match="already serves"):
+        require_own(service.client, tmp_path)
+    with SyncPrefectClient(prefect_api) as unused:
+        require_own(unused, tmp_path)
+
+
+def test_a_stopped_process_is_no_dead_run(
+    service: Service, undisturbed_lock: bytes, parameters: dict
 ) -> None:
     """As on a machine that was suspended: silence isn't death."""
     training = service.start_training(parameters)
@@ -262,10 +272,6 @@ def test_a_stopped_process_is_no_dead_run_and_a_second_workspace_is_turned_away(
         kill(process, signal.SIGSTOP)
     try:
         assert list(end_dead(service.client)) == []
-        with pytest.raises(InputError, match="already serves"):
-            require_own(service.client, tmp_path)
-        with SyncPrefectClient(prefect_api) as own:
-            require_own(own, tmp_path)
     finally:
         for process in stopped:
             kill(process, signal.SIGCONT)

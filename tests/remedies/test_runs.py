@@ -36,7 +36,7 @@ from tasks.models.store import (
 from tasks.runner.errors import InputError, NetworkError
 from tests.conftest import environment, read_small_parameters, write_parameters
 from tests.faults.rig import Reference, copy_workspace
-from tests.flows.service import free_port
+from tests.ports import free_port
 from tests.remedies.messages import Case, Cases, collect
 from tests.store import VARIABLES, serve_store
 from workspace.publish import require_publishable

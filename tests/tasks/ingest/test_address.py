@@ -17,7 +17,8 @@ from tasks.propose.options import Options
 from tasks.propose.proposal import propose
 from tasks.runner.errors import InputError, NetworkError
 from tests.conftest import PROJECT
-from tests.store import VARIABLES, free_port, serve_store
+from tests.ports import free_port
+from tests.store import VARIABLES, serve_store
 from tests.tasks.ingest.conftest import FILES, Ingest, assert_equal, make_data, save_classes
 
 

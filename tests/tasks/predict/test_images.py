@@ -19,7 +19,8 @@ from tasks.images.sources import Images
 from tasks.predict.images import Listing, open_images
 from tasks.predict.model import Model
 from tasks.runner.errors import InputError, NetworkError
-from tests.store import VARIABLES, free_port, serve_store
+from tests.ports import free_port
+from tests.store import VARIABLES, serve_store
 
 
 @pytest.fixture(scope="module")
