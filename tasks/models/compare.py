@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.special import bdtr, betaincinv, ndtr
+import scipy  # its parts are imported when they are used
 
 Verdict = Literal["better", "worse", "no clear difference", "the same answers"]
 
@@ -143,8 +143,8 @@ def inferiority_p_value(change: Change, number: int, *, margin: float) -> float:
     constant = change.broken * margin * (1 + margin)
     share = (linear + np.sqrt(linear**2 - 8 * number * constant)) / (4 * number)
     deviation = np.sqrt(number * (2 * share - margin * (1 + margin)))
-    score = float(ndtr(-(gain + number * margin) / deviation))
-    return score if gain > 0 else max(score, float(bdtr(-gain, number, margin)))
+    score = float(scipy.special.ndtr(-(gain + number * margin) / deviation))
+    return score if gain > 0 else max(score, float(scipy.special.bdtr(-gain, number, margin)))
 
 
 def correct_for_number(p_values: Sequence[float]) -> list[float]:
@@ -164,8 +164,8 @@ def _measure(was_right: np.ndarray, is_right: np.ndarray, confidence: float) -> 
     broken = int((was_right & ~is_right).sum())
     moved = fixed + broken
     tail = (1 - confidence) / 2
-    low = betaincinv(fixed, broken + 1, tail) if fixed else 0.0
-    high = betaincinv(fixed + 1, broken, 1 - tail) if broken else 1.0
+    low = scipy.special.betaincinv(fixed, broken + 1, tail) if fixed else 0.0
+    high = scipy.special.betaincinv(fixed + 1, broken, 1 - tail) if broken else 1.0
     return Change(
         fixed=fixed,
         broken=broken,
@@ -175,7 +175,7 @@ def _measure(was_right: np.ndarray, is_right: np.ndarray, confidence: float) -> 
             (2 * float(low) - 1) * moved / number,
             (2 * float(high) - 1) * moved / number,
         ),
-        p_value=min(1.0, 2 * float(bdtr(min(fixed, broken), moved, 0.5))),
+        p_value=min(1.0, 2 * float(scipy.special.bdtr(min(fixed, broken), moved, 0.5))),
         verdict="no clear difference",
     )
 

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Literal
 
 import numpy as np
-from scipy.special import bdtr, chdtrc
+import scipy  # its parts are imported when they are used
 
 from tasks.evaluate.metrics import ClassMetrics, Metrics
 from tasks.models.compare import (
@@ -233,10 +233,15 @@ def _check_recalls(
     classes: Sequence[ClassMetrics], asked: float, significance: float
 ) -> Iterator[Reason]:
     """A recall is too low if chance doesn't explain it, corrected for the number of classes."""
-    alone = [float(bdtr(np.rint(row.recall * row.support), row.support, asked)) for row in classes]
+    alone = [
+        float(scipy.special.bdtr(np.rint(row.recall * row.support), row.support, asked))
+        for row in classes
+    ]
     p_values = correct_for_number(alone)
     # Fisher's: many classes that miss a little are no chance, though each alone may be.
-    together = float(chdtrc(2 * len(alone), -2 * np.log(np.maximum(alone, 1e-300)).sum()))
+    together = float(
+        scipy.special.chdtrc(2 * len(alone), -2 * np.log(np.maximum(alone, 1e-300)).sum())
+    )
     if together <= significance < min(p_values):
         below = [row.name for row in classes if row.recall < asked]
         yield Reason(
