@@ -26,7 +26,8 @@ def set_up_tensorflow(parameters: TrainParameters) -> None:
         tf = import_module("tensorflow")
         keras = import_module("keras")
         tf.config.threading.set_intra_op_parallelism_threads(parameters.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        # Operations that don't need each other run side by side; no result depends on that.
+        tf.config.threading.set_inter_op_parallelism_threads(parameters.threads)
         devices = tf.config.list_logical_devices("GPU")
     if parameters.device == "gpu" and not devices:
         raise InputError(

@@ -20,7 +20,7 @@ def make_optimizer(parameters: TrainParameters, *, num_steps: int) -> keras.opti
         optimizer = keras.optimizers.Adam(beta_1=parameters.momentum, **shared)
     elif parameters.optimizer == "muon":
         shared |= {"momentum": parameters.momentum, "adam_weight_decay": decay}
-        optimizer = ConvolutionMuon(**shared)
+        optimizer = ConvolutionMuon(parameters.precision, **shared)
     else:
         optimizer = keras.optimizers.SGD(momentum=parameters.momentum, nesterov=True, **shared)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -48,13 +48,21 @@ class ConvolutionMuon(keras.optimizers.Muon):
     Source: https://kellerjordan.github.io/posts/muon
     """
 
+    def __init__(self, precision: str, **shared: Any) -> None:
+        super().__init__(**shared)
+        self._precision = precision
+
     def _should_use_adamw(self, variable: keras.Variable) -> bool:
         return len(variable.shape) != 4
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
-        """The nearest semi-orthogonal matrix, (height·width·incoming, outgoing), as a kernel."""
-        matrix = super().zeropower_via_newtonschulz5(_as_matrix(x), steps)
-        return keras.ops.reshape(matrix, x.shape)
+        """The nearest semi-orthogonal matrix, (height·width·incoming, outgoing), as a kernel.
+
+        In the precision of the convolutions, as its author's: it is near, not exact, in any.
+        """
+        matrix: Any = keras.ops.cast(_as_matrix(x), self._precision)
+        nearest = super().zeropower_via_newtonschulz5(matrix, steps)
+        return keras.ops.cast(keras.ops.reshape(nearest, x.shape), x.dtype)
 
     def lr_adjust(self, x: Any) -> Any:
         """Scales an update by the larger side of its matrix, to the size of Adam's updates."""

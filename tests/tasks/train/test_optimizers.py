@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +20,14 @@ def test_one_cycle_goes_up_to_the_rate_and_down_again(steps: int, warmup_share: 
     assert abs((top + 0.5) / steps - warmup_share) <= 1.001 / steps
 
 
-def test_muon_takes_steps_along_every_direction_of_a_kernel_alike() -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_muon_takes_steps_along_every_direction_of_a_kernel_alike(precision: str) -> None:
     """Against its definition: the update of a kernel is close to U·Vᵀ of the gradient's SVD."""
     gradient = np.random.default_rng(0).normal(size=(3, 3, 8, 16)).astype(np.float32)
     kernel = keras.Variable(np.zeros_like(gradient))
-    optimizer = ConvolutionMuon(learning_rate=0.1, weight_decay=0.0, adam_weight_decay=0.0)
+    optimizer = ConvolutionMuon(
+        precision, learning_rate=0.1, weight_decay=0.0, adam_weight_decay=0.0
+    )
     optimizer.apply([tf.constant(gradient)], [kernel])
     update = np.asarray(kernel.value).reshape(-1, 16)
     left, _, right = np.linalg.svd(gradient.reshape(-1, 16), full_matrices=False)
@@ -36,6 +40,8 @@ def test_muon_takes_steps_along_every_direction_of_a_kernel_alike() -> None:
 def test_muon_leaves_what_is_no_kernel_of_a_convolution_to_adam() -> None:
     """Adam's first step is as long as the rate, whatever the gradient."""
     weights = keras.Variable(np.zeros((4, 3), np.float32))
-    optimizer = ConvolutionMuon(learning_rate=0.1, weight_decay=0.0, adam_weight_decay=0.0)
+    optimizer = ConvolutionMuon(
+        "float32", learning_rate=0.1, weight_decay=0.0, adam_weight_decay=0.0
+    )
     optimizer.apply([tf.fill((4, 3), 3.0)], [weights])
     np.testing.assert_allclose(np.asarray(weights.value), -0.1, rtol=1e-3)
