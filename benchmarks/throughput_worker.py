@@ -65,7 +65,7 @@ def prepare_pipeline(
     )
     batches = Batches(ImageSplit(images, labels).all(), num_classes=10, parameters=recipe)
     model = compile_network(network, recipe, steps_per_epoch=len(batches))
-    return lambda: model.fit(batches, shuffle=False, verbose=0), len(images)  # pyright: ignore[reportArgumentType]
+    return lambda: model.fit(batches.as_dataset(), shuffle=False, verbose=0), len(images)  # pyright: ignore[reportArgumentType]
 
 
 def prepare_loop(

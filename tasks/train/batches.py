@@ -1,13 +1,15 @@
 """The batches of an epoch: order, mirroring and shifts, all drawn from the seed."""
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from tasks.core.dataset import Selection
 from tasks.train.parameters import TrainParameters
 
+_AHEAD = 4  # batches, made while the network is trained on those before
 
-class Batches(keras.utils.PyDataset):
+
+class Batches:
     """The batches of one epoch, a function of the seed and the epoch's number alone.
 
     Every batch has the same size; the images that are left over have their turn in another epoch,
@@ -17,7 +19,6 @@ class Batches(keras.utils.PyDataset):
     def __init__(
         self, training: Selection, *, num_classes: int, parameters: TrainParameters
     ) -> None:
-        super().__init__()
         self._training = training
         self._labels = training.labels
         self._num_classes = num_classes
@@ -34,6 +35,25 @@ class Batches(keras.utils.PyDataset):
         self._order = generator.permutation(num_images)
         self._shifts = generator.integers(-limit, limit + 1, (num_images, 2), dtype=np.int32)
         self._mirrored = self._mirrored_first ^ bool(epoch % 2 and self._parameters.flip)
+
+    def as_dataset(self) -> tf.data.Dataset:
+        """The batches of the epoch that was started last, each time that it is gone through."""
+        images, labels = self[0]
+        signature = (
+            tf.TensorSpec((None, *images.shape[1:]), images.dtype),
+            tf.TensorSpec((None, *labels.shape[1:]), labels.dtype),
+        )
+        options = tf.data.Options()
+        # The thread that tunes sleeps up to a minute, and an epoch's end waits until it wakes.
+        options.autotune.enabled = False
+        return (
+            tf.data.Dataset.from_generator(
+                lambda: map(self.__getitem__, range(len(self))), output_signature=signature
+            )
+            .apply(tf.data.experimental.assert_cardinality(len(self)))
+            .prefetch(_AHEAD)
+            .with_options(options)
+        )
 
     def __len__(self) -> int:
         """How many whole batches there are; one smaller one where there is none."""

@@ -64,13 +64,13 @@ def train_network(
     done = len(keeper.history)
     if not keeper.has_waited_enough():
         model.fit(
-            batches,
+            batches.as_dataset(),
             class_weight=class_weights(
                 training.labels, num_classes=num_classes, kind=parameters.class_weights
             ),
+            shuffle=False,  # the batches are in their order
             epochs=epochs,
             initial_epoch=done,
-            shuffle=False,  # the batches are in their order
             callbacks=[keeper, Progress(epochs, len(batches), done=done)],
             verbose=0,  # pyright: ignore[reportArgumentType]
         )

@@ -43,6 +43,27 @@ def test_an_epoch_can_be_drawn_without_those_before_it(recipe: TrainParameters) 
     np.testing.assert_array_equal(first, second)
 
 
+def test_as_a_dataset_an_epoch_has_its_batches_and_each_walk_is_of_the_epoch_that_was_started(
+    recipe: TrainParameters,
+) -> None:
+    batches = make_batches(recipe, batch_size=32)
+    dataset = batches.as_dataset()
+    assert int(dataset.cardinality()) == len(batches) == 3
+    for epoch in (0, 1):
+        batches.start_epoch(epoch)
+        walked = list(dataset.as_numpy_iterator())
+        for found, expected in zip(walked, map(batches.__getitem__, range(3)), strict=True):
+            np.testing.assert_array_equal(found[0], expected[0])
+            np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_no_thread_that_tunes_a_dataset_is_waited_for_at_the_end_of_an_epoch(
+    recipe: TrainParameters,
+) -> None:
+    """It sleeps twice as long each time, up to a minute, and isn't woken (TensorFlow 2.21)."""
+    assert make_batches(recipe).as_dataset().options().autotune.enabled is False
+
+
 def test_epochs_and_seeds_differ_in_order(recipe: TrainParameters) -> None:
     orders = {
         tuple(take_all(make_batches(recipe, epoch=epoch, seed=seed, flip=False, shift=0))[:, 0])
