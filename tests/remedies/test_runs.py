@@ -94,7 +94,7 @@ ELSEWHERE = {
         "tests/sweep/test_sweep.py::test_neither_a_cluster_nor_a_killed_client_change_what_is_found"
     ),
     "Give this workspace a database of its own": (
-        f"{_SERVED}::test_a_stopped_process_is_no_dead_run_and_a_second_workspace_is_turned_away"
+        f"{_SERVED}::test_a_second_workspace_is_turned_away_from_a_server_that_serves_the_first"
     ),
     "**Somebody is waited for**": (
         f"{_SERVED}::test_an_accepted_model_waits_until_a_person_decides_in_prefect"
