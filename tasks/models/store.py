@@ -27,6 +27,11 @@ from tasks.runner.errors import InputError
 CHAMPIONS = Path("models/champion")
 RECORD_NAME = "champion.json"
 _COMMAND = "pipeline champion"
+# To what waits, and is damaged.
+_WAY_BACK = (
+    "If it is the candidate still, have it judged again, which brings it back: pipeline gate."
+    f" If not: {_COMMAND} decline --because REASON"
+)
 _VERSION = re.compile("[0-9a-f]{12}")
 _OLD = ".old"  # of the name of a version's folder that is being replaced
 
@@ -93,6 +98,12 @@ class Record:
         """The version that waits for a decision."""
         return self.pending.version if self.pending else None
 
+    @property
+    def champions(self) -> tuple[str, ...]:
+        """All that were in use, the last first."""
+        events = (event for event in reversed(self.events) if event.what != "declined")
+        return tuple(dict.fromkeys(event.version for event in events))
+
 
 class DecidedMeanwhileError(InputError):
     """Since a model was judged, somebody has decided on it, or on the champion."""
@@ -110,7 +121,7 @@ def read_record(folder: Path = CHAMPIONS) -> Record:
         InputError: the system doesn't let it be read.
 
     """
-    path, versions = folder / RECORD_NAME, _list_versions(folder)
+    path, versions = folder / RECORD_NAME, _list_versions(folder, Record())
     try:
         return TypeAdapter(Record).validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -142,7 +153,7 @@ def begin_record(folder: Path = CHAMPIONS) -> Record:
         return read_record(folder)
     except LostRecordError:
         unknown = "the record of champions was lost, and with it whether this version was withdrawn"
-        return Record(withdrawn=dict.fromkeys(_list_versions(folder), unknown))
+        return Record(withdrawn=dict.fromkeys(_list_versions(folder, Record()), unknown))
 
 
 def promote(event: Event, files: Mapping[Path, str] | None, folder: Path = CHAMPIONS) -> Record:
@@ -161,32 +172,29 @@ def promote(event: Event, files: Mapping[Path, str] | None, folder: Path = CHAMP
     with _changing(folder) as record:
         if event.version == record.current and not find_damage(folder / event.version):
             raise InputError(f"{event.version} is the champion already")
-        if event.replaced != record.current:
-            raise DecidedMeanwhileError(_tell_change(record, event.replaced))
+        _require_champion(event.replaced, record)
         if files is not None:
             _copy(files, event.version, record, folder)
         elif damage := find_damage(folder / event.version):
-            raise InputError(f"{damage}. {_tell_way_back()}")
+            raise InputError(f"{damage}. {_WAY_BACK}")
         return _follow(record, event, folder)
 
 
-def let_wait(pending: Pending, files: Mapping[Path, str], *, folder: Path = CHAMPIONS) -> Pending:
+def let_wait(pending: Pending, files: Mapping[Path, str], *, folder: Path = CHAMPIONS) -> None:
     """Keeps an accepted model until a person decides, instead of one that has waited so far.
+
+    If that is the same model, it waits since then.
 
     Args:
         pending: the model.
         files: as in `promote`.
-
-    Returns:
-        What waits now: since when it did before, if it is the same model.
 
     Raises:
         DecidedMeanwhileError: another one is the champion now, or the model was declined.
 
     """
     with _changing(folder) as record:
-        if pending.champion != record.current:
-            raise DecidedMeanwhileError(_tell_change(record, pending.champion))
+        _require_champion(pending.champion, record)
         if reason := record.withdrawn.get(pending.version):
             raise DecidedMeanwhileError(
                 f"{pending.version} was taken back meanwhile: {reason}. Have the candidate judged"
@@ -196,14 +204,15 @@ def let_wait(pending: Pending, files: Mapping[Path, str], *, folder: Path = CHAM
         if record.pending and record.pending.version == pending.version:
             pending = replace(pending, time=record.pending.time)
         _let_wait(pending, record, folder)
-        return pending
 
 
-def _tell_change(record: Record, champion: str | None) -> str:
-    return (
-        f"The champion changed meanwhile: {record.current} for {champion}. Have the candidate"
-        " judged again: pipeline gate"
-    )
+def _require_champion(judged: str | None, record: Record) -> None:
+    """Refuses a decision on a model that was compared with another champion."""
+    if judged != record.current:
+        raise DecidedMeanwhileError(
+            f"The champion changed meanwhile: {record.current} for {judged}. Have the candidate"
+            " judged again: pipeline gate"
+        )
 
 
 def decline(event: Event, folder: Path = CHAMPIONS) -> None:
@@ -236,8 +245,7 @@ def _let_wait(pending: Pending | None, record: Record, folder: Path) -> None:
     """Writes what waits now; removes what has waited and was never the champion."""
     following = replace(record, pending=pending)
     _write(following, folder)
-    named = {event.replaced for event in record.events} | {record.current, following.waiting}
-    forgotten = {record.waiting} - {*_champions(record), *named}
+    forgotten = {record.waiting} - {following.waiting, record.current, *record.champions}
     for version in set(_list_versions(folder, following)) & forgotten:
         _remove(folder / version)
 
@@ -308,9 +316,8 @@ def remove_old_versions(*, keep: int, folder: Path = CHAMPIONS) -> list[str]:
 
     """
     with _changing(folder) as record:
-        recent = dict.fromkeys([record.current, *_champions(record)])
-        replaced = {event.replaced for event in record.events} - set(list(recent)[:keep])
-        old = set(_list_versions(folder, record)) & (replaced - {record.waiting})
+        replaced = set(record.champions[keep:]) - {record.current, record.waiting}
+        old = replaced.intersection(_list_versions(folder, record))
         for name in sorted(old):
             try:
                 _remove(folder / name)
@@ -349,7 +356,7 @@ def verify_store(folder: Path = CHAMPIONS) -> None:
         if damage and version == record.current:
             faults.append(f"The champion can't be used: {damage}. {_tell_remedies(record, folder)}")
         elif damage and version == record.waiting:
-            faults.append(f"{damage}. It can't be promoted. {_tell_way_back()}")
+            faults.append(f"{damage}. It can't be promoted. {_WAY_BACK}")
         elif damage:
             faults.append(f"{damage}. Nobody can go back to it: rm -r {folder / version}")
     if faults:
@@ -388,28 +395,19 @@ def _tell_remedies(record: Record, folder: Path) -> str:
 
 
 def _trusted(record: Record, folder: Path) -> Iterator[str]:
-    for version in dict.fromkeys(_champions(record)):
-        if (
-            version != record.current
-            and version not in record.withdrawn
-            and not find_damage(folder / version)
-        ):
+    distrusted = {record.current, *record.withdrawn}
+    for version in record.champions:
+        if version not in distrusted and not find_damage(folder / version):
             yield version
 
 
-def _champions(record: Record) -> list[str]:
-    """All that were in use, the last first."""
-    return [event.version for event in reversed(record.events) if event.what != "declined"]
-
-
-def _list_versions(folder: Path, record: Record | None = None) -> list[str]:
+def _list_versions(folder: Path, record: Record) -> list[str]:
     """The folders that promotions made; whatever else lies there is somebody's.
 
     They hold what their name says or, if the record knows them, what is left of it.
     """
     marks = (SEAL_NAME, CARD_NAME, MODEL_NAME)
-    known = {event.version for event in record.events} | {record.waiting} if record else set()
-    known |= {event.replaced for event in record.events} | {record.current} if record else set()
+    known = {record.current, record.waiting, *(event.version for event in record.events)}
     return sorted(
         path.name
         for path in (folder.iterdir() if folder.is_dir() else ())
@@ -424,13 +422,6 @@ def _is_itself(version_folder: Path) -> bool:
         return version_of(version_folder) == version_folder.name
     except (InputError, OSError):
         return False
-
-
-def _tell_way_back() -> str:
-    return (
-        "If it is the candidate still, have it judged again, which brings it back: pipeline gate."
-        f" If not: {_COMMAND} decline --because REASON"
-    )
 
 
 def _own_names(version_folder: Path) -> set[str]:
