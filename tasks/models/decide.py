@@ -29,10 +29,10 @@ from tasks.models.gate import (
     Reason,
     Verdict,
     describe,
+    incomparable,
     judge,
     pair_up,
     to_markdown,
-    unchanged,
 )
 from tasks.models.parameters import GateParameters
 from tasks.models.store import (
@@ -89,7 +89,8 @@ def _decide(limits: GateParameters, because: str | None, by: str) -> Verdict:
     record = begin_record() if because else read_record()
     champion = _find_champion(record, by_person=because is not None)
     if isinstance(champion, Path) and champion.name == version:
-        return unchanged(version)
+        same = Reason(True, f"the candidate {version} is the champion already")
+        return Verdict("unchanged", version, version, (same,))
     from tasks.models.data import describe_data  # imports pandas
 
     answers, reports = _read_answers(metrics)
@@ -146,7 +147,7 @@ def promote_by_person(
         return to_markdown(run_gate(limits, because=because, by=by))
 
 
-def compare_with(
+def _answer_both(
     champion: Path,
     metrics: Metrics,
     answers: Answers,
@@ -156,14 +157,6 @@ def compare_with(
     """The candidate and the champion on the present test images.
 
     The champion's answers are those of its promotion, or new ones if the test images have changed.
-
-    Args:
-        metrics: the candidate's, as are the answers.
-        earlier: the images at the champion's promotion, as `tasks.models.data` describes them.
-
-    Raises:
-        InputError: what a comparison takes can't be read.
-
     """
     from tasks.models.data import hashes_of
 
@@ -179,20 +172,18 @@ def compare_with(
         classifier = Classifier((champion / MODEL_NAME).read_bytes())
         shape = split.images.shape[1:]
         if classifier.image_shape != shape:
-            return Reason(
-                False,
+            return incomparable(
                 f"the champion takes images of {classifier.image_shape}, the test images are"
-                f" {shape}: the two can't be compared",
+                f" {shape}"
             )
         then, today = (
             read_policy(read_card(folder), name=str(folder / CARD_NAME))
             for folder in (champion, paths.CANDIDATE)
         )
         if changed := tell_preparation(then, today):
-            return Reason(
-                False,
+            return incomparable(
                 f"pictures are prepared otherwise than for the champion ({changed}), so that nobody"
-                " knows which test images it was trained on: the two can't be compared",
+                " knows which test images it was trained on"
             )
         predicted = classifier.predict(split.images).argmax(axis=1)
     seen = np.concatenate([read_seen(paths.CANDIDATE), read_seen(champion)])
@@ -230,15 +221,9 @@ def _compare(
     try:
         earlier = read_images(champion)
         changes = tuple(tell_changes(earlier, images))
-        return compare_with(champion, metrics, answers, earlier, images), changes
+        return _answer_both(champion, metrics, answers, earlier, images), changes
     except InputError as error:
         return Reason(False, f"the champion can't be compared with: {error}"), changes
-
-
-def read_test_set() -> tuple[str, str]:
-    """The SHA-256 of the present test images and labels."""
-    arrays = load_manifest()["arrays"]
-    return arrays["test_images.npy"]["sha256"], arrays["test_labels.npy"]["sha256"]
 
 
 def _read_candidate() -> tuple[str, Metrics, dict[Path, str]]:
@@ -251,8 +236,9 @@ def _read_candidate() -> tuple[str, Metrics, dict[Path, str]]:
     every = sorted(used.union(paths.CANDIDATE / name for name in seal))
     files = {check_seal(path, remedy=remedy): seal[path.name] for path in every}
     metrics = read_metrics(paths.EVALUATION)
-    measured = metrics.sha256
-    if measured.version != version or measured.test_set != read_test_set():
+    arrays = load_manifest()["arrays"]
+    present = tuple(arrays[f"test_{part}.npy"]["sha256"] for part in ("images", "labels"))
+    if (metrics.sha256.version, metrics.sha256.test_set) != (version, present):
         raise InputError(
             f"{paths.EVALUATION} is about another model or other test images than those that are"
             " here. See: pipeline plan. Mend it: dvc repro"

@@ -5,7 +5,6 @@ A pure function of what was measured; tasks/models/decide.py gives it the files,
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -124,10 +123,8 @@ def pair_up(
 
     """
     if set(candidate.classes) != set(champion.classes):
-        return Reason(
-            False,
-            f"the classes differ from the champion's ({', '.join(champion.classes)}): the two can't"
-            " be compared",
+        return incomparable(
+            f"the classes differ from the champion's ({', '.join(champion.classes)})"
         )
     notes = []
     if candidate.classes != champion.classes:
@@ -146,10 +143,7 @@ def pair_up(
             f" two models was trained: {int(unseen.sum()):,} are left"
         )
         if unseen.sum() < FEWEST_UNSEEN:
-            return Reason(
-                False,
-                f"{left}, fewer than {FEWEST_UNSEEN}: the two can't be compared",
-            )
+            return incomparable(f"{left}, fewer than {FEWEST_UNSEEN}")
         notes.append(left)
     return Pair(
         classes=candidate.classes,
@@ -159,6 +153,11 @@ def pair_up(
         known=known[unseen],
         notes=tuple(notes),
     )
+
+
+def incomparable(why: str) -> Reason:
+    """The reason against a candidate that can't be judged by the champion."""
+    return Reason(False, f"{why}: the two can't be compared")
 
 
 def judge(
@@ -199,12 +198,6 @@ def judge(
         champion=champion,
         reasons=tuple(reasons),
     )
-
-
-def unchanged(version: str) -> Verdict:
-    """The verdict on a candidate that is the champion."""
-    same = Reason(True, f"the candidate {version} is the champion already")
-    return Verdict("unchanged", version, version, (same,))
 
 
 def _check_thresholds(metrics: Metrics, limits: GateParameters) -> Iterator[Reason]:
@@ -251,15 +244,12 @@ def _check_recalls(
             + (" …" if len(below) > _SHOWN else ""),
         )
         return
-    found = sorted(
-        ((p_value, row.recall, row) for p_value, row in zip(p_values, classes, strict=True)),
-        key=itemgetter(0, 1),
-    )
-    missed = [each for each in found if not each[0] > significance]
-    for p_value, recall, row in missed or found[:1]:
-        sentence = f"{row.name} recall {recall:.4f} of {row.support:,} images"
-        sentence += f" {'≥' if recall >= asked else '<'} {asked:.4f}"
-        if recall < asked:
+    found = sorted(zip(p_values, classes, strict=True), key=lambda pair: (pair[0], pair[1].recall))
+    missed = [(p_value, row) for p_value, row in found if not p_value > significance]
+    for p_value, row in missed or found[:1]:
+        sentence = f"{row.name} recall {row.recall:.4f} of {row.support:,} images"
+        sentence += f" {'≥' if row.recall >= asked else '<'} {asked:.4f}"
+        if row.recall < asked:
             sentence += f", which chance {'does not explain' if missed else 'explains'}"
             sentence += f" (p = {p_value:.2g})"
         yield Reason(not missed, sentence if missed else f"{sentence}; the least favourable class")

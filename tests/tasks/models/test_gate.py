@@ -18,7 +18,6 @@ from tasks.models.gate import (
     judge,
     pair_up,
     to_markdown,
-    unchanged,
 )
 from tasks.models.parameters import GateParameters
 
@@ -364,10 +363,6 @@ def test_models_with_other_classes_are_not_compared() -> None:
     obstacle = paired(NEW, Answers(("Coat", "Bag"), judged([])))
     assert isinstance(obstacle, Reason)
     assert "classes differ from the champion's (Coat, Bag)" in obstacle.sentence
-
-
-def test_the_champion_is_no_candidate() -> None:
-    assert unchanged("old").decision == "unchanged"
 
 
 def test_a_model_that_was_taken_back_needs_a_person() -> None:
