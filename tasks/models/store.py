@@ -266,24 +266,22 @@ def roll_back(
     with _changing(folder) as record:
         if version is None:
             version = find_predecessor(record, folder)
+        if version is None:
+            remedies = _tell_remedies(record, folder)
+            raise InputError(f"There is no earlier champion in {folder} to go back to. {remedies}")
         _require_whole(version, record, folder)
         event = Event("rolled back", version, record.current, time, by, reason)
         withdrawn = {record.current: reason} if record.current else {}
         return _follow(replace(record, withdrawn={**record.withdrawn, **withdrawn}), event, folder)
 
 
-def find_predecessor(record: Record, folder: Path = CHAMPIONS) -> str:
-    """The version that was the champion before the current one, is whole and isn't withdrawn.
-
-    Raises:
-        InputError: there is none.
-
-    """
-    for version in _trusted(record, folder):
-        return version
-    raise InputError(
-        f"There is no earlier champion in {folder} to go back to. {_tell_remedies(record, folder)}"
-    )
+def find_predecessor(record: Record, folder: Path = CHAMPIONS) -> str | None:
+    """The version that was the champion before, is whole and isn't withdrawn; None if none is."""
+    distrusted = {record.current, *record.withdrawn}
+    for version in record.champions:
+        if version not in distrusted and not find_damage(folder / version):
+            return version
+    return None
 
 
 def _require_whole(version: str, record: Record, folder: Path) -> None:
@@ -380,10 +378,9 @@ def find_damage(version_folder: Path) -> str | None:
 
 def _tell_remedies(record: Record, folder: Path) -> str:
     """All ways to a whole champion, the best first."""
-    ways = [
-        f"go back to {version}: {_COMMAND} rollback --to {version} --because REASON"
-        for version in _trusted(record, folder)
-    ][:1]
+    ways = []
+    if version := find_predecessor(record, folder):
+        ways.append(f"go back to {version}: {_COMMAND} rollback --to {version} --because REASON")
     ways += [
         f"go back to {version}, which was withdrawn ({reason}): {_COMMAND} rollback --to {version}"
         " --because REASON"
@@ -392,13 +389,6 @@ def _tell_remedies(record: Record, folder: Path) -> str:
     ]
     ways.append(f"promote the candidate: {_COMMAND} promote --because REASON")
     return "You can " + "; or ".join(ways)
-
-
-def _trusted(record: Record, folder: Path) -> Iterator[str]:
-    distrusted = {record.current, *record.withdrawn}
-    for version in record.champions:
-        if version not in distrusted and not find_damage(folder / version):
-            yield version
 
 
 def _list_versions(folder: Path, record: Record) -> list[str]:

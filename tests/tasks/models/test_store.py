@@ -98,7 +98,7 @@ def test_a_rollback_brings_back_the_champion_before_and_withdraws_the_present_on
     assert record.withdrawn == {second: "wrong on bags"}
     assert record.events[-1] == Event("rolled back", first, second, NOON, "ann", "wrong on bags")
     with pytest.raises(InputError, match="no earlier champion"):
-        find_predecessor(read_record(champions), champions)
+        back(None, champions)
 
 
 def test_what_was_withdrawn_is_no_more_when_a_person_promotes_it_again(champions: Path) -> None:
@@ -114,7 +114,7 @@ def test_there_is_nothing_to_go_back_to_from_the_first_champion(champions: Path)
         back("abc", champions, "?")
     first = promote_content(b"first", champions)
     with pytest.raises(InputError, match=r"no earlier champion.*promote the candidate"):
-        find_predecessor(read_record(champions), champions)
+        back(None, champions)
     with pytest.raises(InputError, match=f"no version abc.*Versions in .*: {first}"):
         back("abc", champions, "?")
 
@@ -581,7 +581,7 @@ def test_what_waits_is_no_version_to_go_back_to(champions: Path) -> None:
     promote_content(b"first", champions)
     version = wait_with(b"second", champions)
     with pytest.raises(InputError, match="no earlier champion"):
-        find_predecessor(read_record(champions), champions)
+        back(None, champions)
     with pytest.raises(InputError, match=f"{version} waits for a decision.*promote"):
         back(version, champions)
     assert approve(version, champions).current == version
