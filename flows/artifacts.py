@@ -26,11 +26,7 @@ _PROGRESS = re.compile(r"^(?:epoch|.+:) ([\d,]+) of (?:at most )?([\d,]+)(?::| i
 
 
 def show_summary(
-    outcomes: Mapping[str, Outcome],
-    seconds: Mapping[str, float],
-    verdict: Verdict,
-    *,
-    report: str,
+    outcomes: Mapping[str, Outcome], seconds: Mapping[str, float], verdict: Verdict, *, report: str
 ) -> None:
     """The verdict, what happened to each stage and the report's text; and a link to the page.
 

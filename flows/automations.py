@@ -14,7 +14,7 @@ from uuid import UUID
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.events.actions import RunDeployment
-from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.automations import EventTrigger
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.settings import get_current_settings
 
@@ -29,7 +29,6 @@ EVENTS = {
     "rejected": "pipeline.rejected",
 }
 
-_OWN_EVENTS = ResourceSpecification({"prefect.resource.id": "pipeline.*"})
 _RUNS = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
 # Not those of `tell`: a message that can't be delivered would cause the next one.
 _OWN_FLOWS = ResourceSpecification(
@@ -46,8 +45,8 @@ _FAILURE = (
 )
 _MESSAGE = "{{ event.payload.message }}"
 _PENDING = f"Somebody is waited for, to promote or decline: {_MESSAGE} {{{{ UI }}}}/deployments"
+_OWN = (ResourceSpecification({"prefect.resource.id": "pipeline.*"}), ResourceSpecification({}))
 # Name → of which resources, related to what, which events, in which words.
-_OWN = (_OWN_EVENTS, ResourceSpecification({}))
 _TOLD = {
     "Tell of failures": (_RUNS, _OWN_FLOWS, _BROKEN, _FAILURE),
     "Tell of a new champion": (*_OWN, {EVENTS["accepted"]}, f"New champion: {_MESSAGE}"),
@@ -75,13 +74,7 @@ def set_up_automations(deployment: UUID | None) -> None:
         template = {"__prefect_kind": "jinja", "template": message.replace("{{ UI }}", address)}
         Automation(
             name=name,
-            trigger=EventTrigger(
-                expect=events,
-                match=resources,
-                match_related=related,
-                posture=Posture.Reactive,
-                threshold=1,
-            ),
+            trigger=EventTrigger(expect=events, match=resources, match_related=related),
             actions=[  # pyright: ignore[reportArgumentType] - a list of one kind of them
                 RunDeployment(
                     source="selected",
@@ -95,8 +88,7 @@ def set_up_automations(deployment: UUID | None) -> None:
 
 def main() -> None:
     """Sets up the automations that params.yaml asks for."""
-    parameters: FlowParameters = load_section("flow", FlowParameters)
-    if parameters.webhook is None:
+    if load_section("flow", FlowParameters).webhook is None:
         set_up_automations(None)
         return
     with get_client(sync_client=True) as client:
