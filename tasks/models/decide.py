@@ -147,53 +147,57 @@ def promote_by_person(
         return to_markdown(run_gate(limits, because=because, by=by))
 
 
-def _answer_both(
-    champion: Path,
-    metrics: Metrics,
-    answers: Answers,
-    earlier: "pd.DataFrame",
-    images: "pd.DataFrame",
-) -> Pair | Reason:
-    """The candidate and the champion on the present test images.
+def _compare(
+    champion: Path, metrics: Metrics, answers: Answers, images: "pd.DataFrame"
+) -> tuple[Pair | Reason, tuple[str, ...]]:
+    """Both on the present test images, and what changed in the images since the promotion.
 
     The champion's answers are those of its promotion, or new ones if the test images have changed.
     """
-    from tasks.models.data import hashes_of
+    from tasks.models.data import hashes_of, read_images, tell_changes
 
-    split = load_split("test")
-    judged = read_earlier(champion / paths.EVALUATION.name)
-    if judged and judged.sha256.test_set == metrics.sha256.test_set:
-        known = np.ones(len(split.labels), bool)
-        predicted = _read_predicted(champion / paths.PREDICTIONS.name)
-    else:
-        from tasks.models.classifier import Classifier
+    changes: tuple[str, ...] = ()
+    try:
+        earlier = read_images(champion)
+        changes = tuple(tell_changes(earlier, images))
+        split, tested = load_split("test"), hashes_of(images, "test")
+        judged = read_earlier(champion / paths.EVALUATION.name)
+        if judged and judged.sha256.test_set == metrics.sha256.test_set:
+            known = np.ones(len(tested), bool)
+            predicted = _read_predicted(champion / paths.PREDICTIONS.name)
+        else:
+            known = np.isin(tested, hashes_of(earlier, "test"))
+            predicted = _answer_anew(champion, split.images)
+            if isinstance(predicted, Reason):
+                return predicted, changes
+        seen = np.isin(tested, np.concatenate([read_seen(paths.CANDIDATE), read_seen(champion)]))
+        labels = np.asarray(split.labels, np.int64)
+        earlier_answers = Answers(tuple(read_card(champion)["classes"]), predicted)
+        return pair_up(labels, answers, earlier_answers, seen=seen, known=known), changes
+    except InputError as error:
+        return Reason(False, f"the champion can't be compared with: {error}"), changes
 
-        known = np.isin(hashes_of(images, "test"), hashes_of(earlier, "test"))
-        classifier = Classifier((champion / MODEL_NAME).read_bytes())
-        shape = split.images.shape[1:]
-        if classifier.image_shape != shape:
-            return incomparable(
-                f"the champion takes images of {classifier.image_shape}, the test images are"
-                f" {shape}"
-            )
-        then, today = (
-            read_policy(read_card(folder), name=str(folder / CARD_NAME))
-            for folder in (champion, paths.CANDIDATE)
+
+def _answer_anew(champion: Path, images: np.ndarray) -> np.ndarray | Reason:
+    """The champion's answers to images, or why nothing follows from them."""
+    from tasks.models.classifier import Classifier
+
+    classifier = Classifier((champion / MODEL_NAME).read_bytes())
+    shape = images.shape[1:]
+    if classifier.image_shape != shape:
+        return incomparable(
+            f"the champion takes images of {classifier.image_shape}, the test images are {shape}"
         )
-        if changed := tell_preparation(then, today):
-            return incomparable(
-                f"pictures are prepared otherwise than for the champion ({changed}), so that nobody"
-                " knows which test images it was trained on"
-            )
-        predicted = classifier.predict(split.images).argmax(axis=1)
-    seen = np.concatenate([read_seen(paths.CANDIDATE), read_seen(champion)])
-    return pair_up(
-        np.asarray(split.labels, np.int64),
-        answers,
-        Answers(tuple(read_card(champion)["classes"]), predicted),
-        seen=np.isin(hashes_of(images, "test"), seen),
-        known=known,
+    then, today = (
+        read_policy(read_card(folder), name=str(folder / CARD_NAME))
+        for folder in (champion, paths.CANDIDATE)
     )
+    if changed := tell_preparation(then, today):
+        return incomparable(
+            f"pictures are prepared otherwise than for the champion ({changed}), so that nobody"
+            " knows which test images it was trained on"
+        )
+    return classifier.predict(images).argmax(axis=1)
 
 
 def tell_preparation(then: PicturePolicy, today: PicturePolicy) -> str:
@@ -209,21 +213,6 @@ def tell_preparation(then: PicturePolicy, today: PicturePolicy) -> str:
         for name, before, after in pairs
         if len({before, after} - {None, "refuse"}) > 1
     )
-
-
-def _compare(
-    champion: Path, metrics: Metrics, answers: Answers, images: "pd.DataFrame"
-) -> tuple[Pair | Reason, tuple[str, ...]]:
-    """The comparison with the champion, and what changed in the images since its promotion."""
-    from tasks.models.data import read_images, tell_changes
-
-    changes: tuple[str, ...] = ()
-    try:
-        earlier = read_images(champion)
-        changes = tuple(tell_changes(earlier, images))
-        return _answer_both(champion, metrics, answers, earlier, images), changes
-    except InputError as error:
-        return Reason(False, f"the champion can't be compared with: {error}"), changes
 
 
 def _read_candidate() -> tuple[str, Metrics, dict[Path, str]]:
