@@ -5,6 +5,7 @@ The gate asks it about the champion, the report about the baseline.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -104,15 +105,9 @@ def compare(
         recalls.append(_measure(was[own], now[own], confidence))
         others.append(_measure(~was[~own], ~now[~own], confidence))
         scores.append((_f1(own, was), _f1(own, now)))
-    same = bool((before == after).all())
-    rows = zip(
-        names,
-        _judge(recalls, confidence, same=same),
-        _judge(others, confidence, same=same),
-        scores,
-        strict=True,
-    )
-    (overall,) = _judge([_measure(was_right, is_right, confidence)], confidence, same=same)
+    judge = partial(_judge, confidence=confidence, same=bool((before == after).all()))
+    rows = zip(names, judge(recalls), judge(others), scores, strict=True)
+    (overall,) = judge([_measure(was_right, is_right, confidence)])
     return Comparison(
         overall=overall,
         classes={name: ClassChange(recall, other, f1) for name, recall, other, f1 in rows},
@@ -171,22 +166,18 @@ def _measure(was_right: np.ndarray, is_right: np.ndarray, confidence: float) -> 
         broken=broken,
         before=int(was_right.sum()) / number,
         after=int(is_right.sum()) / number,
-        interval=(
-            (2 * float(low) - 1) * moved / number,
-            (2 * float(high) - 1) * moved / number,
-        ),
+        interval=((2 * float(low) - 1) * moved / number, (2 * float(high) - 1) * moved / number),
         p_value=min(1.0, 2 * float(scipy.special.bdtr(min(fixed, broken), moved, 0.5))),
         verdict="no clear difference",
     )
 
 
-def _judge(changes: Sequence[Change], confidence: float, *, same: bool) -> list[Change]:
+def _judge(changes: Sequence[Change], *, confidence: float, same: bool) -> list[Change]:
     """Corrects the p-values for their number, and adds the verdicts."""
     judged = []
-    for change, p_value in zip(
-        changes, correct_for_number([change.p_value for change in changes]), strict=True
-    ):
-        verdict: Verdict = "no clear difference"
+    p_values = correct_for_number([change.p_value for change in changes])
+    for change, p_value in zip(changes, p_values, strict=True):
+        verdict = change.verdict
         if same:
             verdict = "the same answers"
         elif p_value <= 1 - confidence:
