@@ -246,7 +246,7 @@ def _let_wait(pending: Pending | None, record: Record, folder: Path) -> None:
     following = replace(record, pending=pending)
     _write(following, folder)
     forgotten = {record.waiting} - {following.waiting, record.current, *record.champions}
-    for version in set(_list_versions(folder, following)) & forgotten:
+    for version in set(_list_versions(folder, record)) & forgotten:
         _remove(folder / version)
 
 

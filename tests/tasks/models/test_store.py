@@ -510,9 +510,14 @@ def test_what_waits_is_kept_whole_whatever_is_trained_meanwhile(champions: Path)
     assert find_predecessor(read_record(champions), champions) == first
 
 
-def test_a_newer_one_waits_instead_of_an_older_one_which_is_removed(champions: Path) -> None:
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_newer_one_waits_instead_of_an_older_one_which_is_removed(
+    champions: Path, is_damaged: bool
+) -> None:
     first = promote_content(b"first", champions)
     older = wait_with(b"second", champions)
+    if is_damaged:
+        (champions / older / "classifier.tflite").write_bytes(b"?")
     newer = wait_with(b"third", champions)
     pending = read_record(champions).pending
     assert pending is not None
