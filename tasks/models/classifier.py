@@ -50,7 +50,8 @@ class Classifier:
             )
         starts = range(0, len(images), _BATCH_SIZE)
         batches = [self._predict_batch(images[start : start + _BATCH_SIZE]) for start in starts]
-        return np.concatenate(batches) if batches else np.empty((0, self._output["shape"][-1]))
+        empty = np.empty((0, self._output["shape"][-1]), np.float32)
+        return np.concatenate([empty, *batches])
 
     def _predict_batch(self, images: np.ndarray) -> np.ndarray:
         if self._batch_size != len(images):

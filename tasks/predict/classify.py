@@ -10,7 +10,6 @@ from tasks.images.sources import Source
 from tasks.predict.images import Listing
 from tasks.predict.model import Model
 from tasks.predict.table import make_schema, open_writer, read_note, tabulate, write_note
-from tasks.runner.errors import InputError
 
 if TYPE_CHECKING:
     from tasks.drift.batch import Batch
@@ -85,8 +84,7 @@ def classify_into(
                 tabulate(images, probabilities, classes=model.classes, version=model.version)
             )
             on_images(found.num_images)
-        if total is None:
-            raise InputError("There are no images. Expected one at least")
+        assert total is not None, "open_images refuses what holds none"
         write_note(writer, total.to_json())
     return total
 

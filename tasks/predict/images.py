@@ -32,6 +32,13 @@ def open_images(images: str, policy: ImagePolicy) -> "Listing":
         NetworkError: the address can't be reached.
 
     """
+    listing = _open(images, policy)
+    if listing.num_images == 0:
+        raise InputError(f"{images} holds no images. Expected one at least")
+    return listing
+
+
+def _open(images: str, policy: ImagePolicy) -> "Listing":
     path = Path(images)
     if is_address(images):
         return _list_address(images.rstrip("/"), policy)

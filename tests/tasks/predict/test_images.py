@@ -142,6 +142,16 @@ def test_a_table_names_files_beside_it_elsewhere_or_on_a_store(
     np.testing.assert_array_equal(found.pixels, expected[[2, 1, 0]])
 
 
+@pytest.mark.parametrize("name", ["empty.npy", "empty.csv"])
+def test_a_file_of_no_images_is_refused(name: str, tmp_path: Path, model: Model) -> None:
+    if name.endswith("npy"):
+        np.save(tmp_path / name, np.empty((0, 28, 28, 1), np.uint8))
+    else:
+        (tmp_path / name).write_text("path\n")
+    with pytest.raises(InputError, match=f"{name} (holds|has) no (images|rows)"):
+        open_images(str(tmp_path / name), model.policy)
+
+
 @pytest.mark.parametrize("scheme", ["", "file://", "memory://", "http://["])
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_a_path_that_no_file_can_have_is_a_row_with_an_error(
