@@ -8,10 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -119,8 +120,20 @@ def serve_prefect(home: Path) -> Iterator[str]:
         for line in process.stdout:
             if f"http://127.0.0.1:{port}/api" in line:
                 break
+        read_on(process.stdout)
         await_answer(f"http://127.0.0.1:{port}/api/health")
         yield f"http://127.0.0.1:{port}/api"
+
+
+def read_on(lines: Iterable[str]) -> None:
+    """Passes on what processes tell, beside all else: unread, it fills the pipe, and they block."""
+
+    def pass_on() -> None:
+        with suppress(ValueError):  # the pipe was closed meanwhile
+            for line in lines:
+                print(line, end="")
+
+    threading.Thread(target=pass_on, daemon=True).start()
 
 
 def await_answer(address: str) -> None:

@@ -3,9 +3,8 @@
 import re
 import shutil
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
 from tests.conftest import PROJECT, write_parameters
-from tests.faults.rig import copy_workspace, processes_in, start
+from tests.faults.rig import copy_workspace, processes_in, read_on, start
 
 PATIENCE = 600.0  # seconds; a machine may be busy with other things
 
@@ -186,16 +185,10 @@ def serving(root: Path, port: int, **more: str) -> Iterator[SyncPrefectClient]:
                 break
         else:
             raise AssertionError("flows.serve has ended:\n" + "".join(lines))
-        # Somebody has to read on, or the processes block.
-        threading.Thread(target=pass_on, args=[process.stdout], daemon=True).start()
+        read_on(process.stdout)
         with SyncPrefectClient(f"http://127.0.0.1:{port}/api") as client:
             yield client
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) == 128 + signal.SIGTERM
         await_true(lambda: processes_in(root) == {}, "the end of the processes")
-
-
-def pass_on(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line, end="")
