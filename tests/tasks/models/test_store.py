@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,6 +42,14 @@ NOON = "2026-01-01T12:00:00+00:00"
 @pytest.fixture
 def champions(tmp_path: Path) -> Path:
     return tmp_path / "champion"
+
+
+@pytest.fixture
+def open_to_others() -> Iterator[None]:
+    """What is made may be read by other users, whatever the umask of who runs the tests."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def write_candidate(folder: Path, content: bytes) -> dict[Path, str]:
@@ -299,6 +308,7 @@ def test_a_lost_record_begins_anew_with_the_candidate(champions: Path) -> None:
 
 
 @needs_other_users
+@pytest.mark.usefixtures("open_to_others")
 def test_a_record_that_this_user_may_not_read_is_not_a_lost_one() -> None:
     """Nobody begins another in its place, and the message names what helps."""
     with TemporaryDirectory() as temporary:
@@ -461,6 +471,7 @@ def test_a_version_that_was_being_replaced_when_the_process_was_killed_is_there(
 
 
 @needs_other_users
+@pytest.mark.usefixtures("open_to_others")
 def test_a_promotion_stands_where_an_old_version_can_not_be_removed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -89,7 +89,8 @@ def test_a_reader_that_has_seen_enough_is_no_error_to_tell(tmp_path: Path) -> No
 
 
 def test_a_terminal_that_lacks_a_character_gets_its_number(tmp_path: Path) -> None:
-    completed = run_main(tmp_path, "print('1 → 2 ä')", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    body = r"print('1 \u2192 2 \xe4')"  # which every locale can hand on
+    completed = run_main(tmp_path, body, PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
     assert completed.returncode == 0
     assert completed.stdout == "1 \\u2192 2 ä\n".encode("latin-1")
 
