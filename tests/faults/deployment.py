@@ -50,7 +50,7 @@ def ask_for_run(api: str) -> None:
 
 
 def end_dead_runs(api: str) -> None:
-    """What the service does once heartbeats have stayed away for a while (flows/automations.py)."""
+    """What somebody does who sees that a run's process is gone."""
     unfinished = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(TERMINAL_STATES)))
     )
