@@ -1,15 +1,18 @@
 """What each choice in a recipe is worth: one change at a time, judged on the validation split.
 
-    python -m benchmarks.variants
+    python -m benchmarks.variants RECIPE
 
-needs data/prepared (dvc repro prepare). Writes a table into docs/training.md. A time is that of
-the processors, for the whole process, as a ratio to the recipe as it is; that runs once more after
-the last change, which shows how much of a ratio is noise.
+needs data/prepared (dvc repro prepare). Writes a table into docs/training.md, of the changes that
+benchmarks/variants.yaml has for the recipe. A time is that of the processors, for the whole
+process, as a ratio to the recipe as it is; that runs once more after the last change, which shows
+how much of a ratio is noise.
 """
 
+import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from ruamel.yaml import YAML
@@ -21,27 +24,35 @@ from benchmarks.tutorial import PROJECT, copy_inputs, run_timed, write_parameter
 from tasks.core import paths
 
 VARIANTS = Path(__file__).with_name("variants.yaml")
-BASE = "quick"
+LEVERS = "benchmarks/levers.py"
 
 
 def main() -> None:
     """Trains each variant in a folder of its own, then writes the table."""
-    variants: dict[str, dict[str, object]] = YAML(typ="safe").load(VARIANTS.read_text("utf-8"))
+    every: dict[str, dict[str, Any]] = YAML(typ="safe").load(VARIANTS.read_text("utf-8"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("recipe", choices=every)
+    recipe: str = parser.parse_args().recipe
+    variants = every[recipe]
     first = next(iter(variants))
     rows = [
-        measure(name, changes) for name, changes in [*variants.items(), (f"{first}, again", {})]
+        measure(recipe, name, changes)
+        for name, changes in [*variants.items(), (f"{first}, again", {})]
     ]
     text = render_table(pd.DataFrame(rows))
     machine = describe_machine("tensorflow", "keras", "numpy")
-    fill(PROJECT / "docs" / "training.md", "variants", f"{text}\n\nOne seed. {machine}")
+    block = f"variants of {recipe}"
+    fill(PROJECT / "docs" / "training.md", block, f"{text}\n\nOne seed. {machine}")
 
 
-def measure(name: str, changes: dict[str, object]) -> dict[str, object]:
-    """Trains one variant; gives its figures on the validation split."""
+def measure(recipe: str, name: str, changes: dict[str, Any]) -> dict[str, object]:
+    """Trains one variant of a recipe; gives its figures on the validation split."""
+    if "architecture" in changes:
+        changes = changes | {"network_file": LEVERS}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         copy_inputs(folder)
-        write_parameters(folder, load_recipes()[BASE] | changes)
+        write_parameters(folder, load_recipes()[recipe] | changes)
         _, _, processor = run_timed(folder, ["tasks.train"])
         card = json.loads((folder / paths.MODEL_CARD).read_text("utf-8"))
     row = {
