@@ -117,7 +117,8 @@ def test_the_death_of_the_only_worker_with_a_label_is_told_though_others_live(
 
 
 def test_a_worker_of_other_code_or_without_it_is_refused(tmp_path: Path) -> None:
-    shutil.copytree(PROJECT / "tasks", tmp_path / "other" / "tasks")
+    written_meanwhile = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT / "tasks", tmp_path / "other" / "tasks", ignore=written_meanwhile)
     (tmp_path / "other" / "tasks" / "added.py").touch()
     for path, words in [
         (tmp_path / "other", r"worker tcp://\S+ has code \w+ for \w+\. .*start it anew"),
