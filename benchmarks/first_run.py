@@ -29,9 +29,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         clone = Path(temporary) / "clone"
         run("git", "clone", "--quiet", str(Path.cwd()), str(clone), root=Path.cwd())
-        started = time.monotonic()
-        run_make("repro", root=clone)
-        seconds = time.monotonic() - started
+        seconds = {
+            "environment": measure_make("install", root=clone),
+            "pipeline": measure_make("repro", root=clone),
+        }
         changes = run("git", "status", "--short", root=clone)
         if changes:
             sys.exit(f"The run changed what is in Git, expected nothing:\n{changes}")
@@ -40,13 +41,13 @@ def main() -> None:
             "date": datetime.now(UTC).date().isoformat(),
             "commit": run("git", "rev-parse", "--short", "HEAD", root=clone),
             "machine": describe_machine("tensorflow", "keras", "dvc", "prefect"),
-            "seconds": round(seconds),
+            "seconds": seconds | measure_packages(clone, Path(temporary) / "packages"),
             "megabytes": {"running": installed, "run": measure_megabytes(clone) - installed},
             "metrics": json.loads((clone / paths.EVALUATION).read_text(encoding="utf-8")),
             "history": pd.read_csv(clone / paths.HISTORY).to_dict("records"),
         }
-        run_make(".venv/installed-dev", root=clone)
-        run_make(".venv/installed-cluster", root=clone)
+        measure_make(".venv/installed-dev", root=clone)
+        measure_make(".venv/installed-cluster", root=clone)
         results["megabytes"]["testing"] = measure_megabytes(clone / ".venv") - installed
     write_json(RESULTS, results)
 
@@ -57,9 +58,29 @@ def run(*command: str, root: Path) -> str:
     return completed.stdout.strip()
 
 
-def run_make(target: str, *, root: Path) -> None:
-    """Makes a target with the Python that this one was made of."""
-    subprocess.run(["make", target, f"PYTHON={_BASE_PYTHON}"], cwd=root, check=True)
+def measure_make(target: str, *, root: Path) -> int:
+    """The seconds to make a target with the Python that this one was made of."""
+    return measure("make", target, f"PYTHON={_BASE_PYTHON}", root=root)
+
+
+def measure_packages(clone: Path, folder: Path) -> dict[str, int]:
+    """The seconds to get the packages that running needs, to unpack and to compile them, apart."""
+    python, place = str(clone / ".venv" / "bin" / "python"), str(folder / "place")
+    pip = (python, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    what = ("--no-deps", "--require-hashes", "-r", "requirements.lock")
+    kept = ("--cache-dir", str(folder / "cache"))  # an empty one, which downloading fills
+    return {
+        "download": measure(*pip, "download", *kept, *what, "-d", str(folder), root=clone),
+        "install": measure(*pip, "install", *kept, *what, "--no-compile", "-t", place, root=clone),
+        "compile": measure(python, "-m", "compileall", "-qq", place, root=clone),
+    }
+
+
+def measure(*command: str, root: Path) -> int:
+    """The seconds of a command that succeeds."""
+    started = time.monotonic()
+    subprocess.run(command, cwd=root, check=True)
+    return round(time.monotonic() - started)
 
 
 def measure_megabytes(folder: Path) -> int:

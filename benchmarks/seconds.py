@@ -16,9 +16,14 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun, StateType
+
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
 from tests.faults.rig import serve_prefect
+from tests.flows.service import Service, serving
+from tests.ports import free_port
 from workspace.graph import read_stages
 
 _PAGE = Path("docs/speed.md").absolute()
@@ -57,6 +62,10 @@ def main() -> None:
         fill(_PAGE, "seconds", f"{tell_stages(names, rival)}\n\n{machine}")
         fill(_PAGE, "nothing", f"{tell_nothing_to_do()}\n\n{machine}")
         fill(_PAGE, "commands", f"{tell_commands()}\n\n{machine}")
+        os.chdir(
+            _PAGE.parent.parent
+        )  # what is left in the clone afterwards has to be the service's
+        fill(_PAGE, "served", f"{tell_served_runs(clones[1])}\n\n{machine}")
 
 
 def measure(*command: str | Path) -> float:
@@ -107,6 +116,29 @@ def tell_nothing_to_do() -> str:
         del os.environ["PREFECT_API_URL"]
     rows.append(f"| `pipeline run` with a server | {seconds:.2f} | {seconds / look:.2f} |")
     return "\n".join(rows)
+
+
+def tell_served_runs(root: Path) -> str:
+    """A row for each part of a run by the service that has nothing to do, each at its quickest."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        serving(root, free_port(), PREFECT_HOME=home) as client,
+    ):
+        service = Service(root, client)
+        runs = [service.finish_run(service.start_run()) for _ in range(1 + _STARTS)]
+        moments = [_moments_of(run, client) for run in runs[1:]]
+    steps = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.COMPLETED)
+    parts = ("until the worker takes it", "until its process runs the flow", "the flow")
+    rows = ["| nothing has changed | seconds |", "|---|---:|"]
+    for part, (start, end) in zip(parts, pairwise(steps), strict=True):
+        rows.append(f"| {part} | {min(found[end] - found[start] for found in moments):.1f} |")
+    return "\n".join(rows)
+
+
+def _moments_of(run: FlowRun, client: SyncPrefectClient) -> dict[StateType, float]:
+    """When a run came into each kind of state."""
+    states = client.read_flow_run_states(run.id)
+    return {state.type: state.timestamp.timestamp() for state in reversed(states)}
 
 
 def tell_commands() -> str:

@@ -52,10 +52,12 @@ def describe_results(results: dict[str, Any]) -> str:
 def describe_costs(results: dict[str, Any]) -> str:
     """A Markdown table of what the first commands take, and where that was measured."""
     sizes = {name: f"{size / 1000:.1f} GB" for name, size in results["megabytes"].items()}
-    minutes, seconds = divmod(results["seconds"], 60)
+    seconds = {name: f"{count} s" for name, count in results["seconds"].items()}
+    apart = ", ".join(f"{name} {seconds[name]}" for name in ("download", "install", "compile"))
     return _make_table(
         {
-            "from a clone to the report": f"{minutes} min {seconds} s",
+            "from a clone to the environment": f"{seconds['environment']} ({apart}, each alone)",
+            "from there to the report": seconds["pipeline"],
             "disk, what running needs": sizes["running"],
             "disk, what testing adds": sizes["testing"],
             "disk, data and models of the run": sizes["run"],
