@@ -64,10 +64,12 @@ lock-check: ## prove that every lock has wheels for every Python that is support
 			--python-platform x86_64-manylinux_2_28 -r $$lock || exit 1; \
 		echo "Python $$version: all of $$lock"; done; done
 
-# pip compiles what it installs to bytecode; without that, every process would compile TensorFlow.
 # The locks are complete, so pip resolves nothing: older ones look past a pin when asked for an extra.
-INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --compile --no-deps \
+INSTALL := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-compile --no-deps \
 	--require-hashes -r
+# Without bytecode, every process would compile TensorFlow; pip would compile on one core. A package may
+# hold a file that this Python can't read, and nobody imports.
+COMPILE := .venv/bin/python -W ignore -m compileall -qq -j 0 .venv/lib || true
 CHECK := .venv/bin/python -m pip check --disable-pip-version-check >/dev/null
 
 $(INSTALLED): requirements.lock
@@ -76,6 +78,7 @@ $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'Python lacks its venv module; on Debian: apt install python3-venv'; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(INSTALL) requirements.lock
+	@$(COMPILE)
 	@$(CHECK)
 	@printf '%s\n' '#!/bin/sh' '[ -f cli.py ] || { echo "There is no cli.py here. Run this from the project'"'"'s folder." >&2; exit 1; }' \
 		'exec "$$(dirname "$$0")/python" -m cli "$$@"' > .venv/bin/pipeline
@@ -84,5 +87,6 @@ $(INSTALLED): requirements.lock
 
 $(TESTABLE) $(CLUSTERED): .venv/installed-%: requirements-%.lock $(INSTALLED)
 	$(INSTALL) $<
+	@$(COMPILE)
 	@$(CHECK)
 	@touch $@

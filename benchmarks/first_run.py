@@ -72,7 +72,7 @@ def measure_packages(clone: Path, folder: Path) -> dict[str, int]:
     return {
         "download": measure(*pip, "download", *kept, *what, "-d", str(folder), root=clone),
         "install": measure(*pip, "install", *kept, *what, "--no-compile", "-t", place, root=clone),
-        "compile": measure(python, "-m", "compileall", "-qq", place, root=clone),
+        "compile": measure(python, "-m", "compileall", "-qq", "-j", "0", place, root=clone),
     }
 
 

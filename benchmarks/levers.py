@@ -8,11 +8,11 @@ from keras import layers
 from tasks.train.networks import residual_deep
 
 _DROPPED = 0.1
-_ERASED = 0.25
+_ERASED = 0.25  # at most: the chance is drawn anew for each image
 
 
 def erased(pixels: keras.KerasTensor) -> keras.KerasTensor:
-    """A grey rectangle over a part of every fourth image."""
+    """Noise over a rectangle of an eighth of the images."""
     return residual_deep(
         layers.RandomErasing(_ERASED, scale=(0.02, 0.2), value_range=(0, 1))(pixels)
     )
