@@ -1,7 +1,6 @@
 """What the report is made from: the outputs of the other stages, checked and loaded."""
 
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,15 @@ from tasks.core import paths
 from tasks.core.dataset import ImageSplit, SplitName, load_manifest, load_split
 from tasks.core.parameters import DataParameters, load_section
 from tasks.core.seal import sealed
-from tasks.evaluate.metrics import Metrics, read_metrics
+from tasks.evaluate.metrics import read_metrics
 from tasks.models.compare import Comparison, compare
 from tasks.prepare.parameters import PrepareParameters
-from tasks.report.baseline import Baseline, read_baseline
+from tasks.report.baseline import read_baseline
 from tasks.report.parameters import ReportParameters
 
 
-@dataclass(frozen=True)
 class Inputs:
-    """All that a section of the report may be computed from.
+    """All that a section of the report may be computed from; an InputError tells what is damaged.
 
     Attributes:
         wanted: how much the report shows.
@@ -36,20 +34,24 @@ class Inputs:
 
     """
 
-    data: DataParameters
-    prepare: PrepareParameters
-    wanted: ReportParameters
-    metrics: Metrics
-    baseline: Baseline | None
-    validation: dict[str, Any]
-    suspicious: pd.DataFrame
-    card: dict[str, Any]
-    summary: str
-    history: pd.DataFrame
-    bins: pd.DataFrame
-    predictions: pd.DataFrame
-    splits: dict[SplitName, ImageSplit]
-    manifest: dict[str, Any]
+    def __init__(self) -> None:
+        self.data: DataParameters = load_section("data", DataParameters)
+        self.prepare: PrepareParameters = load_section("prepare", PrepareParameters)
+        self.wanted: ReportParameters = load_section("report", ReportParameters)
+        self.metrics = read_metrics(paths.EVALUATION)
+        self.baseline = read_baseline(paths.BASELINE)
+        self.validation = _load(paths.VALIDATION)
+        self.suspicious = pd.read_csv(paths.SUSPICIOUS_LABELS)
+        self.card = _load(sealed(paths.MODEL_CARD, stage="train"))
+        self.summary = paths.MODEL_SUMMARY.read_text(encoding="utf-8")
+        self.history = pd.read_csv(paths.HISTORY)
+        self.bins = pd.read_csv(paths.CALIBRATION)
+        self.predictions = pd.read_parquet(paths.PREDICTIONS)
+        self.splits: dict[SplitName, ImageSplit] = {
+            "train": load_split("train"),
+            "test": load_split("test"),
+        }
+        self.manifest = load_manifest()
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -68,31 +70,6 @@ class Inputs:
     def probabilities(self) -> np.ndarray:
         """(n, classes) float32, what the model answered to the test images."""
         return self.predictions.filter(regex="^probability: ").to_numpy()
-
-    @cached_property
-    def failed(self) -> list[dict[str, Any]]:
-        """The expectations of the data that don't hold."""
-        return [finding for finding in self.validation["findings"] if not finding["success"]]
-
-
-def load_inputs() -> Inputs:
-    """Reads everything; an InputError tells what is damaged."""
-    return Inputs(
-        data=load_section("data", DataParameters),
-        prepare=load_section("prepare", PrepareParameters),
-        wanted=load_section("report", ReportParameters),
-        metrics=read_metrics(paths.EVALUATION),
-        baseline=read_baseline(paths.BASELINE),
-        validation=_load(paths.VALIDATION),
-        suspicious=pd.read_csv(paths.SUSPICIOUS_LABELS),
-        card=_load(sealed(paths.MODEL_CARD, stage="train")),
-        summary=paths.MODEL_SUMMARY.read_text(encoding="utf-8"),
-        history=pd.read_csv(paths.HISTORY),
-        bins=pd.read_csv(paths.CALIBRATION),
-        predictions=pd.read_parquet(paths.PREDICTIONS),
-        splits={"train": load_split("train"), "test": load_split("test")},
-        manifest=load_manifest(),
-    )
 
 
 def _load(path: Path) -> dict[str, Any]:

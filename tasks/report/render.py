@@ -48,7 +48,7 @@ def _make_environment(inputs: Inputs) -> Environment:
         "comparison": inputs.comparison,
         "change": inputs.comparison.overall if inputs.comparison else None,
         "validation": inputs.validation,
-        "failed": inputs.failed,
+        "failed": [each for each in inputs.validation["findings"] if not each["success"]],
         "card": inputs.card,
         "interval": f"{100 * inputs.metrics.interval_confidence:g}%",
     }

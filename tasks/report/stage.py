@@ -8,14 +8,14 @@ workspace; a failing stage and `pipeline status` write into it that it is out of
 
 from tasks.core import paths
 from tasks.core.files import write_text
-from tasks.report.inputs import load_inputs
+from tasks.report.inputs import Inputs
 from tasks.report.render import render_markdown, render_page
 from tasks.report.sections import SECTIONS
 
 
 def main() -> None:
     """Load, find, render, save."""
-    inputs = load_inputs()
+    inputs = Inputs()
     found = {section.name: section.find(inputs) for section in SECTIONS}
     write_text(paths.REPORT_PAGE, render_page(inputs, found))
     write_text(paths.REPORT_TEXT, render_markdown(inputs, found))
