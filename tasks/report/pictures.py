@@ -104,15 +104,8 @@ def draw_confusion(
     """The confusion matrix as a heat map: rows are the true classes.
 
     What is right is blue, what is wrong orange, as strong as the share of its row; the wrong by its
-    root, so that a few percent can be seen.
-
-    Args:
-        axes: where it is drawn.
-        matrix: counts.
-        classes: their names.
-        shares: whether the cells say percent of their row, or how many images.
-        linked: the cells that lead to `#cell-ROW-COLUMN`.
-
+    root, so that a few percent can be seen. The cells say percent of their row if `shares`, else
+    how many images there are; the `linked` ones lead to `#cell-ROW-COLUMN`.
     """
     counts = np.array(matrix)
     parts_of_row = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -143,14 +136,13 @@ def draw_confusion(
         axes.text(column, row, _percent(share) if shares else str(count), fontsize=size, **middle)
     for row, column in linked:
         link = f"#cell-{row}-{column}"
-        cell = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=0, url=link)
-        cell.set_zorder(9)  # above the numbers
-        axes.add_patch(cell)
+        style: Any = {"fill": False, "linewidth": 0, "zorder": 9}  # above the numbers
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, url=link, **style))
 
 
 @_drawing(height=3.6)
 def draw_reliability(
-    axes: Axes, bins: pd.DataFrame, before: pd.DataFrame | None, *, confidence: float
+    axes: Axes, bins: pd.DataFrame, before: pd.DataFrame, *, confidence: float
 ) -> None:
     """How often the model is right, for how sure it is; a true statement lies on the diagonal.
 
@@ -167,13 +159,12 @@ def draw_reliability(
     ]
     middles = (bins["lower"] + bins["upper"]) / 2
     axes.vlines(middles, *np.transpose(intervals), color=_INK, linewidth=1)
-    if before is not None:
-        line: Any = {"color": _ORANGE, "linewidth": 1.4, "marker": "s", "markersize": 3.5}
-        label = "without its temperature"
-        axes.plot((before["lower"] + before["upper"]) / 2, before["accuracy"], label=label, **line)
-        axes.legend(labelcolor=_INK, **_ABOVE)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    axes.set(xlabel="how sure the model is", ylabel="share that is right")
+    line: Any = {"color": _ORANGE, "linewidth": 1.4, "marker": "s", "markersize": 3.5}
+    label = "without its temperature"
+    axes.plot((before["lower"] + before["upper"]) / 2, before["accuracy"], label=label, **line)
+    axes.legend(labelcolor=_INK, **_ABOVE)
+    axes.set(xlim=(0, 1), xlabel="how sure the model is")
+    axes.set(ylim=(0, 1.02), ylabel="share that is right")
     axes.xaxis.set_major_formatter(ticker.PercentFormatter(1))
     axes.yaxis.set_major_formatter(ticker.PercentFormatter(1))
 

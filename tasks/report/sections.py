@@ -116,14 +116,10 @@ def find_wrong_labels(inputs: Inputs) -> dict[str, Any]:
 def find_calibration(inputs: Inputs) -> dict[str, Any]:
     """How sure the model is and how often it is right, with and without its temperature."""
     num_bins = inputs.metrics.calibration_bins
-    temperature = inputs.card.get("temperature")
-    before = None
-    if temperature is not None:
-        unscaled = findings.undo_temperature(inputs.probabilities, temperature)
-        before = bin_confidences(inputs.splits["test"].labels, unscaled, num_bins=num_bins)
+    unscaled = findings.undo_temperature(inputs.probabilities, inputs.card["temperature"])
+    before = bin_confidences(inputs.splits["test"].labels, unscaled, num_bins=num_bins)
     return {
-        "temperature": temperature,
-        "error_before": None if before is None else calibration_error(before),
+        "error_before": calibration_error(before),
         "reliability": pictures.draw_reliability(
             inputs.bins, before, confidence=inputs.metrics.interval_confidence
         ),
