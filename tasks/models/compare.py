@@ -63,7 +63,6 @@ class Comparison:
         classes: for each class that has images; the p-values are corrected for their number.
         fixed: positions of the images that were wrong and are right now.
         broken: positions of those that were right and are wrong now.
-        before: (n,) the classes that the earlier model named.
 
     """
 
@@ -71,7 +70,6 @@ class Comparison:
     classes: dict[str, ClassChange]
     fixed: np.ndarray
     broken: np.ndarray
-    before: np.ndarray
 
 
 def compare(
@@ -113,7 +111,6 @@ def compare(
         classes={name: ClassChange(recall, other, f1) for name, recall, other, f1 in rows},
         fixed=np.flatnonzero(~was_right & is_right),
         broken=np.flatnonzero(was_right & ~is_right),
-        before=before,
     )
 
 

@@ -191,13 +191,8 @@ def judge(
             reasons.append(_compare_with_guessing(metrics))
     if withdrawn is not None:
         reasons.append(Reason(False, f"this very model was taken back before: {withdrawn}"))
-    accepted = all(reason.holds for reason in reasons)
-    return Verdict(
-        decision="accepted" if accepted else "rejected",
-        version=version,
-        champion=champion,
-        reasons=tuple(reasons),
-    )
+    decision = "accepted" if all(reason.holds for reason in reasons) else "rejected"
+    return Verdict(decision, version, champion, tuple(reasons))
 
 
 def _check_thresholds(metrics: Metrics, limits: GateParameters) -> Iterator[Reason]:

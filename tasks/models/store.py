@@ -278,10 +278,8 @@ def roll_back(
 def find_predecessor(record: Record, folder: Path = CHAMPIONS) -> str | None:
     """The version that was the champion before, is whole and isn't withdrawn; None if none is."""
     distrusted = {record.current, *record.withdrawn}
-    for version in record.champions:
-        if version not in distrusted and not find_damage(folder / version):
-            return version
-    return None
+    trusted = (version for version in record.champions if version not in distrusted)
+    return next((version for version in trusted if not find_damage(folder / version)), None)
 
 
 def _require_whole(version: str, record: Record, folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, PlainSerializer
 
 from tasks.evaluate.metrics import Earlier, Metrics
 from tasks.runner.errors import InputError
@@ -30,7 +30,7 @@ def _unpack(predicted: object) -> object:
         raise ValueError(str(error)) from None
 
 
-class Baseline(BaseModel):
+class Baseline(BaseModel, extra="forbid", frozen=True, arbitrary_types_allowed=True):
     """The model that the report compares with, small enough for Git.
 
     Attributes:
@@ -39,8 +39,6 @@ class Baseline(BaseModel):
         predicted: (n,) uint8, the classes that it named.
 
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     origin: str
     metrics: Earlier
