@@ -14,21 +14,21 @@ _FIRST = 16  # images of a split that are shown where a finding isn't about sing
 def render_findings(
     findings: list[Finding],
     splits: Splits,
-    suspicious: pd.DataFrame | None,
+    suspicious: pd.DataFrame,
     *,
     data: DataParameters,
     num_shown: int,
 ) -> str:
     """One HTML file without script or outside address, every value escaped.
 
-    It shows `num_shown` suspicious labels, which are None if the data isn't fit to look for them.
+    Of the suspicious labels, it shows the first `num_shown`.
     """
     environment = make_environment("tasks.validate", splits, classes=data.classes)
     return environment.get_template("findings_page.html.j2").render(
         data_name=data.name,
         findings=findings,
-        num_suspicious=0 if suspicious is None else len(suspicious),
-        suspicious=[] if suspicious is None else suspicious[:num_shown].to_dict(orient="records"),
+        num_suspicious=len(suspicious),
+        suspicious=suspicious[:num_shown].to_dict(orient="records"),
         shown={
             split: min(_FIRST, len(arrays.images))
             for split, arrays in splits.items()

@@ -7,6 +7,8 @@ reports/validation.json, which `prepare` depends on; reports/validation.html sho
 it.
 """
 
+import pandas as pd
+
 from tasks.core import paths
 from tasks.core.dataset import ImageSplit, SplitName, load_split
 from tasks.core.files import write_json, write_text
@@ -26,7 +28,7 @@ def main() -> None:
     limits: ValidateParameters = load_section("validate", ValidateParameters)
     splits: dict[SplitName, ImageSplit] = {name: load_split(name) for name in ("train", "test")}
     classes, findings = validate(splits, data=data, limits=limits)
-    suspicious = None
+    suspicious = pd.DataFrame()  # data that is refused isn't fit to look for them
     if not any(is_critical(finding) for finding in findings):
         suspicious, found = validate_labels(splits["train"], data=data, limits=limits)
         findings += found

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.corruptions import CORRUPTIONS, Splits
@@ -22,7 +23,7 @@ from tests.conftest import PROJECT, environment, write_parameters
 
 def render(splits: Splits, parameters: SimpleNamespace) -> str:
     _, findings = validate(splits, data=parameters.data, limits=parameters.validate)
-    return render_findings(findings, splits, None, data=parameters.data, num_shown=3)
+    return render_findings(findings, splits, pd.DataFrame(), data=parameters.data, num_shown=3)
 
 
 def copied(splits: Splits) -> Splits:
