@@ -10,10 +10,7 @@ def tabulate_predictions(
 ) -> pd.DataFrame:
     """One row per image: index, label, predicted, confidence, and a probability per class.
 
-    Args:
-        labels: (n,) the true classes.
-        probabilities: (n, classes) float32.
-
+    From the (n,) true classes and (n, classes) float32 probabilities.
     """
     table = pd.DataFrame(
         {
@@ -32,10 +29,8 @@ def bin_confidences(
 ) -> pd.DataFrame:
     """Compares how sure the model is with how often it is right.
 
-    Returns:
-        One row per bin that holds images: lower and upper edge (equal steps from 0 to 1), images,
-        and their mean confidence and accuracy.
-
+    One row per bin that holds images: lower and upper edge (equal steps from 0 to 1), images, and
+    their mean confidence and accuracy.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     table = pd.DataFrame(

@@ -37,12 +37,7 @@ class Classifier:
         return tuple(int(size) for size in self._input["shape"][1:])
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Classifies (n, height, width, channels) uint8 images.
-
-        Returns:
-            (n, classes) float32 probabilities.
-
-        """
+        """(n, height, width, channels) uint8 images → (n, classes) float32 probabilities."""
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
             raise InputError(
                 f"Received images {images.shape[1:]} of {images.dtype}; the model takes"

@@ -119,15 +119,10 @@ def inferiority_p_value(change: Change, number: int, *, margin: float) -> float:
 
     The larger one of Tango's score test of paired shares and of the exact chance that a model that
     only loses answers loses so few: where hardly one changed, the score alone lets 7% pass at 5%.
-    Where no answer changed, it takes 299 images to show that not 0.01 of the accuracy are lost.
-
-    Args:
-        change: what became of the images.
-        number: of images.
-        margin: of the accuracy, above 0.
+    Where no answer changed, it takes 299 images to show that not 0.01 of the accuracy are lost. The
+    margin, above 0, is of the accuracy on so many images.
 
     Source: Tango, Statistics in Medicine 17 (1998), 891-908.
-
     """
     gain = change.fixed - change.broken
     # The likeliest share of broken images if the loss is the margin: the root of a quadratic.

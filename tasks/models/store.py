@@ -183,11 +183,7 @@ def promote(event: Event, files: Mapping[Path, str] | None, folder: Path = CHAMP
 def let_wait(pending: Pending, files: Mapping[Path, str], *, folder: Path = CHAMPIONS) -> None:
     """Keeps an accepted model until a person decides, instead of one that has waited so far.
 
-    If that is the same model, it waits since then.
-
-    Args:
-        pending: the model.
-        files: as in `promote`.
+    If that is the same model, it waits since then. The files are those of `promote`.
 
     Raises:
         DecidedMeanwhileError: another one is the champion now, or the model was declined.

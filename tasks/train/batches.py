@@ -73,11 +73,7 @@ class Batches:
 def shift_images(images: np.ndarray, shifts: np.ndarray, *, limit: int) -> np.ndarray:
     """Moves each image by its own whole number of pixels; what comes in is black.
 
-    Args:
-        images: (n, height, width, channels).
-        shifts: (n, 2) in -limit..limit: down, right.
-        limit: in pixels.
-
+    (n, height, width, channels) by shifts (n, 2) in -limit..limit pixels: down, right.
     """
     number, height, width = images.shape[:3]
     padded = np.pad(images, [(0, 0), (limit, limit), (limit, limit), (0, 0)])

@@ -82,9 +82,7 @@ def without_normalization(
 ) -> tuple[keras.Model, list[tuple[Affine, BatchNormalization]]]:
     """The network with a factor and an offset in place of each batch normalization.
 
-    Returns:
-        The network, which shares all other layers, and each new layer with the one that it is for.
-
+    It shares all other layers; beside it stands each new layer with the one that it is for.
     """
     pairs: list[tuple[Affine, BatchNormalization]] = []
 

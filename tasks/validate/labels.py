@@ -207,15 +207,8 @@ def _allow_for_dispersion(hits: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """How probable so many hits are in the first of two samples, if classes rise as others fell.
 
     Only those that fell show how much classes vary: chance makes as many fall as rise, wrong labels
-    make them rise.
-
-    Args:
-        hits: (2, classes) in both samples.
-        numbers: (2, classes) of which they are.
-
-    Returns:
-        (classes,) float64; 0 where chance alone explains how far classes fell.
-
+    make them rise. (2, classes) hits of numbers → (classes,) float64; 0 where chance alone explains
+    how far classes fell.
     """
     total = hits.sum(axis=0)
     shares = numbers[0] / np.maximum(1, numbers.sum(axis=0))

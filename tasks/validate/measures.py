@@ -30,13 +30,8 @@ def measure_centroid_recall(split: ImageSplit, training: ImageSplit) -> float:
     part of its class's mean is compared with the mean of the others: ‖x − (n·m − x) / (n − 1)‖ =
     n / (n − 1) · ‖x − m‖.
 
-    Args:
-        split: whose images are asked.
-        training: whose images the means are of; may be the same.
-
-    Returns:
-        The mean over the classes of the recall, in [0, 1]; NaN if it can't be measured.
-
+    The mean images are of the training images, which may be those that are asked. In [0, 1]; NaN
+    if it can't be measured.
     """
     held_in = split is training
     present, means, counts = _average_classes(training, at_least=1 + held_in)

@@ -50,12 +50,10 @@ def validate_labels(
 
 
 def tabulate_images(splits: Splits) -> pd.DataFrame:
-    """One row per image.
+    """One row per image: split, index (the position in the split), label, and what is known of it.
 
-    Returns:
-        A frame with split, index (the position in the split), label (float64; NaN where an image
-        has none), the columns of `describe_images`, and those that the expectations measure.
-
+    The label is float64, NaN where an image has none; known are the columns of `describe_images`,
+    and those that the expectations measure.
     """
     frames: dict[SplitName, pd.DataFrame] = {
         name: describe_images(split.images) for name, split in splits.items()
@@ -77,15 +75,9 @@ def tabulate_classes(
 ) -> pd.DataFrame:
     """One row per split and class; a class without images has a row, too.
 
-    Args:
-        images: as `tabulate_images` gives it.
-        classes: their names; a label is a position in them.
-        shares: the expected share of each class.
-
-    Returns:
-        A frame with split, label, class, count, share, deviation (of the share from the expected
-        one, in either direction), and what the expectations measure (NaN without images).
-
+    From what `tabulate_images` gives, the names of the classes and their expected shares: a frame
+    with split, label (a position in the names), class, count, share, deviation (of the share from
+    the expected one, in either direction), and what the expectations measure (NaN without images).
     """
     rows = []
     for split, group in images.groupby("split", sort=False):
