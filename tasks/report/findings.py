@@ -119,12 +119,9 @@ def ask_neighbours(
     votes = np.empty((0, number))
     if len(doubtful):
         votes = _nearest_labels(images[doubtful["image"].to_numpy()], training, number=number)
-    columns = {"supporters": "suggestion", "opponents": "label"}
     return doubtful.assign(
-        **{
-            name: (votes == doubtful[[column]].to_numpy()).sum(axis=1)
-            for name, column in columns.items()
-        }
+        supporters=(votes == doubtful[["suggestion"]].to_numpy()).sum(axis=1),
+        opponents=(votes == doubtful[["label"]].to_numpy()).sum(axis=1),
     )
 
 
