@@ -16,60 +16,34 @@ Verdict = Literal["better", "worse", "no clear difference", "the same answers"]
 
 @dataclass(frozen=True)
 class Change:
-    """What became of some test images.
+    """What became of some test images."""
 
-    Attributes:
-        fixed: how many were wrong and are right now.
-        broken: how many were right and are wrong now.
-        before: share that was right.
-        after: share that is right.
-        interval: of `after - before`.
-        p_value: the chance of so lopsided a change, or more, between two equally good models.
-        verdict: in words.
-
-    """
-
-    fixed: int
-    broken: int
-    before: float
-    after: float
-    interval: tuple[float, float]
-    p_value: float
+    fixed: int  # how many were wrong and are right now
+    broken: int  # how many were right and are wrong now
+    before: float  # share that was right
+    after: float  # share that is right
+    interval: tuple[float, float]  # of `after - before`
+    p_value: float  # the chance of so lopsided a change, or more, between two equally good models
     verdict: Verdict
 
 
 @dataclass(frozen=True)
 class ClassChange:
-    """What became of a class.
+    """What became of a class."""
 
-    Attributes:
-        recall: of its own images, which are right if they are named after it.
-        others: of the images of the other classes, which are right if they aren't.
-        f1: before and after: 2 · true positives / (images + answers).
-
-    """
-
-    recall: Change
-    others: Change
-    f1: tuple[float, float]
+    recall: Change  # of its own images, which are right if they are named after it
+    others: Change  # of the images of the other classes, which are right if they aren't
+    f1: tuple[float, float]  # before and after: 2 · true positives / (images + answers)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same images.
-
-    Attributes:
-        overall: on all images.
-        classes: for each class that has images; the p-values are corrected for their number.
-        fixed: positions of the images that were wrong and are right now.
-        broken: positions of those that were right and are wrong now.
-
-    """
+    """Two models on the same images."""
 
     overall: Change
-    classes: dict[str, ClassChange]
-    fixed: np.ndarray
-    broken: np.ndarray
+    classes: dict[str, ClassChange]  # those with images; p-values are corrected for their number
+    fixed: np.ndarray  # positions of the images that were wrong and are right now
+    broken: np.ndarray  # positions of those that were right and are wrong now
 
 
 def compare(
@@ -82,16 +56,10 @@ def compare(
 ) -> Comparison:
     """McNemar's exact test on all images, and two for each class.
 
-    Args:
-        labels: (n,) the true classes.
-        before: (n,) the classes that the earlier model named.
-        after: (n,) those that the model names.
-        classes: their names.
-        confidence: of the intervals; a p-value up to 1 - confidence is called a difference.
-
-    Over the classes, the p-values are corrected by Holm's method: all of them together claim a
+    From the (n,) true classes, and those that the earlier model (before) and the other one (after)
+    named. The confidence is of the intervals; a p-value up to 1 - confidence is a difference. Over
+    the classes, the p-values are corrected by Holm's method: all of them together claim a
     difference that isn't there no more often than one test does.
-
     """
     was_right, is_right = before == labels, after == labels
     names, recalls, others, scores = [], [], [], []

@@ -36,50 +36,30 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model made of the test images.
-
-    Attributes:
-        predicted: (n,) positions in `classes`.
-
-    """
+    """What a model made of the test images."""
 
     classes: tuple[str, ...]
-    predicted: np.ndarray
+    predicted: np.ndarray  # (n,) positions in `classes`
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The candidate and the champion on the same images.
-
-    Attributes:
-        labels: (n,) the true classes.
-        before: (n,) the classes that the champion named.
-        after: (n,) those that the candidate named.
-        known: (n,) bool, the images that the champion was judged on when it was promoted, too.
-        notes: what a reader of the comparison must know.
-
-    """
+    """The candidate and the champion on the same images."""
 
     classes: tuple[str, ...]
-    labels: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    known: np.ndarray
-    notes: tuple[str, ...] = ()
+    labels: np.ndarray  # (n,) the true classes
+    before: np.ndarray  # (n,) the classes that the champion named
+    after: np.ndarray  # (n,) those that the candidate named
+    known: np.ndarray  # (n,) bool, those that the champion was judged on when it was promoted, too
+    notes: tuple[str, ...] = ()  # what a reader of the comparison must know
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing that was looked at.
+    """One thing that was looked at."""
 
-    Attributes:
-        holds: whether it speaks for the candidate.
-        sentence: what was found and what was asked, with numbers.
-
-    """
-
-    holds: bool
-    sentence: str
+    holds: bool  # whether it speaks for the candidate
+    sentence: str  # what was found and what was asked, with numbers
 
 
 @dataclass(frozen=True)
@@ -171,10 +151,8 @@ def judge(
 ) -> Verdict:
     """Judges a candidate.
 
-    Args:
-        rival: the comparison with the champion, or why there is none; None without a champion.
-        withdrawn: why this very model was taken back before; None if it wasn't.
-
+    The rival is the comparison with the champion, or why there is none, None without a champion;
+    `withdrawn` is why this very model was taken back before, None if it wasn't.
     """
     reasons = list(_check_thresholds(metrics, limits))
     if isinstance(rival, Pair):

@@ -61,20 +61,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Pending:
-    """A model that the gate accepted, and that waits for a person's decision.
+    """A model that the gate accepted, and that waits for a person's decision."""
 
-    Attributes:
-        version: of it; its folder lies beside those of champions.
-        time: ISO 8601, UTC, since when it waits.
-        reason: the gate's sentences.
-        champion: with which it was compared; None if there was none.
-
-    """
-
-    version: str
-    time: str
-    reason: str
-    champion: str | None = None
+    version: str  # of it; its folder lies beside those of champions
+    time: str  # ISO 8601, UTC, since when it waits
+    reason: str  # the gate's sentences
+    champion: str | None = None  # with which it was compared; None if there was none
 
 
 @dataclass(frozen=True)

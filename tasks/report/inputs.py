@@ -22,16 +22,9 @@ from tasks.report.parameters import ReportParameters
 class Inputs:
     """All that a section of the report may be computed from; an InputError tells what is damaged.
 
-    Attributes:
-        wanted: how much the report shows.
-        validation: the counts of the classes, and the findings of the guard.
-        suspicious: a row per training label that is probably wrong, the most suspicious first.
-        card: what the model says about itself; its layers are the summary.
-        history: a row per epoch.
-        bins: a row per bin of confidence.
-        predictions: a row per test image.
-        manifest: what ingest wrote, and from what.
-
+    Of the tables, `suspicious` has a row per training label that is probably wrong, the most
+    suspicious first, `history` per epoch, `bins` per bin of confidence, `predictions` per test
+    image.
     """
 
     def __init__(self) -> None:
@@ -40,7 +33,7 @@ class Inputs:
         self.wanted: ReportParameters = load_section("report", ReportParameters)
         self.metrics = read_metrics(paths.EVALUATION)
         self.baseline = read_baseline(paths.BASELINE)
-        self.validation = _load(paths.VALIDATION)
+        self.validation = _load(paths.VALIDATION)  # counts of the classes, findings of the guard
         self.suspicious = pd.read_csv(paths.SUSPICIOUS_LABELS)
         self.card = _load(sealed(paths.MODEL_CARD, stage="train"))
         self.summary = paths.MODEL_SUMMARY.read_text(encoding="utf-8")
@@ -51,7 +44,7 @@ class Inputs:
             "train": load_split("train"),
             "test": load_split("test"),
         }
-        self.manifest = load_manifest()
+        self.manifest = load_manifest()  # what ingest wrote, and from what
 
     @cached_property
     def comparison(self) -> Comparison | None:

@@ -23,18 +23,11 @@ CHECKPOINT = LOCK_FOLDER / "training.npz"
 
 @dataclass
 class TrainingState:
-    """What the next epoch depends on.
+    """What the next epoch depends on."""
 
-    Attributes:
-        history: one row per whole epoch.
-        variables: of the network in training and its optimizer.
-        best: the weights of the best epoch so far.
-
-    """
-
-    history: list[dict[str, float]]
-    variables: list[np.ndarray]
-    best: list[np.ndarray]
+    history: list[dict[str, float]]  # a row per whole epoch
+    variables: list[np.ndarray]  # of the network in training and its optimizer
+    best: list[np.ndarray]  # the weights of the best epoch so far
 
 
 class Checkpoint:
@@ -82,13 +75,10 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 
 def training_key(parameters: TrainParameters, images: object, *splits: np.ndarray) -> str:
-    """A hash of everything that decides a training's outcome.
+    """A hash of everything that decides a training's outcome, the network's file included.
 
-    Args:
-        parameters: the recipe; the network's file is part of what decides.
-        images: the shapes and hashes of the files that hold images and labels.
-        splits: positions of the images to train on, and of those to validate on.
-
+    From the shapes and hashes of the files that hold images and labels, and the positions of the
+    images to train on and of those to validate on.
     """
     arrays = json.dumps(images, sort_keys=True)
     digest = hashlib.sha256(f"{parameters.model_dump_json()} {arrays}".encode())

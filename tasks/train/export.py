@@ -28,43 +28,25 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 class Exported(NamedTuple):
-    """What ships, and what is known of it.
+    """What ships, and what is known of it."""
 
-    Attributes:
-        litert: the model that ships, from uint8 images to probabilities.
-        keras: the bytes of a .keras file, to go on training with; the summary shows its layers.
-        temperature: that its logits are divided by.
-        probabilities: (n, classes) float32 of the validation split, by the model that ships.
-        parity: how it agrees with the trained network.
-
-    """
-
-    litert: bytes
-    keras: bytes
-    summary: str
+    litert: bytes  # the model that ships, from uint8 images to probabilities
+    keras: bytes  # a .keras file, to go on training with
+    summary: str  # its layers
     num_parameters: int
-    temperature: float
-    probabilities: np.ndarray
+    temperature: float  # that its logits are divided by
+    probabilities: np.ndarray  # (n, classes) float32 of the validation split, by what ships
     parity: "Parity"
 
 
 class Parity(NamedTuple):
-    """How the model that ships agrees with the trained network, on the validation split.
+    """How the model that ships agrees with the trained network, on the validation split."""
 
-    Attributes:
-        computes_in: what the model that ships computes in: int8 or float32.
-        agreement: the share of images that both give the same class.
-        accuracy_lost: the trained network's less the shipped model's.
-        largest_difference: between their probabilities.
-        mean_difference: between their probabilities, in absolute value.
-
-    """
-
-    computes_in: str
-    agreement: float
-    accuracy_lost: float
-    largest_difference: float
-    mean_difference: float
+    computes_in: str  # int8 or float32, the model that ships
+    agreement: float  # the share of images that both give the same class
+    accuracy_lost: float  # the trained network's less the shipped model's
+    largest_difference: float  # between their probabilities
+    mean_difference: float  # between their probabilities, in absolute value
 
 
 def export(

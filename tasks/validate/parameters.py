@@ -12,22 +12,13 @@ Brightness = Annotated[float, Field(ge=0, le=255)]
 
 
 class Suspicion(Section):
-    """How many labels are suspicious, of each class, in the order of the classes.
+    """How many labels are suspicious, of each class, in the order of the classes."""
 
-    Attributes:
-        images: that were looked at.
-        suspected: of these, images that look like another class.
-        suggested: images of other classes that look like this one.
-        surely_suspected: of the suspected, those that are hardly of their own class.
-        surely_suggested: of the suggested, those that are hardly of their own class.
-
-    """
-
-    images: list[NonNegativeInt]
-    suspected: list[NonNegativeInt]
-    suggested: list[NonNegativeInt]
-    surely_suspected: list[NonNegativeInt]
-    surely_suggested: list[NonNegativeInt]
+    images: list[NonNegativeInt]  # that were looked at
+    suspected: list[NonNegativeInt]  # of these, images that look like another class
+    suggested: list[NonNegativeInt]  # images of other classes that look like this one
+    surely_suspected: list[NonNegativeInt]  # of the suspected, those hardly of their own class
+    surely_suggested: list[NonNegativeInt]  # of the suggested, those hardly of their own class
 
     @model_validator(mode="after")
     def _check_counts(self) -> Self:
