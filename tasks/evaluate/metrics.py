@@ -21,22 +21,13 @@ class _Row(BaseModel):
 
 
 class Judged(_Row, extra="ignore"):
-    """What the figures are about.
+    """What the figures are about: the version of the model, and the SHA-256 of files."""
 
-    Attributes:
-        version: of the model, as `tasks.models.card` tells it.
-        model: SHA-256 of the file that ships.
-        test_images: SHA-256 of their file.
-        test_labels: SHA-256 of theirs.
-        predictions: SHA-256 of the file of all answers; None in figures of older code.
-
-    """
-
-    version: str
-    model: str
+    version: str  # as `tasks.models.card` tells it
+    model: str  # the one that ships
     test_images: str
     test_labels: str
-    predictions: str | None = None
+    predictions: str | None = None  # all answers; None in figures of older code
 
     @property
     def test_set(self) -> tuple[str, str]:
@@ -55,16 +46,7 @@ class ClassMetrics(_Row):
 
 
 class Metrics(_Row):
-    """A classifier's figures on the test images.
-
-    Attributes:
-        accuracy_interval: Wilson's score interval.
-        brier_score: mean square distance between probabilities and truth, 0 to 2.
-        calibration_error_by_chance: that so few images would give a calibrated classifier, too.
-        classes: in the order of their numbers.
-        confusion_matrix: images by true class (rows) and answer (columns).
-
-    """
+    """A classifier's figures on the test images."""
 
     num_images: int
     accuracy: float
@@ -76,12 +58,12 @@ class Metrics(_Row):
     macro_precision: float
     macro_recall: float
     macro_f1: float
-    brier_score: float
+    brier_score: float  # mean square distance between probabilities and truth, 0 to 2
     expected_calibration_error: float
-    calibration_error_by_chance: float
+    calibration_error_by_chance: float  # that so few images would give a calibrated classifier, too
     calibration_bins: int
-    classes: tuple[ClassMetrics, ...]
-    confusion_matrix: tuple[tuple[int, ...], ...]
+    classes: tuple[ClassMetrics, ...]  # in the order of their numbers
+    confusion_matrix: tuple[tuple[int, ...], ...]  # images by true class (rows), answer (columns)
     sha256: Judged
 
 

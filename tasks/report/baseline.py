@@ -33,15 +33,11 @@ def _unpack(predicted: object) -> object:
 class Baseline(BaseModel, extra="forbid", frozen=True, arbitrary_types_allowed=True):
     """The model that the report compares with, small enough for Git.
 
-    Attributes:
-        origin: where it was taken from, in words.
-        metrics: as evaluate wrote them.
-        predicted: (n,) uint8, the classes that it named.
-
+    Predicted are the classes that it named, (n,) uint8.
     """
 
-    origin: str
-    metrics: Earlier
+    origin: str  # where it was taken from, in words
+    metrics: Earlier  # as evaluate wrote them
     predicted: Annotated[np.ndarray, BeforeValidator(_unpack), PlainSerializer(_pack)]
 
     def is_comparable(self, metrics: Metrics) -> bool:

@@ -29,25 +29,17 @@ class Image(TypedDict):
 
 
 class Finding(TypedDict):
-    """One expectation and what was found, in words.
-
-    Attributes:
-        severity: "critical" stops the pipeline, "warning" is reported.
-        unexpected_count: how many rows break it; 1 for a figure of the whole table.
-        first_images: the first images that break it, if it is about single images.
-        originals: for duplicates, the images that those repeat, in the same order.
-
-    """
+    """One expectation and what was found, in words."""
 
     check: str
     split: SplitName
     expected: str
     observed: str
-    severity: Severity
+    severity: Severity  # "critical" stops the pipeline, "warning" is reported
     success: bool
-    unexpected_count: int
-    first_images: list[Image]
-    originals: list[Image]
+    unexpected_count: int  # how many rows break it; 1 for a figure of the whole table
+    first_images: list[Image]  # the first that break it, if it is about single images
+    originals: list[Image]  # for duplicates, the images that those repeat, in the same order
 
 
 def is_critical(finding: Finding) -> bool:
