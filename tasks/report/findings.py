@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,13 +43,12 @@ class ConfusedPair(NamedTuple):
 def find_mistakes(predictions: pd.DataFrame, *, number: int) -> list[int]:
     """Positions of the mistakes of which the model was surest, the surest first."""
     wrong = predictions["label"] != predictions["predicted"]
-    return choose_surest(predictions, predictions.loc[wrong, "index"], number=number)
+    return choose_surest(predictions[wrong], number=number)
 
 
-def choose_surest(predictions: pd.DataFrame, positions: Iterable[int], *, number: int) -> list[int]:
-    """Of these positions, those of whose answer the model was surest, the surest first."""
-    chosen = predictions[predictions["index"].isin(list(positions))]
-    return _surest_first(chosen)["index"].head(number).tolist()
+def choose_surest(predictions: pd.DataFrame, *, number: int) -> list[int]:
+    """Positions of the images of whose answer the model was surest, the surest first."""
+    return _surest_first(predictions)["index"].head(number).tolist()
 
 
 def _surest_first(predictions: pd.DataFrame) -> pd.DataFrame:

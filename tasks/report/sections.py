@@ -36,7 +36,7 @@ def find_changed_images(inputs: Inputs) -> dict[str, Any]:
     change, number = inputs.comparison, inputs.wanted.changed_images
     changed = {"fixed": change.fixed, "broken": change.broken} if change else {}
     return {
-        name: findings.choose_surest(inputs.predictions, positions, number=number)
+        name: findings.choose_surest(inputs.predictions.iloc[positions], number=number)
         for name, positions in changed.items()
     }
 
