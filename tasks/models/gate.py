@@ -301,28 +301,20 @@ def _compare_classes(
     Only losses count, so that the tests are one-sided: half of Holm's two-sided p.
     """
     losses = {name: row.f1[0] - row.f1[1] for name, row in classes.items()}
-    greatest = max(losses, key=losses.__getitem__)
-    lost = [
-        name
-        for name, row in classes.items()
-        if losses[name] > limits.max_f1_loss and _loss_p_value(row) <= limits.significance
-    ]
-    for name in lost or [greatest]:
-        row = classes[name]
-        p_value = _loss_p_value(row)
-        found = f"{name} F1 {row.f1[1]:.4f}, the champion's {row.f1[0]:.4f}"
+    chances = {name: _loss_p_value(row) for name, row in classes.items()}
+    limit, significance = limits.max_f1_loss, limits.significance
+    lost = [name for name in losses if losses[name] > limit and chances[name] <= significance]
+    for name in lost or [max(losses, key=losses.__getitem__)]:
+        before, after = classes[name].f1
+        found = f"{name} F1 {after:.4f}, the champion's {before:.4f}"
         if lost:
-            yield Reason(
-                False,
-                f"{found}: a loss of {losses[name]:.4f} > {limits.max_f1_loss:.4f}, which chance"
-                f" doesn't explain (p = {p_value:.2g})",
-            )
+            found += f": a loss of {losses[name]:.4f} > {limit:.4f}, which chance doesn't explain"
         else:
-            yield Reason(
-                True,
-                f"no class lost more than {limits.max_f1_loss:.4f} of its F1 and than chance"
-                f" explains; the least favourable: {found} (p = {p_value:.2g})",
+            found = (
+                f"no class lost more than {limit:.4f} of its F1 and than chance explains; the least"
+                f" favourable: {found}"
             )
+        yield Reason(not lost, f"{found} (p = {chances[name]:.2g})")
 
 
 def _loss_p_value(row: ClassChange) -> float:
