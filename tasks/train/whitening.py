@@ -56,14 +56,9 @@ def whitening_filters(images: np.ndarray, *, size: int) -> np.ndarray:
     They are the eigenvectors of the patches' covariance, each divided by the standard deviation
     along it. Source: https://github.com/KellerJordan/cifar10-airbench, which keeps them fixed.
 
-    Args:
-        images: (n, height, width, channels) uint8 in 0..255.
-        size: of a patch's side, in pixels.
-
-    Returns:
-        (size, size, channels, size · size · channels) float32, for pixels in 0..1, the direction
-        of the largest variance first.
-
+    (n, height, width, channels) uint8 images in 0..255, in patches of `size` pixels to a side →
+    (size, size, channels, size · size · channels) float32, for pixels in 0..1, the direction of the
+    largest variance first.
     """
     pixels = images / np.float32(255)
     patches = np.lib.stride_tricks.sliding_window_view(pixels, (size, size), axis=(1, 2))

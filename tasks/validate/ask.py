@@ -8,14 +8,9 @@ import pandas as pd
 
 
 def ask(questions: Sequence[tuple[pd.DataFrame, Sequence[Any]]]) -> Iterator[list[dict[str, Any]]]:
-    """What becomes of expectations, table by table.
+    """The results of the expectations of each table, as plain values, in the order that is given.
 
-    Args:
-        questions: a table, and the expectations of it; the `check` in the meta of each is its name.
-
-    Yields:
-        The results of a table as plain values, in the order of its expectations.
-
+    The name of an expectation is the `check` in its meta.
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx

@@ -38,13 +38,9 @@ def look_at_labels(
 ) -> tuple[pd.DataFrame, Suspicion]:
     """Finds the images that are more probably of another class than of their own.
 
-    Of more than 100,000 images, a sample is looked at. A class with fewer images than folds is
-    neither suspected nor suggested.
-
-    Args:
-        training: the images; they may be mapped into memory.
-        num_classes: of which some may have no images.
-        seed: of the folds and the sample.
+    Of more than 100,000 images, which may be mapped into memory, a sample is looked at; the seed is
+    of the sample and the folds. A class with fewer images than folds, or none, is neither suspected
+    nor suggested.
 
     Returns:
         A row per such image, the most suspicious first, with the columns COLUMNS, probabilities
