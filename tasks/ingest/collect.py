@@ -6,11 +6,11 @@ The pixels go to a file as they come, so that memory holds a few numbers per ima
 import hashlib
 import math
 from array import array
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, tee
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,38 +63,32 @@ def collect(source: Source, *, data: DataParameters, spool: Path) -> Collection:
     """
     policy = source.policy
     size = max(1, min(_MOST, _PART_BYTES // math.prod(policy.shape)))
-    given: deque[Sequence[Entry]] = deque()
-
-    def give() -> Iterator[Sequence[Entry]]:
-        for part in split_items(source.entries, size=size):
-            given.append(part)
-            yield part
-
-    load_part = partial(_load_part, policy=policy)
+    entries, given = tee(source.entries)
     # What a source holds in memory isn't sent to other machines.
-    parts = map(load_part, give()) if source.published else run_parts(load_part, give())
+    run = map if source.published else run_parts
+    parts = run(partial(_load_part, policy=policy), split_items(given, size=size))
+    parts = show_progress(parts, what="reading", total=source.num_images)
     names: list[str] = []
     labels, is_test, digests = array("q"), bytearray(), bytearray()
     faults: list[Fault] = []
     num_read_here = 0
     has_test = False
     with spool.open("wb") as file:
-        for part in show_progress(parts, what="reading", total=source.num_images):
-            for entry, loaded in zip(given.popleft(), part, strict=True):
-                has_test |= entry.split == "test"
-                if isinstance(loaded, ImageError) and is_elsewhere():
-                    # Another machine may not have the file, which is no fault of the image.
-                    loaded = _load(entry, policy)
-                    num_read_here += not isinstance(loaded, ImageError)
-                if isinstance(loaded, ImageError):
-                    faults.append(Fault(entry.label, loaded))
-                    continue
-                file.write(loaded)
-                digests += hashlib.blake2b(loaded, digest_size=_DIGEST_BYTES).digest()
-                labels.append(entry.label)
-                is_test.append(entry.split == "test")
-                if not source.published:  # of published images, none is ever named
-                    names.append(entry.name)
+        for entry, loaded in zip(entries, chain.from_iterable(parts), strict=True):
+            has_test |= entry.split == "test"
+            if isinstance(loaded, ImageError) and is_elsewhere():
+                # Another machine may not have the file, which is no fault of the image.
+                loaded = _load(entry, policy)
+                num_read_here += not isinstance(loaded, ImageError)
+            if isinstance(loaded, ImageError):
+                faults.append(Fault(entry.label, loaded))
+                continue
+            file.write(loaded)
+            digests += hashlib.blake2b(loaded, digest_size=_DIGEST_BYTES).digest()
+            labels.append(entry.label)
+            is_test.append(entry.split == "test")
+            if not source.published:  # of published images, none is ever named
+                names.append(entry.name)
     if num_read_here:
         print(f"{num_read_here:,} images were read here: a worker can't read them", flush=True)
     _check_labels(chain(labels, (fault.label for fault in faults)), data.classes)
