@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.core.files import remove
-from tasks.runner.errors import InputError, NetworkError
+from tasks.runner.errors import InputError, naming_store
 
 
 def is_address(path: str) -> bool:
@@ -47,20 +47,7 @@ def _download(address: str, target: Path) -> None:
     from fsspec.core import url_to_fs  # most sources need no object store
 
     print(f"from {address}", flush=True)
-    try:
+    with naming_store(address, hint=", which may be ingest.path in params.yaml"):
         files, place = url_to_fs(address)
         is_folder = files.isdir(place)
         files.get(f"{place.rstrip('/')}/" if is_folder else place, str(target), recursive=is_folder)
-    except FileNotFoundError:
-        raise InputError(
-            f"There is nothing at {address}. Expected a folder or a file; mend the address, which"
-            " may be ingest.path in params.yaml"
-        ) from None
-    except Exception as error:  # noqa: BLE001 - see below
-        # Each store's library raises what it likes, which shares nothing but the names.
-        if "Connect" in type(error).__name__ or "Timeout" in type(error).__name__:
-            raise NetworkError(f"{address} can't be reached: {error}") from None
-        raise InputError(
-            f"{address} can't be read: {error}. Set what its library needs, such as"
-            " AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
-        ) from None

@@ -3,7 +3,7 @@
 import errno
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
@@ -16,7 +16,7 @@ from tasks.images.sources import Images, fetch_file, list_pictures, open_source,
 from tasks.ingest.address import is_address
 from tasks.ingest.rows import TABLE_ENDINGS, as_text, read_rows
 from tasks.predict.attempts import Attempts
-from tasks.runner.errors import InputError, NetworkError
+from tasks.runner.errors import InputError, NetworkError, naming_store
 from tasks.runner.parts import split_items
 
 PATH_COLUMN = "path"
@@ -194,7 +194,7 @@ def _list_address(address: str, policy: ImagePolicy) -> Files:
     """The files below an address of an object store, or the one that is there."""
     from fsspec.core import url_to_fs
 
-    with _naming(address):
+    with naming_store(address):
         store, top = url_to_fs(address)
         entries = store.find(top, detail=True)
     if entries.keys() == {top}:
@@ -231,7 +231,7 @@ def _fetch(addresses: Sequence[str]) -> list[bytes | Exception]:
     from fsspec.core import url_to_fs
 
     found: list[bytes | Exception] = []
-    with _naming(addresses[0]):
+    with naming_store(addresses[0]):
         for store, group in groupby(map(url_to_fs, addresses), key=itemgetter(0)):
             places = [place for _, place in group]
             found += store.cat_ranges(places, 0, MAX_FILE_BYTES + 1, on_error="return")
@@ -260,20 +260,3 @@ def _content(name: str, found: bytes | Exception) -> bytes:
     if len(found) > MAX_FILE_BYTES:
         raise ImageError(name, f"is larger than {MAX_FILE_BYTES:,} bytes")
     return found
-
-
-@contextmanager
-def _naming(address: str) -> Iterator[None]:
-    """Turns what a store's library raises, which is whatever it likes, into a line."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise InputError(f"There is nothing at {address}. Mend the address") from None
-    except Exception as error:  # noqa: BLE001
-        # Libraries of stores share nothing but the names of what they raise without an answer.
-        if "Connect" in type(error).__name__ or "Timeout" in type(error).__name__:
-            raise NetworkError(f"{address} can't be reached: {error}") from None
-        raise InputError(
-            f"{address} can't be read: {error}. Set what its library needs, such as"
-            " AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
-        ) from None

@@ -42,10 +42,6 @@ ELSEWHERE = {
     "Train the model anew: dvc repro": (
         "tests/examples/test_digits.py::test_a_folder_of_images_becomes_a_model_and_a_report"
     ),
-    "Set what its library needs, such as": (
-        "tests/tasks/ingest/test_address.py::"
-        "test_what_the_library_of_the_store_needs_is_told_and_helps"
-    ),
 }
 # Told in passing, of what may be otherwise; no fault to mend.
 HINTS = (
@@ -315,7 +311,7 @@ def a_folder_that_moved(root: Path) -> Iterator[str]:
     me.ingest(ingest_path=str(root))
 
 
-@follows("There is nothing at")
+@follows("which may be ingest.path in params.yaml")
 def an_address_with_nothing(root: Path) -> Iterator[str]:
     me.propose(root)
     yield me.refused(me.ingest, ingest_path=f"file://{root}/nowhere")

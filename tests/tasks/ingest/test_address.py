@@ -83,7 +83,7 @@ def test_what_is_wrong_with_an_image_is_told_with_its_address(bucket: str, tmp_p
 def test_an_address_with_nothing_behind_it_is_refused(bucket: str, tmp_path: Path) -> None:
     for address in (f"{bucket}/nowhere", "s3://no-such-bucket-anywhere/animals"):
         with (
-            pytest.raises(InputError, match=r"nothing at s3://.*mend the address"),
+            pytest.raises(InputError, match=r"nothing at s3://.*Mend the address"),
             local_path(address, tmp_path / "copy"),
         ):
             pass
