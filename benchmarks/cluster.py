@@ -184,11 +184,11 @@ def plan_many(folder: Path, many: int, *, workers: int, size: int, seconds: floa
     names = [_NAME.format(number) for number in range(_LISTED)]
     stamps = [f"1234 {number}" for number in range(_LISTED)]
     listing = Files(names, stamps, policy, "/data")
-    plan = make_plan(folder, listing, version="0" * 12, size=size)
+    _, missing = make_plan(folder, listing, version="0" * 12, size=size)
     planned = (time.perf_counter() - started) / _LISTED
     held = (memory().rss - before) / _LISTED
     tasks = -(-many // size)
-    each, sent = simulate(plan.missing[0], tasks, workers)
+    each, sent = simulate(missing[0], tasks, workers)
     work = seconds * tasks / workers
     rows = [
         (f"parts of {size:,} images", f"{tasks:,}"),

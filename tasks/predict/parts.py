@@ -43,14 +43,6 @@ class Part:
     images: Listing
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The tables of the folder, the first images first, and those that are still to be made."""
-
-    parts: list[Path]
-    missing: list[Part]
-
-
 def classify_images(
     output: Path,
     images: Listing,
@@ -63,9 +55,16 @@ def classify_images(
     """Classifies all images into a table, or into a folder of parts if OUTPUT has no ending.
 
     Args:
-        output: see `claim_table` and `predict_parts`.
+        output: of a table, see `claim_table`; a folder is new, empty, or of earlier predictions.
+            Workers see it, and the model's, under the same path.
+        parameters: the images of a new part, and of those how many are in memory at once.
         measure: whether the images are described, so that drift can be judged; parts always are.
         on_images: is told how many images are done, some at a time.
+
+    Raises:
+        InputError: the output holds something else, or the images can't be read as a whole.
+        NetworkError: the cluster or the store of the images is gone; of parts, a second run goes
+            on.
 
     """
     if output.suffix:
@@ -77,10 +76,10 @@ def classify_images(
             measure=measure,
             on_images=on_images,
         )
-    return predict_parts(output, images, model, parameters, on_images=on_images)
+    return _classify_parts(output, images, model, parameters, on_images=on_images)
 
 
-def predict_parts(
+def _classify_parts(
     folder: Path,
     images: Listing,
     model: Model,
@@ -88,24 +87,11 @@ def predict_parts(
     *,
     on_images: Callable[[int], object],
 ) -> Summary:
-    """Classifies all images of a source into a folder of parts.
-
-    Args:
-        folder: new, empty, or of earlier predictions; workers see it under the same path.
-        model: predicts; workers see its folder under the same path.
-        parameters: the images of a new part, and of those how many are in memory at once.
-        on_images: is told how many images are done, some at a time.
-
-    Raises:
-        InputError: the folder holds something else, or the images can't be read as a whole.
-        NetworkError: the cluster or the store of the images is gone; a second run goes on.
-
-    """
     folder = claim_folder(folder)
     with hold_run(f"a prediction into {folder}", folder / _WORK):
-        plan = make_plan(folder, images, version=model.version, size=parameters.part_size)
+        paths, missing = make_plan(folder, images, version=model.version, size=parameters.part_size)
         (folder / LIST_NAME).unlink(missing_ok=True)
-        on_images(images.num_images - sum(part.images.num_images for part in plan.missing))
+        on_images(images.num_images - sum(part.images.num_images for part in missing))
         function = partial(
             classify_part,
             model=model.folder.resolve(),
@@ -114,22 +100,22 @@ def predict_parts(
             # Threads of one process end together, and which image did it can't be told.
             watch=is_elsewhere(),
         )
-        for part, number in zip(plan.missing, run_parts(function, plan.missing), strict=True):
+        for part, number in zip(missing, run_parts(function, missing), strict=True):
             if not part.path.exists():
                 raise InputError(
                     f"A worker has written {part.path}, and it isn't here. Expected a folder that"
                     " all machines share; name one"
                 )
             on_images(number)
-        return _finish(folder, plan, model)
+        return _finish(folder, paths, model)
 
 
-def _finish(folder: Path, plan: Plan, model: Model) -> Summary:
-    summaries = [read_summary(path) for path in plan.parts]
+def _finish(folder: Path, parts: list[Path], model: Model) -> Summary:
+    summaries = [read_summary(path) for path in parts]
     total = reduce(add, summaries)
-    for path in set(_find_parts(folder)) - set(plan.parts):
+    for path in set(_find_parts(folder)) - set(parts):
         remove(path)
-    rows = {path.name: one.num_images for path, one in zip(plan.parts, summaries, strict=True)}
+    rows = {path.name: one.num_images for path, one in zip(parts, summaries, strict=True)}
     content = {"model": model.version, "images": total.num_images, "errors": total.num_errors}
     write_json(folder / LIST_NAME, {**content, "parts": rows})
     for path in (folder / _WORK).glob("*.reading"):
@@ -199,10 +185,15 @@ def _keys_of(note: Path) -> Set[str] | None:
         return None
 
 
-def make_plan(folder: Path, images: Listing, *, version: str, size: int) -> Plan:
+def make_plan(
+    folder: Path, images: Listing, *, version: str, size: int
+) -> tuple[list[Path], list[Part]]:
     """Finds which parts are there, and cuts the images that are in none.
 
     Parts that are kept get the numbers that they have now.
+
+    Returns:
+        The tables of the folder, the first images first, and those that are still to be made.
 
     Raises:
         InputError: two images have one name.
@@ -233,16 +224,17 @@ def make_plan(folder: Path, images: Listing, *, version: str, size: int) -> Plan
     for cut in chain(images.cut(settled, size), images.cut(sorted(unsettled), size)):
         held = [places[in_utf8(name)] for name in cut.names]
         parts[held[0]] = key_of(version, names, stamps, held), cut
-    plan = Plan([], [])
+    paths: list[Path] = []
+    missing: list[Part] = []
     for number, first in enumerate(sorted(parts), start=1):
         key, content = parts[first]
         path = folder / f"part-{number:05}-of-{len(parts):05}-{key}.parquet"
         if isinstance(content, Path):
             content.replace(path)
         else:
-            plan.missing.append(Part(path, key, content))
-        plan.parts.append(path)
-    return plan
+            missing.append(Part(path, key, content))
+        paths.append(path)
+    return paths, missing
 
 
 def _may_pass(name: str, error: str | None) -> bool:

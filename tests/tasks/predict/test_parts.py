@@ -170,8 +170,8 @@ def test_another_version_makes_all_parts_anew_and_a_broken_part_is_made_again(
     classify(folder, output, model)
     before = keys_of(output)
     images = open_images(str(folder), model.policy)
-    assert len(make_plan(output, images, version=model.version, size=10).missing) == 0
-    assert len(make_plan(output, images, version="another", size=10).missing) == 4
+    assert len(make_plan(output, images, version=model.version, size=10)[1]) == 0
+    assert len(make_plan(output, images, version="another", size=10)[1]) == 4
     path = min(output.glob("part-*"))
     path.write_bytes(path.read_bytes()[:100])
     _, counts = classify(folder, output, model)
