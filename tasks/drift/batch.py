@@ -41,11 +41,7 @@ class Batch:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Batch":
         """The batch that gave this content."""
-        return cls(
-            np.array(content["sums"], np.float64),
-            np.array(content["counts"], np.int64),
-            np.array(content["label_counts"], np.int64),
-        )
+        return cls(**{name: np.array(values) for name, values in content.items()})
 
 
 def describe_batch(pixels: np.ndarray, probabilities: np.ndarray) -> Batch:

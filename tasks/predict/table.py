@@ -48,14 +48,13 @@ def tabulate(
     none = np.zeros((1, len(classes)), np.float32)  # where no image is readable
     spread = (probabilities if len(probabilities) else none)[positions]
     labels = [classes[label] for label in spread.argmax(axis=1)]
-    everywhere = np.ones(len(is_bad), dtype=bool)
     columns = [
-        _make_strings(images.names, valid=everywhere),
-        _make_strings(labels, valid=~is_bad),
+        _make_strings(images.names),
+        _make_strings([None if bad else label for bad, label in zip(is_bad, labels, strict=True)]),
         _make_floats(spread.max(axis=1), valid=~is_bad),
         *(_make_floats(column, valid=~is_bad) for column in spread.T),
-        _make_strings([version] * len(is_bad), valid=everywhere),
-        _make_strings([error or "" for error in images.errors], valid=is_bad),
+        _make_strings([version] * len(is_bad)),
+        _make_strings(images.errors),
     ]
     return pa.Table.from_arrays(columns, schema=make_schema(classes))
 
@@ -67,10 +66,9 @@ def _make_floats(values: np.ndarray, *, valid: np.ndarray) -> pa.Array:
     return pa.Array.from_buffers(pa.float32(), len(values), buffers)
 
 
-def _make_strings(values: Sequence[str], *, valid: np.ndarray) -> pa.Array:
-    encoded = [
-        value.encode() if is_valid else b"" for value, is_valid in zip(values, valid, strict=True)
-    ]
+def _make_strings(values: Sequence[str | None]) -> pa.Array:
+    valid = np.array([value is not None for value in values])
+    encoded = [(value or "").encode() for value in values]
     ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
     buffers = [_make_bitmap(valid), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
     return pa.Array.from_buffers(pa.string(), len(values), buffers)
