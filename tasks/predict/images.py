@@ -15,7 +15,7 @@ from tasks.images.policy import ImagePolicy
 from tasks.images.sources import Images, fetch_file, list_pictures, open_source, read_pictures
 from tasks.ingest.address import is_address
 from tasks.ingest.rows import TABLE_ENDINGS, as_text, read_rows
-from tasks.predict.attempts import Attempts
+from tasks.predict.attempts import Begin
 from tasks.runner.errors import InputError, NetworkError, naming_store
 from tasks.runner.parts import split_items
 
@@ -60,7 +60,7 @@ class Files:
         stamps: what changes when an image's content does; empty where nothing tells.
         root: what the names are relative to, a folder or an address.
         aside: files that nobody means as images.
-        attempts: which file is being read, for the case that it ends this process.
+        begin: notes which file is being read, for the case that it ends this process.
 
     """
 
@@ -69,7 +69,7 @@ class Files:
     policy: ImagePolicy
     root: str
     aside: Tally = field(default_factory=Tally)
-    attempts: Attempts | None = None
+    begin: Begin | None = None
 
     def __post_init__(self) -> None:
         self.num_images = len(self.names)
@@ -89,8 +89,8 @@ class Files:
                 f"{self.root} isn't there. Expected a folder that all machines share; name one"
             )
         for batch in read_pictures(self.names, self._fetch, self.policy, size):
-            if self.attempts:
-                self.attempts.begin(None)
+            if self.begin:
+                self.begin(None)
             yield batch
 
     def _fetch(self, names: Sequence[str]) -> Iterator[bytes | InputError]:
@@ -101,8 +101,8 @@ class Files:
         for name, place in zip(names, places, strict=True):
             found = next(fetched) if is_address(place) else None
             try:
-                if self.attempts:
-                    self.attempts.begin(name)
+                if self.begin:
+                    self.begin(name)
                 if found is None:
                     yield fetch_file(Path(self.root, name), name)
                 else:

@@ -87,13 +87,13 @@ def _classify_parts(
     *,
     on_images: Callable[[int], object],
 ) -> Summary:
-    folder = claim_folder(folder)
+    folder = _claim_folder(folder)
     with hold_run(f"a prediction into {folder}", folder / _WORK):
         paths, missing = make_plan(folder, images, version=model.version, size=parameters.part_size)
         (folder / LIST_NAME).unlink(missing_ok=True)
         on_images(images.num_images - sum(part.images.num_images for part in missing))
         function = partial(
-            classify_part,
+            _classify_part,
             model=model.folder.resolve(),
             version=model.version,
             batch_size=parameters.batch_size,
@@ -123,20 +123,16 @@ def _finish(folder: Path, parts: list[Path], model: Model) -> Summary:
     return total
 
 
-def classify_part(part: Part, *, model: Path, version: str, batch_size: int, watch: bool) -> int:
+def _classify_part(part: Part, *, model: Path, version: str, batch_size: int, watch: bool) -> int:
     """Writes the table of a part, unless it is there; gives the number of its images.
 
-    Args:
-        model: the folder of the model.
-        version: that it must have.
-        watch: whether an image that ends this process is given up after some attempts.
-
+    To `watch` is to give up an image that has ended this process in some attempts.
     """
     work = part.path.parent / _WORK
     if not work.is_dir():
         raise InputError(f"{work} isn't there. Expected a folder that all machines share; name one")
     images = part.images
-    with attempt(work / f"{part.key}.reading", images.names) as attempts:
+    with attempt(work / f"{part.key}.reading", images.names) as begin:
         if part.path.exists():
             return images.num_images
         loaded = load_model(str(model), num_threads=1)
@@ -146,18 +142,13 @@ def classify_part(part: Part, *, model: Path, version: str, batch_size: int, wat
                 " the models, or bring it up to date there"
             )
         if watch and isinstance(images, Files):
-            images = replace(images, attempts=attempts)
+            images = replace(images, begin=begin)
         classify_into(part.path, images, loaded, batch_size=batch_size, measure=True)
     return images.num_images
 
 
-def claim_folder(folder: Path) -> Path:
-    """Where the parts go, without links.
-
-    Raises:
-        InputError: what is there is no folder of predictions, so that it is somebody's.
-
-    """
+def _claim_folder(folder: Path) -> Path:
+    """Where the parts go, without links; what is there and is somebody's is refused."""
     is_ours = folder.is_dir() and (not any(folder.iterdir()) or _is_ours(folder))
     if is_ours or not os.path.lexists(folder):
         return folder.resolve()
@@ -203,6 +194,12 @@ def make_plan(
     places = {name: place for place, name in enumerate(names)}
     if len(places) < len(names):
         raise InputError(f"{len(names) - len(places):,} images have the name of another one")
+
+    def key_of(held: Sequence[int]) -> str:
+        """A key of the model and of the images at some places."""
+        content = [version, [(names[place], stamps[place]) for place in held]]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
     # By the place of the first image: the key, and the table or what goes into it.
     parts: dict[int, tuple[str, Path | Listing]] = {}
     taken: set[int] = set()
@@ -216,14 +213,14 @@ def make_plan(
             remove(path)  # broken or not to be kept, and a new one may have its name
         elif -1 in held or not taken.isdisjoint(held):
             continue
-        elif f"-{(key := key_of(version, names, stamps, held))}." in path.name:
+        elif f"-{(key := key_of(held))}." in path.name:
             parts[min(held)] = key, path
             taken.update(held)
     free = [place for place in range(len(names)) if place not in taken]
     settled = [place for place in free if place not in unsettled]
     for cut in chain(images.cut(settled, size), images.cut(sorted(unsettled), size)):
         held = [places[in_utf8(name)] for name in cut.names]
-        parts[held[0]] = key_of(version, names, stamps, held), cut
+        parts[held[0]] = key_of(held), cut
     paths: list[Path] = []
     missing: list[Part] = []
     for number, first in enumerate(sorted(parts), start=1):
@@ -240,12 +237,6 @@ def make_plan(
 def _may_pass(name: str, error: str | None) -> bool:
     """Whether an error isn't of the image's bytes: of the disk, of a permission, of its absence."""
     return error is not None and error.startswith(f"{name} can't be read")
-
-
-def key_of(version: str, names: Sequence[str], stamps: Sequence[str], held: Sequence[int]) -> str:
-    """A key of the model and of the images at some places."""
-    content = [version, [(names[place], stamps[place]) for place in held]]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _find_parts(folder: Path) -> Iterator[Path]:

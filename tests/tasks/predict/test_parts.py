@@ -286,12 +286,11 @@ def test_an_image_that_has_ended_three_attempts_is_not_read_again(
     """Two that ended at another image, or between images, don't count."""
     images = open_images(str(folder), model.policy)
     assert isinstance(images, Files)
-    begin = partial(attempt, tmp_path / "reading", images.names)
+    begin_attempt = partial(attempt, tmp_path / "reading", images.names)
     for name in ("03.npy", None, "05.npy", "03.npy", None, None, "03.npy", "05.npy"):
-        with begin() as attempts:
-            attempts.begin(name)
-    with begin() as attempts:
-        images.attempts = attempts
+        with begin_attempt() as begin:
+            begin(name)
+    with begin_attempt() as images.begin:
         (batch,) = images.batches(99)
     errors = dict(zip(batch.names, batch.errors, strict=True))
     assert errors.pop("03.npy") == "03.npy has ended the process that read it, 3 times"
@@ -300,6 +299,6 @@ def test_an_image_that_has_ended_three_attempts_is_not_read_again(
 
 def test_a_failure_that_the_process_outlives_is_not_the_images_fault(tmp_path: Path) -> None:
     for _ in range(5):
-        with pytest.raises(NetworkError), attempt(tmp_path / "reading", ["a"]) as attempts:
-            attempts.begin("a")
+        with pytest.raises(NetworkError), attempt(tmp_path / "reading", ["a"]) as begin:
+            begin("a")
             raise NetworkError("the store refuses")
