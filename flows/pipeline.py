@@ -19,9 +19,8 @@ from workspace.archive import keeping, recorded_parameters
 from workspace.check import check
 from workspace.elsewhere import update
 from workspace.graph import Outcome, StageFailedError, read_stages
-from workspace.heal import remove_broken_leftovers
+from workspace.heal import heal
 from workspace.publish import publish, require_publishable
-from workspace.repository import read_lock
 from workspace.sync import require_place, sync_archive
 from workspace.verify import is_due, require_recorded_bytes, require_sound_lists
 
@@ -38,7 +37,6 @@ def pipeline() -> dict[str, Outcome]:
     parameters = check()
     wanted: FlowParameters = parameters["flow"]
     targets = {"push_to": wanted.push_to, "commit_to": wanted.commit_to}
-    outcomes: dict[str, Outcome] = {}
     seconds: dict[str, float] = {}
     require_publishable(root, **targets)
     name_scheduler(wanted.scheduler)
@@ -47,10 +45,9 @@ def pipeline() -> dict[str, Outcome]:
         hold_run("the Prefect flow pipeline") as token,
         keeping(root, keep_runs=wanted.keep_runs, keep_days=wanted.keep_days) as log,
     ):
-        for path in remove_broken_leftovers(root):
-            get_run_logger().warning("removed %s, which a killed run had left", path)
-        read_lock(root)
+        heal(root, get_run_logger().warning)
         require_sound_lists(root)
+        outcomes = log.outcomes
         for stage in read_stages(root):
             started = time.monotonic()
             log.reasons[stage.name] = stage.reasons
@@ -63,7 +60,7 @@ def pipeline() -> dict[str, Outcome]:
                 skip=not (stage.reasons or may_have_changed),
                 return_state=True,
             )
-            outcomes[stage.name] = log.outcomes[stage.name] = state.result()
+            outcomes[stage.name] = state.result()
             seconds[stage.name] = time.monotonic() - started
         log.has_results = True
         changed = {name for name, outcome in outcomes.items() if outcome != "unchanged"}

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from tasks.models.card import version_of
 from tasks.models.decide import VERDICT, VERDICT_TEXT
 from tasks.models.store import CHAMPIONS, Record, read_record
 from tasks.runner.errors import InputError
+from workspace.dvc_process import Outcome
 from workspace.git import git
 
 ARCHIVE = Path("archive")
@@ -111,7 +112,7 @@ class Log:
     parameters: bytes
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     has_results: bool = False
-    outcomes: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -271,17 +272,6 @@ def recorded_parameters(root: Path, log: Log) -> bytes:
     return output.getvalue()
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values under dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def find_record(root: Path) -> Record:
     """The record of champions; an empty one where it is lost, which other commands tell."""
     try:
@@ -356,11 +346,12 @@ def _find_candidate(root: Path) -> str | None:
 
 
 def _flatten_yaml(content: bytes) -> dict[str, Any]:
+    from dvc.utils.flatten import flatten
+
     try:
-        values = YAML(typ="safe").load(content)
-    except YAMLError:  # the copy shows how
+        return flatten(YAML(typ="safe").load(content))
+    except (YAMLError, ValueError):  # it is no mapping, or broken: the copy shows how
         return {}
-    return flatten(values) if isinstance(values, dict) else {}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ cut, no DVC runs again, and with an empty folder in the cache of runs, a stage n
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from tasks.core.files import TEMPORARY_SUFFIX, remove
@@ -43,10 +44,10 @@ def _is_broken(path: Path) -> bool:
         return True
 
 
-def heal(root: Path) -> None:
+def heal(root: Path, on_line: Callable[[str], None] = print) -> None:
     """Removes what can be removed, says so, and refuses what only a person can mend."""
     for path in remove_broken_leftovers(root):
-        print(f"removed {path}, which a killed run had left", flush=True)
+        on_line(f"removed {path}, which a killed run had left")
     read_lock(root)
 
 

@@ -20,13 +20,13 @@ from workspace.verify import verify
 
 def main() -> int:
     """Runs what has to run, and says where the report is."""
-    root = Path.cwd()
+    root, on_line = Path.cwd(), partial(print, flush=True)
     flow = check()["flow"]
     with (
         hold_run("pipeline repro") as token,
         keeping(root, keep_runs=flow.keep_runs, keep_days=flow.keep_days) as log,
     ):
-        heal(root)
+        heal(root, on_line)
         for stage in read_stages(root):
             log.reasons[stage.name] = stage.reasons
             if stage.reasons or any(log.outcomes[name] != "unchanged" for name in stage.upstream):
@@ -34,7 +34,7 @@ def main() -> int:
                     stage.name,
                     root=root,
                     token=token,
-                    on_line=partial(print, flush=True),
+                    on_line=on_line,
                     elsewhere=flow.elsewhere,
                 )
             else:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from dvc.utils.flatten import flatten
 from ruamel.yaml import YAML
 
 from tasks.models.card import version_of
@@ -17,7 +18,6 @@ from workspace.archive import (
     Log,
     Run,
     find_run,
-    flatten,
     keep_run,
     keeping,
     read_runs,
