@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
-from tests.flows.service import free_port
+from tests.ports import free_port
 from workspace.check import check_parameters
 
 _STEPS = 100

@@ -20,7 +20,8 @@ from tasks.core.dataset import ImageSplit, load_split
 from tests.browser import browsing
 from tests.conftest import make_workspace, read_small_parameters, write_parameters
 from tests.fixtures.make import write_idx
-from tests.flows.service import Service, free_port, serving
+from tests.flows.service import Service, serving
+from tests.ports import free_port
 from workspace.archive import ARCHIVE, CHANGES_NAME, read_runs
 from workspace.overview import PAGE_NAME
 
