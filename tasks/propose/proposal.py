@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from ruamel.yaml import YAML
 
 from tasks.core import paths
 from tasks.core.cost import estimate_memory, estimate_seconds
 from tasks.core.dataset import load_split, save_splits
 from tasks.core.files import write_text
-from tasks.core.parameters import PARAMETERS_PATH, DataParameters, check_section
+from tasks.core.parameters import PARAMETERS_PATH, DataParameters, load_section
 from tasks.images.errors import in_utf8
 from tasks.ingest.address import is_address, local_path
 from tasks.ingest.collect import Fault, arrange, collect, tally
@@ -61,13 +60,10 @@ def propose(path: str, output: Path, options: Options) -> None:
             counts = {f"{name}_images": len(split.labels) for name, split in splits.items()}
             data = data.model_copy(update=counts)
         text = _write_sections(data, ingest, splits, faulty)
-        content = YAML(typ="safe").load(text)
-        limits: ValidateParameters = check_section(
-            "validate", ValidateParameters, content["validate"]
-        )
-        prepare: PrepareParameters = check_section("prepare", PrepareParameters, content["prepare"])
-        train: TrainParameters = check_section("train", TrainParameters, content["train"])
-        _try_stages(splits, data, limits, prepare)
+        trial = Path(temporary, PARAMETERS_PATH)
+        write_text(trial, text)
+        _try_stages(splits, data, trial)
+        train: TrainParameters = load_section("train", TrainParameters, trial)
         write_text(output, text)
         _print(_describe(splits, data.classes, train, is_given=is_given))
     print(f"{output} is a proposal that passes the stages up to prepare. Read it, then:")
@@ -164,10 +160,10 @@ def _write_sections(
     return replace_sections(template, whole=whole, values=values)
 
 
-def _try_stages(
-    splits: Splits, data: DataParameters, limits: ValidateParameters, prepare: PrepareParameters
-) -> None:
+def _try_stages(splits: Splits, data: DataParameters, trial: Path) -> None:
     """Makes sure that the images pass validate and prepare: each class has some in each split."""
+    limits: ValidateParameters = load_section("validate", ValidateParameters, trial)
+    prepare: PrepareParameters = load_section("prepare", PrepareParameters, trial)
     _, findings = validate(splits, data=data, limits=limits)
     broken = [describe(finding) for finding in findings if is_critical(finding)]
     if broken:
@@ -199,10 +195,7 @@ def _describe(
     yield f"  together: {counts['train'].sum():,} + {counts['test'].sum():,}; test images: {chosen}"
     number, height, width, _ = splits["train"].images.shape
     num_bytes = estimate_memory(
-        height=height,
-        width=width,
-        batch_size=train.batch_size,
-        num_images=number,
+        height=height, width=width, batch_size=train.batch_size, num_images=number
     )
     seconds = estimate_seconds(height=height, width=width, num_images=number, epochs=train.epochs)
     line = f"training: about {num_bytes / 2**30:.1f} GiB of memory and {max(1, seconds / 60):,.0f}"
