@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tasks.core import paths
-from tasks.core.files import sha256_of, write_json
+from tasks.core.files import require_sha256, sha256_of, write_json
 from tasks.runner.errors import InputError
 from tasks.runner.progress import show_progress
 
@@ -114,12 +114,8 @@ def load_split(name: SplitName, folder: Path = paths.RAW) -> ImageSplit:
     arrays = []
     for part, num_dimensions in (("images", 4), ("labels", 1)):
         path = folder / f"{name}_{part}.npy"
-        expected = manifest["arrays"].get(path.name, {}).get("sha256", "nothing")
-        found = sha256_of(path) if path.is_file() else "no file"
-        if found != expected:
-            raise InputError(
-                f"{path} is damaged: its SHA-256 is {found}, the manifest says {expected}. {remedy}"
-            )
+        expected = manifest["arrays"].get(path.name, {}).get("sha256")
+        require_sha256(path, expected, listed_in="the manifest", remedy=remedy)
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:

@@ -59,6 +59,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def require_sha256(path: Path, expected: str | None, *, listed_in: str, remedy: str) -> None:
+    """Refuses a file that is missing, or whose SHA-256 isn't the listed one."""
+    found = sha256_of(path) if path.is_file() else "no file"
+    if found != expected:
+        raise InputError(
+            f"{path} is damaged: its SHA-256 is {found},"
+            f" {listed_in} says {expected or 'nothing'}. {remedy}"
+        )
+
+
 def remove(path: Path) -> None:
     """Removes a file, a link, or a folder with all it holds; what isn't there needs no removal."""
     if path.is_dir() and not path.is_symlink():

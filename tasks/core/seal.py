@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from tasks.core.files import sha256_of, write_text
+from tasks.core.files import require_sha256, sha256_of, write_text
 from tasks.runner.errors import InputError
 
 SEAL_NAME = "SHA256SUMS"
@@ -29,13 +29,8 @@ def check_seal(path: Path, *, remedy: str) -> Path:
 
     A file or a seal that is missing or damaged is refused with the remedy.
     """
-    expected = read_seal(path.parent, remedy=remedy)
-    found = sha256_of(path) if path.is_file() else "no file"
-    if found != expected.get(path.name):
-        raise InputError(
-            f"{path} is damaged: its SHA-256 is {found},"
-            f" {SEAL_NAME} says {expected.get(path.name, 'nothing')}. {remedy}"
-        )
+    expected = read_seal(path.parent, remedy=remedy).get(path.name)
+    require_sha256(path, expected, listed_in=SEAL_NAME, remedy=remedy)
     return path
 
 

@@ -113,8 +113,7 @@ def open_idx(path: Path) -> Array:
     with naming(name), open_file() as file:
         header = file.read(4 + 4 * 4)
     num_dimensions = 4 if header[3:4] == b"\x04" else 3
-    shape = _parse_header(header, name=name, num_dimensions=num_dimensions)
-    offset = 4 + 4 * num_dimensions
+    shape, offset = _parse_header(header, name=name, num_dimensions=num_dimensions)
     if not is_packed:
         _check_length(path.stat().st_size - offset, shape, 1, name)
     return Array(name, shape, np.dtype(np.uint8), offset, open_file)
@@ -132,13 +131,13 @@ def unpack(content: bytes, *, name: str, max_bytes: int) -> bytes:
 
 def parse_idx(content: bytes, *, name: str, num_dimensions: int) -> np.ndarray:
     """A read-only uint8 array of so many dimensions; any other content is refused."""
-    shape = _parse_header(content, name=name, num_dimensions=num_dimensions)
-    offset = 4 + 4 * num_dimensions
+    shape, offset = _parse_header(content, name=name, num_dimensions=num_dimensions)
     _check_length(len(content) - offset, shape, 1, name)
     return np.frombuffer(content, np.uint8, offset=offset).reshape(shape)
 
 
-def _parse_header(content: bytes, *, name: str, num_dimensions: int) -> tuple[int, ...]:
+def _parse_header(content: bytes, *, name: str, num_dimensions: int) -> tuple[tuple[int, ...], int]:
+    """The shape, and how many bytes the header has."""
     header_bytes = 4 + 4 * num_dimensions
     expected = bytes([0, 0, 8, num_dimensions])
     if content[:4] != expected or len(content) < header_bytes:
@@ -146,7 +145,7 @@ def _parse_header(content: bytes, *, name: str, num_dimensions: int) -> tuple[in
             f"{name} begins with the bytes {content[:4].hex(' ') or 'none'}; expected"
             f" {expected.hex(' ')}, an IDX file of unsigned bytes in {num_dimensions} dimensions"
         )
-    return struct.unpack(f">{num_dimensions}I", content[4:header_bytes])
+    return struct.unpack(f">{num_dimensions}I", content[4:header_bytes]), header_bytes
 
 
 @contextmanager
