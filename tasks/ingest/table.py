@@ -27,9 +27,8 @@ from tasks.images.policy import ImagePolicy
 from tasks.ingest.parameters import TableParameters
 from tasks.ingest.rows import as_pixels, as_text, class_names, column_names, read_batches, read_rows
 from tasks.ingest.source import PARTS, Entry, Source
-from tasks.runner.errors import InputError
+from tasks.runner.errors import InputError, name_some
 
-_SHOWN = 5
 _NO_LABEL = {"train": "without a label", "test": "of the test, without a label"}
 
 
@@ -257,9 +256,8 @@ def _positions(labels: Iterable[str], classes: tuple[str, ...], *, kind: str) ->
 def _refuse(what: str, wrong: Iterable[str], expected: str) -> None:
     counts = Counter(wrong)
     if counts:
-        shown = ", ".join(f"{value!r} ({count})" for value, count in counts.most_common(_SHOWN))
-        more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
+        found = [f"{value!r} ({count})" for value, count in counts.most_common()]
         raise InputError(
-            f"{counts.total():,} rows of the table have {what} that can't be used: {shown}{more}."
-            f" Expected: {expected}"
+            f"{counts.total():,} rows of the table have {what} that can't be used:"
+            f" {name_some(found)}. Expected: {expected}"
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tasks.runner.errors import InputError, NetworkError
+from tasks.runner.errors import InputError, NetworkError, name_some
 from tasks.runner.parts import SCHEDULER_VARIABLE, mark_thread
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _CONNECT_SECONDS = 30
 _ANSWER_SECONDS = 2
 _LOOK_SECONDS = 5
 _PATIENCE_SECONDS = 60
-_SHOWN = 5
 _LOST = (
     "The scheduler has ended. Start it and its workers, and run this again: what is finished is"
     " kept"
@@ -300,8 +299,7 @@ def require_same(expected: dict[str, str]) -> None:
         if own[name] != expected[name]
     ]
     if differing:
-        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise InputError(
-            f"has {', '.join(differing[:_SHOWN])}{more}. The same part would not give the same"
-            " bytes; install the same locks there, and start it anew"
+            f"has {name_some(differing)}. The same part would not give the same bytes; install the"
+            " same locks there, and start it anew"
         )

@@ -16,12 +16,12 @@ from typing import Any
 from tasks.core.files import write_json
 from tasks.core.parameters import PARAMETERS_PATH, read_yaml
 from tasks.core.seal import SEAL_NAME, read_seal
-from tasks.runner.errors import InputError
+from tasks.runner.errors import InputError, name_some
 from tasks.runner.lock import LOCK_FOLDER
 
 _WRITTEN = LOCK_FOLDER / "written.json"
 _MANIFEST = "manifest.json"  # of tasks/core/dataset.py, whose import would load NumPy too early
-_NUM_NAMED = 3
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,10 @@ def _faults_of(name: str, stage: Declared, output: Path) -> Iterator[str]:
         )
     elif found := sorted(set(_entries(output)) - _written_by_runs(output)):
         yield (
-            f"{output} holds what no run wrote: {_first_of(found, ', ')}; {name} would remove it."
-            f" Keep it elsewhere: mv {output} data/mine (images to train on: name that in"
-            f" ingest.path). Or remove it: rm -r {output}"
+            f"{output} holds what no run wrote: {name_some(found, most=_SHOWN)}; {name} would"
+            f" remove it. Keep it elsewhere: mv {output} data/mine (images to train on: name that"
+            f" in ingest.path). Or remove it: rm -r {output}"
         )
-
-
-def _first_of(names: list[str], separator: str) -> str:
-    others = f" and {len(names) - _NUM_NAMED:,} more" if len(names) > _NUM_NAMED else ""
-    return separator.join(names[:_NUM_NAMED]) + others
 
 
 def _entries(folder: Path) -> Iterator[str]:
@@ -191,6 +186,7 @@ def require_same_state(stage: Declared, before: Mapping[str, Any]) -> None:
         if before.get(name) != after.get(name)
     ]:
         raise InputError(
-            f"What it was started with changed while it ran: {_first_of(changed, '; ')}."
+            "What it was started with changed while it ran:"
+            f" {name_some(changed, most=_SHOWN, separator='; ')}."
             " Nothing of this run is recorded. Run it again: dvc repro"
         )

@@ -1,6 +1,6 @@
 """The errors that a person can do something about; a stage prints them without a traceback."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -10,6 +10,12 @@ class InputError(Exception):
 
 class NetworkError(Exception):
     """A place on the network didn't answer: a second try may succeed."""
+
+
+def name_some(names: Sequence[str], *, most: int = 5, separator: str = ", ") -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return separator.join(names[:most]) + more
 
 
 @contextmanager
