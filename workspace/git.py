@@ -31,3 +31,8 @@ def can_git(*arguments: str, root: Path) -> bool:
     except InputError:
         return False
     return True
+
+
+def is_set(setting: str, root: Path) -> bool:
+    """Whether a setting of Git's that is on or off is on."""
+    return git("config", "--type=bool", "--default=false", setting, root=root) == "true"

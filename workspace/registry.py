@@ -13,7 +13,7 @@ from tasks.core import paths
 from tasks.models.card import tell_version
 from tasks.models.store import CHAMPIONS, champion_folder
 from tasks.runner.errors import InputError
-from workspace.git import git
+from workspace.git import git, is_set
 
 ARTIFACT = "classifier"  # in dvc.yaml, under artifacts
 STAGE = "champion"
@@ -61,9 +61,8 @@ def _numbers_of(tag: str) -> tuple[int, ...]:
 def _tag(root: Path, tag: str, commit: str, champion: str) -> str:
     """Git signs the tag where `tag.gpgSign` says so, which GTO's own command doesn't."""
     git("tag", "--annotate", "--message", f"model {champion}", tag, commit, root=root)
-    signs = git("config", "--type=bool", "--default=false", "tag.gpgSign", root=root) == "true"
     # Git 2.39 makes an unsigned tag where it lacks the key, and calls that a success.
-    if signs and "-----BEGIN " not in git("cat-file", "tag", tag, root=root):
+    if is_set("tag.gpgSign", root) and "-----BEGIN " not in git("cat-file", "tag", tag, root=root):
         git("tag", "--delete", tag, root=root)
         raise InputError(
             f"Git is to sign tags (tag.gpgSign), and {tag} wasn't signed: the key is missing. Make"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.core.parameters import PARAMETERS_PATH, read_yaml
 from tasks.runner.errors import InputError
-from workspace.git import can_git, git
+from workspace.git import can_git, git, is_set
 from workspace.graph import read_stages
 from workspace.repository import open_dvc
 
@@ -31,7 +31,7 @@ def require_possible_branch(branch: str, root: Path) -> None:
             "params.yaml: flow.commit_to is set, but Git doesn't know in whose name to commit."
             " Tell it: git config user.name NAME; git config user.email ADDRESS"
         )
-    if _signs(root):
+    if is_set("commit.gpgsign", root):
         _require_signature(root)
 
 
@@ -47,14 +47,17 @@ def commit_results(branch: str, root: Path, *, parameters: bytes | None = None) 
     reference = f"refs/heads/{branch}"
     before = git("for-each-ref", "--format=%(objectname)", reference, root=root)
     head = git("rev-parse", "HEAD", root=root)
-    _require_same_inputs(root)
-    tree = _write_tree(root, parameters)
+    results, inputs = find_paths(root)
+    _require_same_inputs(inputs, root)
+    tree = _write_tree(root, results=results, inputs=inputs, parameters=parameters)
     if before and tree == git("rev-parse", f"{before}^{{tree}}", root=root):
         return before
-    edited = _edited_files(tree, root)
+    prefix = git("rev-parse", "--show-prefix", root=root)
+    changed = git("diff-tree", "-r", "--name-only", "HEAD", tree, root=root).splitlines()
+    edited = [name for name in changed if name.removeprefix(prefix) not in results]
     trailers = [f"Made-from: {head}", f"Edited-since: {', '.join(edited) or 'nothing'}"]
     parents = [argument for parent in filter(None, (before, head)) for argument in ("-p", parent)]
-    signed = ["-S"] if _signs(root) else []
+    signed = ["-S"] if is_set("commit.gpgsign", root) else []
     message = "\n".join(["Results of the pipeline", "", *trailers])
     commit = git("commit-tree", tree, *parents, *signed, "-m", message, root=root)
     # Refused if somebody else has moved the branch meanwhile.
@@ -62,17 +65,12 @@ def commit_results(branch: str, root: Path, *, parameters: bytes | None = None) 
     return commit
 
 
-def files_in_git(root: Path) -> list[str]:
-    """dvc.lock, and the outputs that dvc.yaml keeps out of DVC's cache."""
-    return ["dvc.lock", *_paths_of(root)[0]]
-
-
-def _paths_of(root: Path) -> tuple[list[str], list[str]]:
-    """The outputs that live in Git; and what stages read that no stage writes, images apart."""
+def find_paths(root: Path) -> tuple[list[str], list[str]]:
+    """dvc.lock and the outputs that live in Git; what stages read and none writes, images apart."""
     with open_dvc(root) as repository:
         index = repository.index
         outputs = {str(out) for out in index.outs}
-        in_git = sorted(str(out) for out in index.outs if not out.use_cache)
+        in_git = ["dvc.lock", *sorted(str(out) for out in index.outs if not out.use_cache)]
         read = sorted({str(dep) for dep in index.deps if dep.is_in_repo} - outputs)
     # Images aren't Git's, unless somebody has added them: they may be many, and nobody else's.
     ingest = (read_yaml(root / _PARAMETERS) or {}).get("ingest", {})
@@ -80,26 +78,28 @@ def _paths_of(root: Path) -> tuple[list[str], list[str]]:
     return in_git, [path for path in read if (root / path).resolve() not in apart]
 
 
-def _require_same_inputs(root: Path) -> None:
+def _require_same_inputs(inputs: list[str], root: Path) -> None:
     """Refuses code, and other files of Git's, that were edited after a stage had read them."""
     reasons = [reason for stage in read_stages(root) for reason in stage.reasons]
-    read = _paths_of(root)[1]
-    if edited := [path for path in read if any(r.startswith(f"input {path} is ") for r in reasons)]:
+    if edited := [
+        path for path in inputs if any(each.startswith(f"input {path} is ") for each in reasons)
+    ]:
         raise InputError(
             f"Since a stage has read them, these were edited: {', '.join(edited)}. The branch would"
             " hold results that they haven't made. Run the pipeline again"
         )
 
 
-def _write_tree(root: Path, parameters: bytes | None) -> str:
+def _write_tree(
+    root: Path, *, results: list[str], inputs: list[str], parameters: bytes | None
+) -> str:
     """The tree of what Git tracks as it lies there, with code that was never added."""
-    outputs, inputs = _paths_of(root)
     with tempfile.TemporaryDirectory() as folder:
         # An index of its own: the user's stays as it is.
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         git("read-tree", "HEAD", root=root, environment=index)
         git("add", "--update", "--", ":/", root=root, environment=index)
-        there = [path for path in ["dvc.lock", *outputs] if (root / path).exists()]
+        there = [path for path in results if (root / path).exists()]
         git("add", "--force", "--", *there, root=root, environment=index)
         for path in filter(lambda path: (root / path).exists(), inputs):
             if not can_git("check-ignore", "--quiet", "--", path, root=root):
@@ -113,14 +113,6 @@ def _write_tree(root: Path, parameters: bytes | None) -> str:
             entry = f"100644,{content},{git('rev-parse', '--show-prefix', root=root)}{_PARAMETERS}"
             git("update-index", "--cacheinfo", entry, root=root, environment=index)
         return git("write-tree", root=root, environment=index)
-
-
-def _edited_files(tree: str, root: Path) -> list[str]:
-    """The files of a tree, results apart, that aren't as in the commit they were made from."""
-    results = set(files_in_git(root))
-    prefix = git("rev-parse", "--show-prefix", root=root)
-    changed = git("diff-tree", "-r", "--name-only", "HEAD", tree, root=root).splitlines()
-    return [name for name in changed if name.removeprefix(prefix) not in results]
 
 
 def _require_free(branch: str, root: Path) -> None:
@@ -139,11 +131,6 @@ def _require_free(branch: str, root: Path) -> None:
                 f"{_KEY} = {branch!r} can't stand beside the branch {name}: Git has no branch below"
                 " another. Name another branch."
             )
-
-
-def _signs(root: Path) -> bool:
-    setting = ("config", "--type=bool", "--default=false", "commit.gpgsign")
-    return git(*setting, root=root) == "true"
 
 
 def _require_signature(root: Path) -> None:

@@ -14,7 +14,7 @@ from tasks.runner.errors import InputError, NetworkError
 from tests.conftest import PROJECT, environment, write_parameters
 from tests.faults.rig import Reference, copy_workspace
 from workspace.publish import publish, require_publishable
-from workspace.results import commit_results, files_in_git
+from workspace.results import commit_results, find_paths
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_commit_holds_all_that_git_tracks_and_touches_nothing_else(root: Path)
     commit = commit_results("results", root)
     changed = set(git("diff", "--name-only", "HEAD", commit, root=root).split())
     edited = {".dvc/config", "params.yaml", "tasks/core/never_added.py"}
-    assert changed == {*files_in_git(root), *edited}
+    assert changed == {*find_paths(root)[0], *edited}
     assert {"dvc.lock", "reports/metrics.json"} <= changed
     assert git("show", f"{commit}:dvc.lock", root=root) == (root / "dvc.lock").read_text()
     after = git("status", "--porcelain", "-uno", root=root), git("rev-parse", "HEAD", root=root)
