@@ -54,10 +54,11 @@ def describe_costs(results: dict[str, Any]) -> str:
     sizes = {name: f"{size / 1000:.1f} GB" for name, size in results["megabytes"].items()}
     seconds = {name: f"{count} s" for name, count in results["seconds"].items()}
     apart = ", ".join(f"{name} {seconds[name]}" for name in ("download", "install", "compile"))
+    whole = results["seconds"]["environment"] + results["seconds"]["pipeline"]
     return _make_table(
         {
-            "from a clone to the environment": f"{seconds['environment']} ({apart}, each alone)",
-            "from there to the report": seconds["pipeline"],
+            "from a clone to the report": f"{whole // 60} min {whole % 60} s",
+            "of which the environment takes": f"{seconds['environment']} ({apart}, each alone)",
             "disk, what running needs": sizes["running"],
             "disk, what testing adds": sizes["testing"],
             "disk, data and models of the run": sizes["run"],
